@@ -1,0 +1,6 @@
+export * from './assert.js';
+export * from './bytes.js';
+export * from './clock.js';
+export * from './errors.js';
+export * from './ids.js';
+export * from './random.js';

@@ -1,0 +1,4 @@
+export * from './cluster-map.js';
+export * from './codes.js';
+export * from './operations.js';
+export * from './subjects.js';

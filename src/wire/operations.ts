@@ -1,0 +1,95 @@
+/**
+ * Operations as the client and the nodes speak of them, and mutations as they stand in the log. Hot: plain objects of
+ * one shape each, so every field is always present.
+ */
+import type { BucketId } from '../base/index.js';
+
+/** Numbers are on the wire and on disk: never change them. */
+export const CommandKind = { Put: 1, Delete: 2 } as const;
+export type CommandKind = (typeof CommandKind)[keyof typeof CommandKind];
+
+export const ConditionKind = { None: 0, Absent: 1, Revision: 2, Value: 3 } as const;
+export type ConditionKind = (typeof ConditionKind)[keyof typeof ConditionKind];
+
+export const OperationKind = { Get: 1, Put: 2, Delete: 3 } as const;
+export type OperationKind = (typeof OperationKind)[keyof typeof OperationKind];
+
+export const ConsistencyLevel = { Default: 0, Linearizable: 1, Lease: 2, Quorum: 3, One: 4 } as const;
+export type ConsistencyLevel = (typeof ConsistencyLevel)[keyof typeof ConsistencyLevel];
+
+/** One mutation in the log. */
+export type Command = {
+  kind: CommandKind;
+  bucketId: BucketId;
+  key: Buffer;
+  value: Buffer;
+  condition: ConditionKind;
+  expectedRevision: number;
+  expectedValue: Buffer;
+  /** Milliseconds since 1970; 0: never. */
+  expiresAtMs: number;
+  /** Position in `CommandBatch.sessions` plus one; 0: none. */
+  session: number;
+  sequence: number;
+};
+
+/** `clientId` is the map key (latin1) of the client's 8 random bytes. */
+export type SessionReference = { clientId: string; ackedBelow: number };
+
+export type CommandBatch = { timeStampMs: number; sessions: SessionReference[]; commands: Command[] };
+
+export type Operation = {
+  requestId: number;
+  kind: OperationKind;
+  bucketId: BucketId;
+  key: Buffer;
+  value: Buffer;
+  condition: ConditionKind;
+  expectedRevision: number;
+  expectedValue: Buffer;
+  /** 0: none. */
+  ttlMs: number;
+  level: ConsistencyLevel;
+  /** 0 for reads, and for writes that need no protection against being applied twice. */
+  sequence: number;
+};
+
+export type OperationBatch = { clientId: string; ackedBelow: number; mapEpoch: number; operations: Operation[] };
+
+export type OperationResult = {
+  requestId: number;
+  /** 0: ok; else `codeNumber(...)` of an error code. */
+  code: number;
+  value: Buffer;
+  revision: number;
+  found: boolean;
+  maybeHappened: boolean;
+  servedLevel: ConsistencyLevel;
+  maybeStale: boolean;
+  leaderHint: string;
+  message: string;
+};
+
+export type ScanRequest = {
+  bucketId: BucketId;
+  gte: Buffer;
+  /** Exclusive; empty: to the end of the bucket. */
+  lt: Buffer;
+  limit: number;
+  keysOnly: boolean;
+  reverse: boolean;
+  level: ConsistencyLevel;
+  shards: number[];
+  maxBytes: number;
+};
+
+export type ScanPair = { key: Buffer; value: Buffer; revision: number };
+
+export type ScanPage = {
+  code: number;
+  message: string;
+  pairs: ScanPair[];
+  more: boolean;
+  resumeAfter: Buffer;
+  notLed: number[];
+};

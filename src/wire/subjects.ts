@@ -1,0 +1,12 @@
+/** Every NATS subject of the system (docs/protocol.md). `cluster` and node ids are subject tokens by construction. */
+import type { NodeId } from '../base/index.js';
+
+export const nodeSubject = (cluster: string, node: NodeId): string => `_kv.${cluster}.node.${node}`;
+export const scanSubject = (cluster: string, node: NodeId): string => `_kv.${cluster}.scan.${node}`;
+export const mapSubject = (cluster: string): string => `_kv.${cluster}.map`;
+export const raftSubject = (cluster: string, node: NodeId): string => `_kv.${cluster}.raft.${node}`;
+export const snapshotSubject = (cluster: string, node: NodeId, transfer: string): string =>
+  `_kv.${cluster}.snap.${node}.${transfer}`;
+export const adminSubject = (cluster: string, node: NodeId): string => `_kv.${cluster}.admin.${node}`;
+/** Queue group of everything any node may answer. */
+export const queueGroup = 'kv';

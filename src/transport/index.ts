@@ -1,1 +1,2 @@
 export * from './bus.js';
+export type * from './connect-types.js';

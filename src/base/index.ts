@@ -3,4 +3,5 @@ export * from './bytes.js';
 export * from './clock.js';
 export * from './errors.js';
 export * from './ids.js';
+export * from './logger.js';
 export * from './random.js';

@@ -1,0 +1,60 @@
+#!/usr/bin/env node
+// `npm test`: sets up what is missing, then runs the unit, conformance and simulation tests (ava) and the system tests
+// (tap, one process a file). Closes with `N passed, M failed`; exits 1 when anything failed or nothing ran.
+import { spawn } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { bootstrap } from './bootstrap.mjs';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+
+/** Runs a command, shows its output as it comes, and resolves with it and the exit code. */
+function run(command, args) {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
+    let output = '';
+    child.stdout.on('data', (bytes) => {
+      output += bytes;
+      process.stdout.write(bytes);
+    });
+    child.on('close', (code, signal) => resolve({ output, code: code ?? (signal ? 1 : 0) }));
+  });
+}
+
+const lastNumber = (output, pattern) => Number([...output.matchAll(pattern)].at(-1)?.[1] ?? 0);
+
+async function runAva(patterns) {
+  const ava = join(root, 'node_modules', 'ava', 'entrypoints', 'cli.mjs');
+  const { output, code } = await run(process.execPath, [ava, ...patterns]);
+  const passed = lastNumber(output, /^\s*(\d+) tests? passed$/gm);
+  const failed =
+    lastNumber(output, /^\s*(\d+) tests? failed$/gm) +
+    lastNumber(output, /^\s*(\d+) (?:uncaught exceptions?|unhandled rejections?)$/gm);
+  return { passed, failed: failed || (code === 0 ? 0 : 1) };
+}
+
+async function runTap(file) {
+  process.stdout.write(`\n# ${file}\n`);
+  const { output, code } = await run(process.execPath, ['--enable-source-maps', file]);
+  const passed = [...output.matchAll(/^ok /gm)].length;
+  const failed = [...output.matchAll(/^not ok /gm)].length;
+  return { passed, failed: failed || (code === 0 ? 0 : 1) };
+}
+
+await bootstrap({ natsServer: true });
+const started = performance.now();
+const only = process.argv.slice(2);
+const results = [];
+if (!only.includes('--system')) results.push(await runAva([]));
+if (!only.includes('--unit')) {
+  const directory = join(root, 'dist', 'tests', 'system');
+  for (const name of readdirSync(directory).sort()) {
+    if (name.endsWith('.test.js')) results.push(await runTap(join(directory, name)));
+  }
+}
+const passed = results.reduce((sum, result) => sum + result.passed, 0);
+const failed = results.reduce((sum, result) => sum + result.failed, 0);
+const seconds = Math.round((performance.now() - started) / 1000);
+process.stdout.write(`\nTests took ${seconds} s.\n${passed} passed, ${failed} failed\n`);
+process.exitCode = failed === 0 && passed > 0 ? 0 : 1;

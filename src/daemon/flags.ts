@@ -1,0 +1,77 @@
+/** kvd's command line. Few flags; everything else stands in the configuration file. */
+import { parseArgs } from 'node:util';
+import { messageOf, RingraftError } from '../base/index.js';
+
+export type DaemonFlags = {
+  readonly config: string;
+  readonly node: string;
+  readonly nats: readonly string[] | undefined;
+  readonly data: string | undefined;
+  readonly set: readonly string[];
+  readonly logLevel: string | undefined;
+  readonly logFormat: 'pretty' | 'json' | undefined;
+};
+
+export const daemonUsage = `kvd - one node of a Ringraft cluster
+
+Usage: kvd --node ID [options]
+
+  --node ID           which node of the configuration this is (or KVD_NODE)
+  --config FILE       configuration file            [default: cluster.config.json, or KVD_CONFIG]
+  --nats URL[,URL]    NATS servers, instead of those in the file (or NATS_URL)
+  --data DIRECTORY    this node's own data directory [default: <dataDirectory>/<node id>]
+  --set PATH=VALUE    one setting, e.g. raft.leaseMs=100 (repeatable)
+  --log-level LEVEL   debug, info, warn or error
+  --log-format FORMAT pretty or json                [default: pretty on a terminal]
+  --version, --help
+
+SIGTERM or Ctrl-C: hands leaderships over, answers what is in flight, stops. A second one stops at once.
+Exit codes: 0 stopped as asked, 1 error, 2 usage or configuration, 3 the data directory is taken.
+`;
+
+/** Throws CONFIG with a line a person can use. */
+export function parseDaemonFlags(
+  args: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): DaemonFlags | 'help' | 'version' {
+  const { values } = parse(args);
+  if (values.help) return 'help';
+  if (values.version) return 'version';
+  const node = values.node ?? env.KVD_NODE;
+  if (node === undefined)
+    throw new RingraftError('CONFIG', '--node is missing: which node of the configuration is this?');
+  const logFormat = values['log-format'];
+  if (logFormat !== undefined && logFormat !== 'pretty' && logFormat !== 'json') {
+    throw new RingraftError('CONFIG', `--log-format is pretty or json, not ${logFormat}`);
+  }
+  return {
+    config: values.config ?? env.KVD_CONFIG ?? 'cluster.config.json',
+    node,
+    nats: (values.nats ?? env.NATS_URL)?.split(',').map((url) => url.trim()),
+    data: values.data,
+    set: values.set ?? [],
+    logLevel: values['log-level'],
+    logFormat,
+  };
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        node: { type: 'string' },
+        config: { type: 'string' },
+        nats: { type: 'string' },
+        data: { type: 'string' },
+        set: { type: 'string', multiple: true },
+        'log-level': { type: 'string' },
+        'log-format': { type: 'string' },
+        help: { type: 'boolean', short: 'h' },
+        version: { type: 'boolean' },
+      },
+    });
+  } catch (cause) {
+    throw new RingraftError('CONFIG', messageOf(cause), { cause });
+  }
+}

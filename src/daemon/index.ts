@@ -1,0 +1,3 @@
+export * from './flags.js';
+export * from './identity.js';
+export * from './logging.js';

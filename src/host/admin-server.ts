@@ -1,0 +1,85 @@
+/** Administration of this node over its admin subject: JSON in, JSON out. */
+import { type Clock, isRingraftError, type NodeId, RingraftError, type ShardId } from '../base/index.js';
+import type { Bus, BusSubscription } from '../transport/index.js';
+import { type AdminAnswer, type AdminRequest, adminSubject, type NodeStatus } from '../wire/index.js';
+import type { Group } from './group.js';
+import { metricsText } from './metrics.js';
+import type { HostOptions } from './options.js';
+
+export type AdminServerParts = {
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly options: HostOptions;
+  readonly groupOf: (shardId: ShardId) => Group | undefined;
+  readonly mark: (group: Group) => void;
+  readonly status: () => NodeStatus;
+};
+
+export class AdminServer {
+  private subscription: BusSubscription | undefined;
+
+  constructor(private readonly parts: AdminServerParts) {}
+
+  start(): void {
+    const { bus, options } = this.parts;
+    this.subscription = bus.subscribe('client', adminSubject(options.map.cluster, options.nodeId), (message) => {
+      const { replyTo } = message;
+      if (replyTo === undefined) return;
+      void this.answer(message.payload).then((answer) =>
+        bus.publish('client', replyTo, Buffer.from(JSON.stringify(answer))),
+      );
+    });
+  }
+
+  stop(): void {
+    this.subscription?.unsubscribe();
+  }
+
+  private async answer(payload: Buffer): Promise<AdminAnswer> {
+    try {
+      return await this.execute(parseRequest(payload));
+    } catch (error) {
+      if (!isRingraftError(error)) throw error;
+      return { error: { code: error.code, message: error.message, happened: error.happened } };
+    }
+  }
+
+  private async execute(request: AdminRequest): Promise<AdminAnswer> {
+    switch (request.op) {
+      case 'status':
+        return { status: this.parts.status() };
+      case 'metrics':
+        return { metrics: await metricsText(this.parts.status()) };
+      case 'transferLeader':
+        this.transferLeader(request.shardId, request.to);
+        return { done: true };
+      default:
+        throw new RingraftError(
+          'BAD_REQUEST',
+          `unknown admin operation: ${JSON.stringify((request as { op: unknown }).op)}`,
+        );
+    }
+  }
+
+  private transferLeader(shard: number, to: string): void {
+    const group = this.parts.groupOf(shard as ShardId);
+    if (group === undefined) throw new RingraftError('WRONG_SHARD', `this node holds no replica of shard ${shard}`);
+    const target = [...group.nodes].find(([, node]) => node === (to as NodeId))?.[0];
+    if (target === undefined) throw new RingraftError('BAD_REQUEST', `node ${to} holds no replica of shard ${shard}`);
+    const started = group.raft.transferLeadership(target, this.parts.clock.nowMs());
+    this.parts.mark(group);
+    if (started === 'notLeader') {
+      const leader = group.leaderNode;
+      throw new RingraftError('NOT_LEADER', `node ${leader ?? '(none)'} leads shard ${shard}`, { fields: { leader } });
+    }
+    if (started === 'notVoter') throw new RingraftError('BAD_REQUEST', `the replica on ${to} does not vote`);
+  }
+}
+
+function parseRequest(payload: Buffer): AdminRequest {
+  try {
+    return JSON.parse(payload.toString()) as AdminRequest;
+  } catch (cause) {
+    throw new RingraftError('BAD_REQUEST', 'an admin request is a JSON object', { cause });
+  }
+}

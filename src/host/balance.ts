@@ -1,0 +1,44 @@
+/**
+ * Keeps leaders where the placement wants them: a leader that is not its shard's preferred one hands leadership over
+ * once the preferred replica is alive and has caught up. One transfer at a time, so that a node that returns is not
+ * flooded.
+ */
+import type { Logger } from '../base/index.js';
+import type { Group } from './group.js';
+
+/** How far behind a replica may be and still be asked to lead: the transfer itself brings it the rest. */
+const nearlyCaughtUpEntries = 64;
+
+/** Starts at most one transfer; returns the group it concerns. */
+export function balanceLeaders(groups: Iterable<Group>, nowMs: number, logger: Logger): Group | undefined {
+  for (const group of groups) {
+    const { raft } = group;
+    if (!raft.isLeader || group.preferredLeader === group.replicaId) continue;
+    const target = raft.status.progress.find((peer) => peer.replicaId === group.preferredLeader);
+    if (target === undefined || !target.recentlyActive || target.state !== 'replicate') continue;
+    if (raft.lastIndex - target.matchIndex > nearlyCaughtUpEntries) continue;
+    if (raft.transferLeadership(target.replicaId, nowMs) !== 'started') continue;
+    logger.debug({ shardId: group.shardId, to: group.nodes.get(target.replicaId) }, 'handing leadership over');
+    return group;
+  }
+  return undefined;
+}
+
+/** Hands every leadership over to the follower that is furthest along; how many transfers it started. */
+export function handOverAll(groups: Iterable<Group>, nowMs: number): number {
+  let started = 0;
+  for (const group of groups) {
+    const { raft } = group;
+    if (!raft.isLeader) continue;
+    const candidates = raft.status.progress
+      .filter((peer) => peer.recentlyActive && peer.replicaId !== group.replicaId)
+      .sort((a, b) => b.matchIndex - a.matchIndex);
+    for (const { replicaId } of candidates) {
+      if (raft.transferLeadership(replicaId, nowMs) === 'started') {
+        started++;
+        break;
+      }
+    }
+  }
+  return started;
+}

@@ -1,0 +1,72 @@
+/**
+ * Gathers the writes that one group receives in one turn into as few log entries as their size allows.
+ *
+ * Invariants: 1. commands keep the order of arrival. 2. An entry exceeds `maxEntryBytes` only when a single command
+ * does. 3. `operations[i]` of a taken entry is where `commands[i]` came from.
+ */
+import { type CommandBatch, CommandKind, encodeCommandBatch, OperationKind } from '../wire/index.js';
+import type { PendingOperation } from './pending.js';
+
+const commandOverheadBytes = 48;
+
+type Building = { batch: CommandBatch; sessions: Map<string, number>; operations: PendingOperation[]; bytes: number };
+
+export type BuiltEntry = { readonly data: Buffer; readonly operations: readonly PendingOperation[] };
+
+export class CommandBuilder {
+  private building: Building[] = [];
+
+  constructor(private readonly maxEntryBytes: number) {}
+
+  get isEmpty(): boolean {
+    return this.building.length === 0;
+  }
+
+  /** `nowMs` is the leader's wall clock: the time all replicas will use to decide about this command. */
+  add(pending: PendingOperation, clientId: string, ackedBelow: number, nowMs: number): void {
+    const { operation } = pending;
+    const bytes = operation.key.length + operation.value.length + operation.expectedValue.length + commandOverheadBytes;
+    let current = this.building[this.building.length - 1];
+    if (current === undefined || current.bytes + bytes > this.maxEntryBytes) {
+      current = {
+        batch: { timeStampMs: nowMs, sessions: [], commands: [] },
+        sessions: new Map(),
+        operations: [],
+        bytes: 0,
+      };
+      this.building.push(current);
+    }
+    let session = 0;
+    if (operation.sequence > 0) {
+      session = current.sessions.get(clientId) ?? 0;
+      if (session === 0) {
+        session = current.batch.sessions.push({ clientId, ackedBelow });
+        current.sessions.set(clientId, session);
+      } else {
+        const reference = current.batch.sessions[session - 1];
+        if (reference !== undefined && reference.ackedBelow < ackedBelow) reference.ackedBelow = ackedBelow;
+      }
+    }
+    current.batch.commands.push({
+      kind: operation.kind === OperationKind.Delete ? CommandKind.Delete : CommandKind.Put,
+      bucketId: operation.bucketId,
+      key: operation.key,
+      value: operation.value,
+      condition: operation.condition,
+      expectedRevision: operation.expectedRevision,
+      expectedValue: operation.expectedValue,
+      expiresAtMs: operation.ttlMs > 0 ? current.batch.timeStampMs + operation.ttlMs : 0,
+      session,
+      sequence: operation.sequence,
+    });
+    current.operations.push(pending);
+    current.bytes += bytes;
+  }
+
+  /** The entries of this turn; the builder is empty afterwards. */
+  take(): readonly BuiltEntry[] {
+    const built = this.building.map(({ batch, operations }) => ({ data: encodeCommandBatch(batch), operations }));
+    this.building = [];
+    return built;
+  }
+}

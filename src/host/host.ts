@@ -1,0 +1,333 @@
+/**
+ * A node: many groups on one event loop, over ports (bus, log, store, clock, randomness) that a simulation can own.
+ *
+ * Life: `Host.start` brings up a replica of every shard the map places here; `stop` hands leaderships over, answers
+ * what it can and lets go. A failed write of the log or a broken invariant is fatal: `onFatal` must end the process.
+ */
+import {
+  type Clock,
+  type Logger,
+  type NodeId,
+  type Random,
+  RingraftError,
+  type ShardId,
+  type Timer,
+} from '../base/index.js';
+import type { SnapshotFiles, Store } from '../kv/index.js';
+import type { Message } from '../raft/index.js';
+import type { Bus, BusSubscription } from '../transport/index.js';
+import type { Wal } from '../wal/index.js';
+import { type ClusterMapAnswer, mapSubject, type NodeStatus, queueGroup } from '../wire/index.js';
+import { AdminServer } from './admin-server.js';
+import { balanceLeaders, handOverAll } from './balance.js';
+import type { Group } from './group.js';
+import { LogTrimmer } from './log-trimmer.js';
+import { openGroups } from './open-groups.js';
+import { OperationServer } from './operation-server.js';
+import type { HostOptions } from './options.js';
+import { Peers } from './peers.js';
+import { ResultOutbox } from './result-outbox.js';
+import { ScanServer } from './scan-server.js';
+import { SnapshotMover } from './snapshot-mover.js';
+import { nodeStatus } from './status.js';
+import { TurnLoop } from './turn.js';
+
+export type HostParts = {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly bus: Bus;
+  readonly wal: Wal;
+  readonly store: Store;
+  readonly snapshotFiles: SnapshotFiles;
+  /** Called once; the node must stop at once, without answering anything more. */
+  readonly onFatal: (error: unknown) => void;
+};
+
+/** Resolution of elections, heartbeats and leases. */
+const tickMs = 10;
+const balanceIntervalMs = 1000;
+/** How long a stop waits for leaderships to be taken over and for operations in flight. */
+const handOverTimeoutMs = 3000;
+const trimEveryBytes = 32 * 1024 * 1024;
+
+export class Host {
+  private readonly groups = new Map<ShardId, Group>();
+  /** By position of the shard in the map. */
+  private readonly groupsByArc: (Group | undefined)[];
+  private readonly outbox: ResultOutbox;
+  private readonly peers: Peers;
+  private readonly turns: TurnLoop;
+  private readonly operations: OperationServer;
+  private readonly scans: ScanServer;
+  private readonly snapshots: SnapshotMover;
+  private readonly trimmer: LogTrimmer;
+  private readonly admin: AdminServer;
+  private readonly subscriptions: BusSubscription[] = [];
+  private readonly startedAtMs: number;
+  private ticker: Timer | undefined;
+  private nextBalanceMs = 0;
+  private stopping = false;
+  private failed = false;
+
+  private constructor(
+    private readonly parts: HostParts,
+    private readonly options: HostOptions,
+  ) {
+    const { clock, logger, bus, wal, store } = parts;
+    const onFatal = (error: unknown): void => this.fail(error);
+    this.startedAtMs = clock.wallMs();
+    this.groupsByArc = options.map.shards.map(() => undefined);
+    this.outbox = new ResultOutbox(bus);
+    this.peers = new Peers(
+      bus,
+      clock,
+      {
+        cluster: options.map.cluster,
+        nodeId: options.nodeId,
+        incarnation: options.incarnation,
+        keepaliveMs: options.raft.heartbeatIntervalMs,
+      },
+      {
+        onMessage: (from, shardId, message) => this.onRaftMessage(from, shardId, message),
+        onUnreachable: (peer) => this.onUnreachable(peer),
+      },
+      logger,
+    );
+    const groupOf = (shardId: ShardId): Group | undefined => this.groups.get(shardId);
+    const mark = (group: Group): void => this.turns.mark(group);
+    const schedule = (): void => this.turns.schedule();
+    const groupAt = (at: number): Group | undefined => this.groupsByArc[at];
+    this.operations = new OperationServer({
+      bus,
+      clock,
+      logger,
+      store,
+      outbox: this.outbox,
+      options,
+      groupAt,
+      mark,
+      schedule,
+    });
+    this.scans = new ScanServer({
+      bus,
+      clock,
+      logger,
+      store,
+      options,
+      groupOf,
+      confirmRead: (group, done) => this.operations.confirmRead(group, done),
+    });
+    this.snapshots = new SnapshotMover({
+      bus,
+      clock,
+      random: parts.random,
+      logger,
+      store,
+      files: parts.snapshotFiles,
+      options,
+      groupOf,
+      mark,
+      onFatal,
+    });
+    this.turns = new TurnLoop({
+      clock,
+      logger,
+      wal,
+      store,
+      peers: this.peers,
+      outbox: this.outbox,
+      operations: this.operations,
+      snapshots: this.snapshots,
+      onFatal,
+    });
+    this.trimmer = new LogTrimmer({
+      clock,
+      logger,
+      wal,
+      groups: () => this.groups.values(),
+      groupOf,
+      syncMarker: (done) => store.syncMarker(done),
+      trimEveryBytes,
+      retainedLogBytes: options.limits.retainedLogBytes,
+      onFatal,
+    });
+    this.admin = new AdminServer({ bus, clock, options, groupOf, mark, status: () => this.status });
+  }
+
+  /** Brings up every replica the map places on this node. Rejects when the node's data does not fit the map. */
+  static async start(parts: HostParts, options: HostOptions): Promise<Host> {
+    const host = new Host(parts, options);
+    await host.open();
+    return host;
+  }
+
+  private async open(): Promise<void> {
+    const { map, nodeId } = this.options;
+    for (const node of map.nodes) this.peers.add(node.id);
+    if (!map.nodes.some((node) => node.id === nodeId)) {
+      throw new RingraftError('CONFIG', `node ${nodeId} is not among the nodes of cluster ${map.cluster}`);
+    }
+    for (const { group, at } of await openGroups(this.parts, this.options)) {
+      this.groups.set(group.shardId, group);
+      this.groupsByArc[at] = group;
+    }
+    this.peers.start();
+    this.operations.start();
+    this.scans.start();
+    this.snapshots.start();
+    this.admin.start();
+    this.trimmer.start();
+    this.subscriptions.push(
+      this.parts.bus.subscribe(
+        'client',
+        mapSubject(map.cluster),
+        ({ replyTo }) => {
+          if (replyTo !== undefined) this.parts.bus.publish('client', replyTo, this.mapAnswer());
+        },
+        { queue: queueGroup },
+      ),
+    );
+    this.parts.bus.onConnectionChange((lane, connected) => this.onConnectionChange(lane, connected));
+    for (const group of this.groups.values()) this.turns.mark(group);
+    this.nextBalanceMs = this.parts.clock.nowMs() + balanceIntervalMs;
+    this.tick();
+  }
+
+  private mapAnswer(): Buffer {
+    const { map } = this.options;
+    const leaders = map.shards.map((shard) => this.groups.get(shard.id)?.leaderNode ?? null);
+    const answer: ClusterMapAnswer = { map, leaders };
+    return Buffer.from(JSON.stringify(answer));
+  }
+
+  get status(): NodeStatus {
+    return nodeStatus({
+      options: this.options,
+      groups: this.groups.values(),
+      wal: this.parts.wal,
+      startedAtMs: this.startedAtMs,
+      counters: {
+        turns: this.turns.turns,
+        ...this.operations.counters,
+        inflightOperations: this.operations.inflightOperations,
+        scans: this.scans.scans,
+        envelopesSent: this.peers.envelopesSent,
+        envelopesReceived: this.peers.envelopesReceived,
+        raftMessagesSent: this.peers.messagesSent,
+        raftMessagesDropped: this.peers.messagesDropped,
+        resultMessages: this.outbox.messages,
+        results: this.outbox.results,
+        logTrims: this.trimmer.trims,
+        snapshotsSent: this.snapshots.sent,
+        snapshotsInstalled: this.snapshots.installed,
+      },
+    });
+  }
+
+  private onRaftMessage(from: NodeId, shardId: ShardId, message: Message): void {
+    const group = this.groups.get(shardId);
+    if (group === undefined || message.to !== group.replicaId || group.nodes.get(message.from) !== from) return;
+    this.guard(() => {
+      group.raft.step(message, this.parts.clock.nowMs());
+      this.turns.mark(group);
+    });
+  }
+
+  /** The peer's process is gone, or a partition between NATS servers hides it: only the core may tell what follows. */
+  private onUnreachable(peer: NodeId): void {
+    const nowMs = this.parts.clock.nowMs();
+    this.guard(() => {
+      for (const group of this.groups.values()) {
+        if (group.leaderNode === peer) {
+          group.raft.leaderUnreachable(nowMs);
+          this.turns.mark(group);
+        } else if (group.raft.isLeader) {
+          for (const [replicaId, node] of group.nodes) if (node === peer) group.raft.reportUnreachable(replicaId);
+        }
+      }
+    });
+  }
+
+  private onConnectionChange(lane: string, connected: boolean): void {
+    if (lane !== 'raft') return;
+    this.parts.logger[connected ? 'info' : 'warn']({ lane }, connected ? 'connected to NATS' : 'lost NATS');
+    if (!connected) for (const group of this.groups.values()) group.raft.voidLease();
+  }
+
+  private tick(): void {
+    if (this.failed) return;
+    this.guard(() => {
+      const nowMs = this.parts.clock.nowMs();
+      for (const group of this.groups.values()) {
+        if (group.raft.nextDeadlineMs > nowMs) continue;
+        group.raft.tick(nowMs);
+        this.turns.mark(group);
+      }
+      if (nowMs >= this.nextBalanceMs && !this.stopping) {
+        this.nextBalanceMs = nowMs + balanceIntervalMs / 10;
+        const moved = balanceLeaders(this.groups.values(), nowMs, this.parts.logger);
+        if (moved !== undefined) this.turns.mark(moved);
+        else this.nextBalanceMs = nowMs + balanceIntervalMs;
+      }
+      this.turns.schedule();
+    });
+    this.ticker = this.parts.clock.after(tickMs, () => this.tick());
+  }
+
+  private guard(work: () => void): void {
+    if (this.failed) return;
+    try {
+      work();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  private fail(error: unknown): void {
+    if (this.failed) return;
+    this.failed = true;
+    this.turns.stop();
+    this.ticker?.cancel();
+    this.parts.onFatal(error);
+  }
+
+  /**
+   * Clean shutdown: new operations go elsewhere, leaderships are handed over, operations in flight are answered (for
+   * at most 3 s in all). The caller closes store, log and bus afterwards.
+   */
+  async stop(): Promise<void> {
+    if (this.stopping) return;
+    this.stopping = true;
+    this.operations.drain();
+    const deadlineMs = this.parts.clock.nowMs() + handOverTimeoutMs;
+    const isBusy = (): boolean =>
+      this.operations.inflightOperations > 0 || [...this.groups.values()].some((group) => group.raft.isLeader);
+    let nextTryMs = 0;
+    while (!this.failed && isBusy() && this.parts.clock.nowMs() < deadlineMs) {
+      const nowMs = this.parts.clock.nowMs();
+      if (nowMs >= nextTryMs) {
+        nextTryMs = nowMs + 10 * tickMs;
+        if (
+          handOverAll(this.groups.values(), nowMs) === 0 &&
+          this.operations.inflightOperations === 0 &&
+          nowMs + 2000 > deadlineMs
+        )
+          break;
+        for (const group of this.groups.values()) this.turns.mark(group);
+      }
+      await new Promise<void>((resolve) => this.parts.clock.after(tickMs, resolve));
+    }
+    this.trimmer.stop();
+    this.snapshots.stop();
+    this.admin.stop();
+    this.scans.stop();
+    this.operations.stop();
+    this.peers.stop();
+    for (const subscription of this.subscriptions.splice(0)) subscription.unsubscribe();
+    this.ticker?.cancel();
+    this.failed = true;
+    this.turns.stop();
+    this.outbox.flush();
+  }
+}

@@ -1,0 +1,2 @@
+export * from './host.js';
+export type { HostLimits, HostOptions } from './options.js';

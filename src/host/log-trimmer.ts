@@ -1,0 +1,80 @@
+/**
+ * Lets go of log entries that are no longer needed, in memory and on disk.
+ *
+ * Invariants:
+ * 1. An entry leaves the write-ahead log only when it is applied and that is durable in the engine (a synced marker),
+ *    so that a crash of the machine never leaves a gap between the two.
+ * 2. Enough of the log stays in memory for followers that are a little behind; one that is further behind gets a
+ *    snapshot.
+ */
+import type { Clock, Logger, ShardId, Timer } from '../base/index.js';
+import type { ShardPosition } from '../kv/index.js';
+import type { Wal } from '../wal/index.js';
+import type { Group } from './group.js';
+
+const checkIntervalMs = 1000;
+
+export type LogTrimmerParts = {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly wal: Wal;
+  readonly groups: () => Iterable<Group>;
+  readonly groupOf: (shardId: ShardId) => Group | undefined;
+  /** Makes the engine durable and tells up to where, per shard. */
+  readonly syncMarker: (done: (error: Error | undefined, durable: readonly ShardPosition[]) => void) => void;
+  /** Log bytes of all groups since the last trim beyond which a trim is due. */
+  readonly trimEveryBytes: number;
+  /** Per group, kept in memory. */
+  readonly retainedLogBytes: number;
+  readonly onFatal: (error: unknown) => void;
+};
+
+export class LogTrimmer {
+  private timer: Timer | undefined;
+  private running = false;
+  private bytesAtLastTrim = 0;
+  trims = 0;
+
+  constructor(private readonly parts: LogTrimmerParts) {}
+
+  start(): void {
+    this.timer = this.parts.clock.after(checkIntervalMs, () => {
+      this.check();
+      this.start();
+    });
+  }
+
+  stop(): void {
+    this.timer?.cancel();
+  }
+
+  private check(): void {
+    const { bytesWritten } = this.parts.wal.statistics;
+    if (this.running || bytesWritten - this.bytesAtLastTrim < this.parts.trimEveryBytes) return;
+    this.bytesAtLastTrim = bytesWritten;
+    this.running = true;
+    this.parts.syncMarker((error, durable) => {
+      this.running = false;
+      if (error !== undefined) {
+        this.parts.onFatal(error);
+        return;
+      }
+      for (const position of durable) this.trim(position);
+      this.parts.wal.commit((commitError) => {
+        if (commitError !== undefined) this.parts.onFatal(commitError);
+      });
+      this.trims++;
+    });
+  }
+
+  private trim(position: ShardPosition): void {
+    const group = this.parts.groupOf(position.shardId);
+    if (group === undefined || group.installing) return;
+    const { raft } = group;
+    const keepFrom = raft.indexForTrailingBytes(this.parts.retainedLogBytes);
+    const index = Math.min(position.appliedIndex, raft.appliedIndex, keepFrom - 1);
+    if (index < raft.firstIndex) return;
+    this.parts.wal.release(group.shardId, raft.takeSnapshotMetadata(index));
+    raft.compact(index);
+  }
+}

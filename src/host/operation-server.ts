@@ -1,0 +1,330 @@
+/**
+ * Operations of smart clients on this node: checks them, hands writes to their group's log and reads to its read
+ * index, and answers once the outcome is known.
+ *
+ * Invariants:
+ * 1. A write is answered ok or CONFLICT only after its entry was applied here, hence durable on a majority.
+ * 2. A write whose fate this node cannot know (leadership lost after it was proposed) is answered NOT_LEADER with
+ *    `maybeHappened`; every other refusal means that it did not and will not happen.
+ * 3. A read is served only after the core vouched for an index (ReadIndex or lease) that is applied.
+ */
+import { type BucketId, type Clock, isRingraftError, type Logger, type NodeId } from '../base/index.js';
+import type { AppliedEntry, ReadKey, ReadValue, Store } from '../kv/index.js';
+import type { ReadState } from '../raft/index.js';
+import { arcAt, ringHash } from '../ring/index.js';
+import type { Bus, BusMessage, BusSubscription } from '../transport/index.js';
+import {
+  ConsistencyLevel,
+  decodeOperationBatch,
+  nodeSubject,
+  type Operation,
+  type OperationBatch,
+  OperationKind,
+  type OperationResult,
+} from '../wire/index.js';
+import type { Group } from './group.js';
+import type { HostOptions } from './options.js';
+import { type Confirmation, errorResult, okResult, type PendingOperation, type ReadRound } from './pending.js';
+import type { ResultOutbox } from './result-outbox.js';
+
+type ServableRead = { readonly pending: PendingOperation; readonly level: ConsistencyLevel };
+
+export type OperationServerParts = {
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly store: Store;
+  readonly outbox: ResultOutbox;
+  readonly options: HostOptions;
+  /** The group of arc `at` of the map, when this node holds a replica of it. */
+  readonly groupAt: (at: number) => Group | undefined;
+  readonly mark: (group: Group) => void;
+  readonly schedule: () => void;
+};
+
+export class OperationServer {
+  private readonly arcStarts: readonly number[];
+  private readonly buckets: ReadonlySet<BucketId>;
+  private subscription: BusSubscription | undefined;
+  private servable: ServableRead[] = [];
+  private inflight = 0;
+  private draining = false;
+  readonly counters = { gets: 0, puts: 0, deletes: 0, refused: 0, batches: 0 };
+
+  constructor(private readonly parts: OperationServerParts) {
+    this.arcStarts = parts.options.map.shards.map((shard) => shard.arcStart);
+    this.buckets = new Set(parts.options.map.buckets.map((bucket) => bucket.id));
+  }
+
+  /** Operations accepted and not yet answered. */
+  get inflightOperations(): number {
+    return this.inflight;
+  }
+
+  start(): void {
+    const { bus, options } = this.parts;
+    const subject = nodeSubject(options.map.cluster, options.nodeId);
+    this.subscription = bus.subscribe('client', subject, (message) => this.receive(message));
+  }
+
+  /** Takes no new operations (they are answered NOT_LEADER, so that clients go elsewhere). */
+  drain(): void {
+    this.draining = true;
+  }
+
+  stop(): void {
+    this.subscription?.unsubscribe();
+  }
+
+  private receive(message: BusMessage): void {
+    const { replyTo } = message;
+    if (replyTo === undefined) return;
+    let batch: OperationBatch;
+    try {
+      batch = decodeOperationBatch(message.payload);
+    } catch (error) {
+      if (!isRingraftError(error)) throw error;
+      this.parts.logger.warn({ error: error.message }, 'dropped a malformed batch of operations');
+      return;
+    }
+    this.counters.batches++;
+    const wallMs = this.parts.clock.wallMs();
+    for (const operation of batch.operations) this.accept(operation, batch, replyTo, wallMs);
+    this.parts.schedule();
+  }
+
+  private accept(operation: Operation, batch: OperationBatch, replyTo: string, wallMs: number): void {
+    const refusal = this.check(operation);
+    if (refusal !== undefined) {
+      this.refuse(replyTo, refusal);
+      return;
+    }
+    const group = this.parts.groupAt(arcAt(this.arcStarts, ringHash(operation.key)));
+    if (group === undefined) {
+      this.refuse(replyTo, errorResult(operation.requestId, 'WRONG_SHARD', 'this node holds no replica of the key'));
+      return;
+    }
+    if (!group.raft.isLeader || this.draining) {
+      const leader = this.draining && group.raft.isLeader ? undefined : group.leaderNode;
+      this.refuse(replyTo, this.notLeader(operation.requestId, leader, false));
+      return;
+    }
+    this.inflight++;
+    const pending = { operation, replyTo };
+    if (operation.kind !== OperationKind.Get) {
+      if (operation.kind === OperationKind.Put) this.counters.puts++;
+      else this.counters.deletes++;
+      group.builder.add(pending, batch.clientId, batch.ackedBelow, wallMs);
+    } else {
+      this.counters.gets++;
+      if (operation.level === ConsistencyLevel.Lease) group.newLeaseReads.push(pending);
+      else group.newReads.push(pending);
+    }
+    this.parts.mark(group);
+  }
+
+  /** What is wrong with the operation itself, before anyone is asked about it. */
+  private check(operation: Operation): OperationResult | undefined {
+    const { limits } = this.parts.options;
+    const { requestId, kind } = operation;
+    if (kind !== OperationKind.Get && kind !== OperationKind.Put && kind !== OperationKind.Delete) {
+      return errorResult(requestId, 'BAD_REQUEST', `unknown kind of operation: ${kind}`);
+    }
+    if (operation.level > ConsistencyLevel.Lease) {
+      return errorResult(requestId, 'BAD_REQUEST', `this node does not serve consistency level ${operation.level}`);
+    }
+    if (!this.buckets.has(operation.bucketId)) {
+      return errorResult(requestId, 'BAD_REQUEST', `no bucket has id ${operation.bucketId}`);
+    }
+    if (operation.key.length === 0) return errorResult(requestId, 'BAD_REQUEST', 'the key is empty');
+    if (operation.key.length > limits.maxKeyBytes) {
+      return errorResult(requestId, 'TOO_LARGE', `a key has at most ${limits.maxKeyBytes} bytes`);
+    }
+    if (Math.max(operation.value.length, operation.expectedValue.length) > limits.maxValueBytes) {
+      return errorResult(requestId, 'TOO_LARGE', `a value has at most ${limits.maxValueBytes} bytes`);
+    }
+    if (this.inflight >= limits.maxInflightOperations) {
+      return errorResult(requestId, 'BUSY', `${this.inflight} operations are in flight on this node`);
+    }
+    if (kind !== OperationKind.Get && this.parts.store.pendingWriteBytes > limits.maxPendingWriteBytes) {
+      return errorResult(requestId, 'BUSY', 'the store is behind with its writes');
+    }
+    return undefined;
+  }
+
+  /** Start of a turn: this turn's writes become log entries, its reads one ReadIndex request. */
+  submit(group: Group, nowMs: number): void {
+    if (!group.hasNewOperations) return;
+    const { raft } = group;
+    for (const { data, operations } of group.builder.take()) {
+      const proposed = raft.propose(data);
+      if (typeof proposed !== 'string') {
+        group.proposals.push({ index: proposed.index, term: proposed.term, operations });
+      } else if (proposed === 'busy') {
+        this.answerAll(operations, (id) => errorResult(id, 'BUSY', 'too much is waiting for a majority'));
+      } else {
+        this.answerAll(operations, (id) => this.notLeader(id, group.leaderNode, false));
+      }
+    }
+    this.submitReads(group, nowMs);
+  }
+
+  private submitReads(group: Group, nowMs: number): void {
+    const { raft } = group;
+    if (group.newLeaseReads.length > 0) {
+      const reads = group.newLeaseReads;
+      group.newLeaseReads = [];
+      if (raft.leaseValid(nowMs)) {
+        const index = raft.leaseReadIndex;
+        group.waitingReads.push({ index, level: ConsistencyLevel.Lease, reads, confirmations: [] });
+        this.serveWaitingReads(group);
+      } else {
+        group.newReads.push(...reads);
+      }
+    }
+    if (group.newReads.length === 0 && group.newConfirmations.length === 0) return;
+    const round: ReadRound = { reads: group.newReads, confirmations: group.newConfirmations };
+    group.newReads = [];
+    group.newConfirmations = [];
+    if (raft.readIndex(round) === 'notLeader') this.dropRound(round, group);
+  }
+
+  /** Calls back once the whole shard may be read as of now, or with false when this replica does not lead it. */
+  confirmRead(group: Group, confirmation: Confirmation): void {
+    if (!group.raft.isLeader || this.draining) {
+      confirmation(false);
+      return;
+    }
+    group.newConfirmations.push(confirmation);
+    this.parts.mark(group);
+  }
+
+  private dropRound(round: ReadRound, group: Group): void {
+    this.answerNotLeader(round.reads, group);
+    for (const confirmation of round.confirmations) confirmation(false);
+  }
+
+  onReadStates(group: Group, readStates: readonly ReadState[], dropped: readonly unknown[]): void {
+    for (const { context, index } of readStates) {
+      const { reads, confirmations } = context as ReadRound;
+      group.waitingReads.push({ index, level: ConsistencyLevel.Linearizable, reads, confirmations });
+    }
+    for (const context of dropped) this.dropRound(context as ReadRound, group);
+    if (readStates.length > 0) this.serveWaitingReads(group);
+  }
+
+  /** Moves the reads whose index is applied to where `serveReads` takes them. */
+  serveWaitingReads(group: Group): void {
+    const { waitingReads } = group;
+    const { appliedIndex } = group.raft;
+    let served = 0;
+    for (const waiting of waitingReads) {
+      if (waiting.index > appliedIndex) break;
+      served++;
+    }
+    if (served === 0) return;
+    for (const waiting of waitingReads.splice(0, served)) {
+      for (const pending of waiting.reads) this.servable.push({ pending, level: waiting.level });
+      for (const confirmation of waiting.confirmations) confirmation(true);
+    }
+  }
+
+  /** Serves what can be served, all groups together: from memory at once, the rest with one look-up. */
+  serveReads(): void {
+    if (this.servable.length === 0) return;
+    const { store, clock } = this.parts;
+    const reads = this.servable;
+    this.servable = [];
+    const wallMs = clock.wallMs();
+    const missed: ServableRead[] = [];
+    for (const read of reads) {
+      const { operation } = read.pending;
+      const hit = store.getNow(operation.bucketId, operation.key, wallMs);
+      if (hit === undefined) missed.push(read);
+      else this.answerRead(read, hit.value);
+    }
+    if (missed.length === 0) return;
+    const keys: ReadKey[] = missed.map(({ pending: { operation } }) => operation);
+    store.getMany(keys, wallMs, (error, values) => {
+      missed.forEach((read, at) => {
+        if (error === undefined) this.answerRead(read, values[at]);
+        else this.answer(read.pending, errorResult(read.pending.operation.requestId, 'CORRUPT', error.message));
+      });
+      this.parts.schedule();
+    });
+  }
+
+  private answerRead({ pending, level }: ServableRead, value: ReadValue): void {
+    const { requestId } = pending.operation;
+    this.answer(
+      pending,
+      value === undefined
+        ? okResult(requestId, 0, false, undefined, level)
+        : okResult(requestId, value.revision, true, value.value, level),
+    );
+  }
+
+  /** Entries were applied: the operations behind them have their outcome. */
+  onApplied(group: Group, applied: readonly AppliedEntry[]): void {
+    const { proposals } = group;
+    let done = 0;
+    for (const { entry, outcomes } of applied) {
+      const proposal = proposals[done];
+      if (proposal === undefined || proposal.index > entry.index) continue;
+      done++;
+      if (proposal.term !== entry.term) {
+        // Another leader's entry stands where ours would have been: ours never will.
+        this.answerNotLeader(proposal.operations, group);
+        continue;
+      }
+      proposal.operations.forEach((pending, at) => {
+        const outcome = outcomes[at];
+        if (outcome === undefined) return;
+        const result = okResult(pending.operation.requestId, outcome.revision, outcome.found);
+        result.code = outcome.code;
+        this.answer(pending, result);
+      });
+    }
+    if (done > 0) proposals.splice(0, done);
+  }
+
+  /** Proposals of a leadership that has ended have an unknown fate. */
+  onRoleMayHaveChanged(group: Group): void {
+    const term = group.raft.isLeader ? group.raft.currentTerm : 0;
+    if (term === group.leaderTerm) return;
+    const { shardId } = group;
+    if (term > 0) this.parts.logger.info({ shardId, term }, 'became leader');
+    else
+      this.parts.logger.info({ shardId, leader: group.leaderNode, term: group.raft.currentTerm }, 'no longer leader');
+    group.leaderTerm = term;
+    // Those of the term that has just begun were made in this very turn.
+    const orphaned = group.proposals.findIndex((proposal) => proposal.term === term);
+    const orphans = group.proposals.splice(0, orphaned < 0 ? group.proposals.length : orphaned);
+    for (const { operations } of orphans) {
+      this.answerAll(operations, (id) => this.notLeader(id, group.leaderNode, true));
+    }
+  }
+
+  private answerNotLeader(operations: readonly PendingOperation[], group: Group): void {
+    this.answerAll(operations, (id) => this.notLeader(id, group.leaderNode, false));
+  }
+
+  private notLeader(requestId: number, leader: NodeId | undefined, maybeHappened: boolean): OperationResult {
+    const leaderHint = leader === this.parts.options.nodeId ? '' : (leader ?? '');
+    return errorResult(requestId, 'NOT_LEADER', '', { leaderHint, maybeHappened });
+  }
+
+  private answerAll(operations: readonly PendingOperation[], result: (requestId: number) => OperationResult): void {
+    for (const pending of operations) this.answer(pending, result(pending.operation.requestId));
+  }
+
+  private answer(pending: PendingOperation, result: OperationResult): void {
+    this.inflight--;
+    this.parts.outbox.add(pending.replyTo, result);
+  }
+
+  private refuse(replyTo: string, result: OperationResult): void {
+    this.counters.refused++;
+    this.parts.outbox.add(replyTo, result);
+  }
+}

@@ -1,0 +1,26 @@
+import type { BucketId, NodeId } from '../base/index.js';
+import type { RaftOptions } from '../raft/index.js';
+import type { ClusterMap } from '../wire/index.js';
+
+export type HostLimits = {
+  readonly maxKeyBytes: number;
+  readonly maxValueBytes: number;
+  /** Operations accepted and not yet answered, all groups together; beyond it BUSY. */
+  readonly maxInflightOperations: number;
+  /** Bytes applied and not yet written to the engine; beyond it writes get BUSY. */
+  readonly maxPendingWriteBytes: number;
+  /** Log bytes a group keeps in memory for followers that lag; beyond it they get a snapshot. */
+  readonly retainedLogBytes: number;
+};
+
+export type HostOptions = {
+  readonly nodeId: NodeId;
+  readonly version: string;
+  /** Drawn anew at each start, never 0. */
+  readonly incarnation: number;
+  readonly map: ClusterMap;
+  readonly raft: Omit<RaftOptions, 'replicaId'>;
+  readonly limits: HostLimits;
+};
+
+export const isKnownBucket = (map: ClusterMap, id: BucketId): boolean => map.buckets.some((bucket) => bucket.id === id);

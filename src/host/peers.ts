@@ -1,0 +1,165 @@
+/**
+ * The links to the other nodes: everything the groups of this node say to a peer in one turn leaves in one envelope.
+ *
+ * Invariants:
+ * 1. A message for another life of this node (its incarnation), or from a life of the peer that has ended, is dropped
+ *    (RAFT-PITFALLS 23).
+ * 2. A link that had nothing to say for `keepaliveMs` sends an empty envelope, so that a dead peer is noticed
+ *    (NATS answers "no responders") even where no group has traffic.
+ * 3. Nothing is kept for a peer while the bus is disconnected: Raft sends anew what still matters.
+ */
+import { type Clock, isRingraftError, type Logger, type NodeId, type ShardId } from '../base/index.js';
+import type { Message } from '../raft/index.js';
+import type { Bus, BusMessage, BusSubscription } from '../transport/index.js';
+import { decodeEnvelope, encodeEnvelope, envelopeItemBytes, raftSubject } from '../wire/index.js';
+
+type Item = { readonly shardId: ShardId; readonly message: Message };
+
+/** Of one envelope, beside its items. */
+const envelopeOverheadBytes = 128;
+
+type PeerLink = {
+  readonly nodeId: NodeId;
+  readonly subject: string;
+  readonly inbox: string;
+  incarnation: number;
+  readonly endedIncarnations: Set<number>;
+  outbox: Item[];
+  outboxBytes: number;
+  lastSentMs: number;
+  lastHeardMs: number;
+};
+
+export type PeersOptions = {
+  readonly cluster: string;
+  readonly nodeId: NodeId;
+  readonly incarnation: number;
+  readonly keepaliveMs: number;
+};
+
+export type PeersEvents = {
+  onMessage(from: NodeId, shardId: ShardId, message: Message): void;
+  /** NATS said that nobody listens where the peer should. Called for every such answer. */
+  onUnreachable(peer: NodeId): void;
+};
+
+export class Peers {
+  private readonly links = new Map<NodeId, PeerLink>();
+  private readonly subscriptions: BusSubscription[] = [];
+  private readonly inbox: string;
+  envelopesSent = 0;
+  envelopesReceived = 0;
+  messagesSent = 0;
+  messagesDropped = 0;
+
+  constructor(
+    private readonly bus: Bus,
+    private readonly clock: Clock,
+    private readonly options: PeersOptions,
+    private readonly events: PeersEvents,
+    private readonly logger: Logger,
+  ) {
+    this.inbox = bus.newInbox();
+  }
+
+  start(): void {
+    const subject = raftSubject(this.options.cluster, this.options.nodeId);
+    this.subscriptions.push(
+      this.bus.subscribe('raft', subject, (message) => this.receive(message)),
+      this.bus.subscribe('raft', `${this.inbox}.*`, (message) => this.receiveStatus(message)),
+    );
+  }
+
+  stop(): void {
+    for (const subscription of this.subscriptions.splice(0)) subscription.unsubscribe();
+  }
+
+  add(nodeId: NodeId): void {
+    if (nodeId === this.options.nodeId || this.links.has(nodeId)) return;
+    this.links.set(nodeId, {
+      nodeId,
+      subject: raftSubject(this.options.cluster, nodeId),
+      inbox: `${this.inbox}.${nodeId}`,
+      incarnation: 0,
+      endedIncarnations: new Set(),
+      outbox: [],
+      outboxBytes: 0,
+      lastSentMs: Number.NEGATIVE_INFINITY,
+      lastHeardMs: Number.NEGATIVE_INFINITY,
+    });
+  }
+
+  /** Monotonic time of the last word from the peer; -Infinity when there was none. */
+  lastHeardMs(nodeId: NodeId): number {
+    return this.links.get(nodeId)?.lastHeardMs ?? Number.NEGATIVE_INFINITY;
+  }
+
+  /** Queues a message for the end of the turn. */
+  send(to: NodeId, shardId: ShardId, message: Message): void {
+    const link = this.links.get(to);
+    if (link === undefined) return;
+    const item = { shardId, message };
+    const bytes = envelopeItemBytes(item);
+    if (link.outbox.length > 0 && link.outboxBytes + bytes + envelopeOverheadBytes > this.bus.maxPayloadBytes) {
+      this.sendEnvelope(link, this.clock.nowMs());
+    }
+    link.outbox.push(item);
+    link.outboxBytes += bytes;
+  }
+
+  /** Ends the turn: every queued message leaves; links that have been silent say that they are there. */
+  flush(nowMs: number): void {
+    for (const link of this.links.values()) {
+      if (link.outbox.length > 0 || nowMs - link.lastSentMs >= this.options.keepaliveMs) this.sendEnvelope(link, nowMs);
+    }
+  }
+
+  private sendEnvelope(link: PeerLink, nowMs: number): void {
+    const items = link.outbox;
+    link.outbox = [];
+    link.outboxBytes = 0;
+    link.lastSentMs = nowMs;
+    if (!this.bus.isConnected('raft')) {
+      this.messagesDropped += items.length;
+      return;
+    }
+    this.envelopesSent++;
+    this.messagesSent += items.length;
+    const payload = encodeEnvelope(this.options.nodeId, this.options.incarnation, link.incarnation, items);
+    this.bus.publish('raft', link.subject, payload, { replyTo: link.inbox });
+  }
+
+  private receiveStatus(message: BusMessage): void {
+    if (!message.noResponders) return;
+    const peer = message.subject.slice(this.inbox.length + 1) as NodeId;
+    if (this.links.has(peer)) this.events.onUnreachable(peer);
+  }
+
+  private receive(message: BusMessage): void {
+    let envelope: ReturnType<typeof decodeEnvelope>;
+    try {
+      envelope = decodeEnvelope(message.payload);
+    } catch (error) {
+      if (!isRingraftError(error)) throw error;
+      this.logger.warn({ subject: message.subject, error: error.message }, 'dropped a malformed envelope');
+      return;
+    }
+    this.envelopesReceived++;
+    const link = this.links.get(envelope.fromNode);
+    if (link === undefined || !this.isCurrent(link, envelope.fromIncarnation, envelope.toIncarnation)) {
+      this.messagesDropped += envelope.items.length;
+      return;
+    }
+    link.lastHeardMs = this.clock.nowMs();
+    for (const item of envelope.items) this.events.onMessage(link.nodeId, item.shardId, item.message);
+  }
+
+  private isCurrent(link: PeerLink, fromIncarnation: number, toIncarnation: number): boolean {
+    if (link.endedIncarnations.has(fromIncarnation)) return false;
+    if (link.incarnation !== fromIncarnation) {
+      if (link.incarnation !== 0) link.endedIncarnations.add(link.incarnation);
+      link.incarnation = fromIncarnation;
+    }
+    return toIncarnation === 0 || toIncarnation === this.options.incarnation;
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * What the host remembers of operations it has accepted and not yet answered. Hot: plain mutable objects.
+ */
+import { type ErrorCode, emptyBytes } from '../base/index.js';
+import { ConsistencyLevel, codeNumber, type Operation, type OperationResult } from '../wire/index.js';
+
+export type PendingOperation = { readonly operation: Operation; readonly replyTo: string };
+
+/** One proposed log entry and the operations its commands came from, in the order of its commands. */
+export type PendingProposal = {
+  readonly index: number;
+  readonly term: number;
+  readonly operations: readonly PendingOperation[];
+};
+
+/** Reads that may be served once the state machine has applied `index`. */
+export type WaitingReads = {
+  readonly index: number;
+  readonly level: ConsistencyLevel;
+  readonly reads: readonly PendingOperation[];
+  readonly confirmations: readonly Confirmation[];
+};
+
+/** Told once whether a read of the whole shard that began before may be served now. */
+export type Confirmation = (confirmed: boolean) => void;
+
+/** The context of one ReadIndex request: every read of one group in one turn. */
+export type ReadRound = {
+  readonly reads: readonly PendingOperation[];
+  readonly confirmations: readonly Confirmation[];
+};
+
+/** A result of `code` 0 with every field present (one shape for all results). */
+export const okResult = (
+  requestId: number,
+  revision: number,
+  found: boolean,
+  value: Buffer = emptyBytes,
+  servedLevel: ConsistencyLevel = ConsistencyLevel.Default,
+): OperationResult => ({
+  requestId,
+  code: 0,
+  value,
+  revision,
+  found,
+  maybeHappened: false,
+  servedLevel,
+  maybeStale: false,
+  leaderHint: '',
+  message: '',
+});
+
+export const errorResult = (
+  requestId: number,
+  code: ErrorCode,
+  message: string,
+  options: { readonly maybeHappened?: boolean; readonly leaderHint?: string; readonly revision?: number } = {},
+): OperationResult => ({
+  requestId,
+  code: codeNumber(code),
+  value: emptyBytes,
+  revision: options.revision ?? 0,
+  found: false,
+  maybeHappened: options.maybeHappened ?? false,
+  servedLevel: ConsistencyLevel.Default,
+  maybeStale: false,
+  leaderHint: options.leaderHint ?? '',
+  message,
+});

@@ -1,0 +1,49 @@
+/**
+ * Answers on their way out: one message per client and turn, however many operations it answers.
+ *
+ * Invariant: an answer is added once its operation is decided, and leaves at the end of that turn or, when it fills a
+ * message, before.
+ */
+import type { Bus } from '../transport/index.js';
+import { encodeResultBatch, type OperationResult } from '../wire/index.js';
+
+/** Bytes of one result on the wire beside its value and message; generous. */
+const resultOverheadBytes = 64;
+
+type Mailbox = { results: OperationResult[]; bytes: number };
+
+export class ResultOutbox {
+  private readonly mailboxes = new Map<string, Mailbox>();
+  /** Messages sent since the start. */
+  messages = 0;
+  /** Results sent since the start. */
+  results = 0;
+
+  constructor(private readonly bus: Bus) {}
+
+  add(replyTo: string, result: OperationResult): void {
+    let mailbox = this.mailboxes.get(replyTo);
+    if (mailbox === undefined) {
+      mailbox = { results: [], bytes: 0 };
+      this.mailboxes.set(replyTo, mailbox);
+    }
+    const bytes = result.value.length + result.message.length + result.leaderHint.length + resultOverheadBytes;
+    if (mailbox.bytes + bytes > this.bus.maxPayloadBytes && mailbox.results.length > 0) this.send(replyTo, mailbox);
+    mailbox.results.push(result);
+    mailbox.bytes += bytes;
+  }
+
+  flush(): void {
+    if (this.mailboxes.size === 0) return;
+    for (const [replyTo, mailbox] of this.mailboxes) if (mailbox.results.length > 0) this.send(replyTo, mailbox);
+    this.mailboxes.clear();
+  }
+
+  private send(replyTo: string, mailbox: Mailbox): void {
+    this.messages++;
+    this.results += mailbox.results.length;
+    this.bus.publish('client', replyTo, encodeResultBatch({ results: mailbox.results }));
+    mailbox.results = [];
+    mailbox.bytes = 0;
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * Pages of a scan: the keys, in order, of those asked-for shards that this node leads.
+ *
+ * Invariant: every shard in a page was vouched for by ReadIndex in that page's request; a shard that was not (the node
+ * does not lead it, or lost it meanwhile) is named in `notLed` and none of its keys is in the page.
+ */
+import { type Clock, emptyBytes, isRingraftError, type Logger, messageOf, type ShardId } from '../base/index.js';
+import type { Store } from '../kv/index.js';
+import { arcAt, ringHash } from '../ring/index.js';
+import type { Bus, BusMessage, BusSubscription } from '../transport/index.js';
+import {
+  codeNumber,
+  decodeScanRequest,
+  encodeScanPage,
+  type ScanPage,
+  type ScanRequest,
+  scanSubject,
+} from '../wire/index.js';
+import type { Group } from './group.js';
+import type { HostOptions } from './options.js';
+
+/** Room left in a message for what surrounds the pairs. */
+const pageOverheadBytes = 16 * 1024;
+const maxPageKeys = 10_000;
+
+export type ScanServerParts = {
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly store: Store;
+  readonly options: HostOptions;
+  readonly groupOf: (shardId: ShardId) => Group | undefined;
+  /** Calls back with true once a read that began now may be served, false when the group does not lead. */
+  readonly confirmRead: (group: Group, done: (confirmed: boolean) => void) => void;
+};
+
+export class ScanServer {
+  private subscription: BusSubscription | undefined;
+  private readonly arcStarts: readonly number[];
+  scans = 0;
+
+  constructor(private readonly parts: ScanServerParts) {
+    this.arcStarts = parts.options.map.shards.map((shard) => shard.arcStart);
+  }
+
+  start(): void {
+    const { bus, options } = this.parts;
+    const subject = scanSubject(options.map.cluster, options.nodeId);
+    this.subscription = bus.subscribe('client', subject, (message) => this.receive(message));
+  }
+
+  stop(): void {
+    this.subscription?.unsubscribe();
+  }
+
+  private receive(message: BusMessage): void {
+    const { replyTo } = message;
+    if (replyTo === undefined) return;
+    const answer = (page: ScanPage): void => this.parts.bus.publish('client', replyTo, encodeScanPage(page));
+    try {
+      this.serve(decodeScanRequest(message.payload), answer);
+    } catch (error) {
+      if (!isRingraftError(error)) throw error;
+      answer(failure(error.code, error.message));
+    }
+  }
+
+  private serve(request: ScanRequest, answer: (page: ScanPage) => void): void {
+    this.scans++;
+    if (!this.parts.options.map.buckets.some((bucket) => bucket.id === request.bucketId)) {
+      answer(failure('BAD_REQUEST', `no bucket has id ${request.bucketId}`));
+      return;
+    }
+    const confirmed = new Set<number>();
+    const notLed: number[] = [];
+    let waiting = request.shards.length;
+    if (waiting === 0) answer(failure('BAD_REQUEST', 'a scan names its shards'));
+    for (const shard of request.shards) {
+      const group = this.parts.groupOf(shard as ShardId);
+      const settle = (led: boolean): void => {
+        if (led) confirmed.add(shard);
+        else notLed.push(shard);
+        if (--waiting === 0) this.readPage(request, confirmed, notLed, answer);
+      };
+      if (group === undefined) settle(false);
+      else this.parts.confirmRead(group, settle);
+    }
+  }
+
+  private readPage(
+    request: ScanRequest,
+    confirmed: ReadonlySet<number>,
+    notLed: number[],
+    answer: (page: ScanPage) => void,
+  ): void {
+    const empty: ScanPage = { code: 0, message: '', pairs: [], more: false, resumeAfter: emptyBytes, notLed };
+    if (confirmed.size === 0) {
+      answer(empty);
+      return;
+    }
+    const { store, bus, clock, options } = this.parts;
+    const shards = options.map.shards;
+    const maxBytes = bus.maxPayloadBytes - pageOverheadBytes;
+    store.scan(
+      request.bucketId,
+      {
+        gte: request.gte,
+        lt: request.lt.length === 0 ? undefined : request.lt,
+        reverse: request.reverse,
+        keysOnly: request.keysOnly,
+        limit: Math.min(request.limit || maxPageKeys, maxPageKeys),
+        maxBytes: request.maxBytes > 0 ? Math.min(request.maxBytes, maxBytes) : maxBytes,
+        accept: (key) => confirmed.has(shards[arcAt(this.arcStarts, ringHash(key))]?.id as number),
+        nowMs: clock.wallMs(),
+      },
+      (error, page) => {
+        if (error !== undefined) answer(failure('CORRUPT', messageOf(error)));
+        else answer({ ...empty, pairs: [...page.pairs], more: page.more, resumeAfter: page.resumeAfter });
+      },
+    );
+  }
+}
+
+const failure = (code: Parameters<typeof codeNumber>[0], message: string): ScanPage => ({
+  code: codeNumber(code),
+  message,
+  pairs: [],
+  more: false,
+  resumeAfter: emptyBytes,
+  notLed: [],
+});

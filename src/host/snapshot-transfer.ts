@@ -1,0 +1,130 @@
+/**
+ * The sending side of one snapshot: a window of chunks over a lane that may lose messages (go-back-N).
+ *
+ * Wire: messages to the transfer's subject with headers `Snap-Kind` (begin, chunk, end) and `Snap-Seq`; begin's body
+ * is JSON, a chunk's body is bytes. Answers come to the reply subject as JSON `{"ack": seq}` (everything up to it is
+ * staged) or `{"error": "..."}`. begin is 0, chunks count from 1, end is the last chunk's number plus one.
+ */
+import { type Clock, emptyBytes, RingraftError, type ShardId, type Timer } from '../base/index.js';
+import type { SnapshotRequest } from '../raft/index.js';
+import type { Bus, BusMessage, BusSubscription } from '../transport/index.js';
+
+export type SnapshotBegin = { readonly shardId: ShardId; readonly request: SnapshotRequest };
+export type SnapshotAnswer = { readonly ack: number } | { readonly error: string };
+export const snapshotKindHeader = 'Snap-Kind';
+export const snapshotSequenceHeader = 'Snap-Seq';
+
+const chunkBytes = 256 * 1024;
+const windowChunks = 8;
+const retryMs = 1000;
+const maxTries = 8;
+
+type Unanswered = { readonly kind: string; readonly sequence: number; readonly body: Buffer };
+
+export class SnapshotTransfer {
+  private readonly inbox: string;
+  private readonly subscription: BusSubscription;
+  private unanswered: Unanswered[] = [];
+  private failure: RingraftError | undefined;
+  private wake: () => void = () => {};
+  private timer: Timer | undefined;
+  private tries = 0;
+
+  constructor(
+    private readonly parts: {
+      readonly bus: Bus;
+      readonly clock: Clock;
+      readonly subject: string;
+      /** Asked before each step: false once the transfer has become pointless. */
+      readonly isWanted: () => boolean;
+    },
+  ) {
+    this.inbox = parts.bus.newInbox();
+    this.subscription = parts.bus.subscribe('snapshot', this.inbox, (message) => this.receive(message));
+  }
+
+  close(): void {
+    this.timer?.cancel();
+    this.subscription.unsubscribe();
+  }
+
+  /** Sends it all; resolves with the bytes sent once the receiver has staged and checked the whole. */
+  async run(begin: SnapshotBegin, nextChunk: (maxBytes: number) => Promise<Buffer | undefined>): Promise<number> {
+    let sequence = 0;
+    let bytes = 0;
+    this.post('begin', sequence, Buffer.from(JSON.stringify(begin)));
+    await this.untilUnanswered(0);
+    const maxBytes = Math.min(chunkBytes, Math.floor(this.parts.bus.maxPayloadBytes / 2));
+    for (;;) {
+      const chunk = await nextChunk(maxBytes);
+      if (chunk === undefined) break;
+      bytes += chunk.length;
+      this.post('chunk', ++sequence, chunk);
+      await this.untilUnanswered(windowChunks - 1);
+    }
+    await this.untilUnanswered(0);
+    this.post('end', ++sequence, emptyBytes);
+    await this.untilUnanswered(0);
+    return bytes;
+  }
+
+  private post(kind: string, sequence: number, body: Buffer): void {
+    const message = { kind, sequence, body };
+    this.unanswered.push(message);
+    this.publish(message);
+    this.arm();
+  }
+
+  private publish({ kind, sequence, body }: Unanswered): void {
+    const headers = { [snapshotKindHeader]: kind, [snapshotSequenceHeader]: String(sequence) };
+    // A message may be sent again, and the bus owns what it is given.
+    this.parts.bus.publish('snapshot', this.parts.subject, Buffer.from(body), { replyTo: this.inbox, headers });
+  }
+
+  private arm(): void {
+    this.timer?.cancel();
+    if (this.unanswered.length === 0) return;
+    this.timer = this.parts.clock.after(retryMs, () => {
+      if (++this.tries >= maxTries) {
+        this.fail(new RingraftError('TIMEOUT', 'the receiver of a snapshot does not answer'));
+        return;
+      }
+      for (const message of this.unanswered) this.publish(message);
+      this.arm();
+    });
+  }
+
+  private receive(message: BusMessage): void {
+    if (message.noResponders) {
+      this.fail(new RingraftError('UNREACHABLE', 'nobody listens where the snapshot should go'));
+      return;
+    }
+    const answer = JSON.parse(message.payload.toString()) as SnapshotAnswer;
+    if ('error' in answer) {
+      this.fail(new RingraftError('CONFLICT', answer.error));
+      return;
+    }
+    const before = this.unanswered.length;
+    this.unanswered = this.unanswered.filter(({ sequence }) => sequence > answer.ack);
+    if (this.unanswered.length === before) return;
+    this.tries = 0;
+    this.arm();
+    this.wake();
+  }
+
+  private fail(error: RingraftError): void {
+    this.failure ??= error;
+    this.wake();
+  }
+
+  private async untilUnanswered(most: number): Promise<void> {
+    for (;;) {
+      if (!this.parts.isWanted()) this.failure ??= new RingraftError('NOT_LEADER', 'leadership was lost');
+      if (this.failure !== undefined) throw this.failure;
+      if (this.unanswered.length <= most) return;
+      await new Promise<void>((resolve) => {
+        this.wake = resolve;
+      });
+    }
+  }
+}

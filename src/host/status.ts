@@ -1,0 +1,50 @@
+/** What a node tells about itself. */
+import type { Wal } from '../wal/index.js';
+import type { NodeStatus, ShardStatus } from '../wire/index.js';
+import type { Group } from './group.js';
+import type { HostOptions } from './options.js';
+
+const shardStatus = (group: Group): ShardStatus => {
+  const { status } = group.raft;
+  const others = status.progress.filter((peer) => peer.replicaId !== group.replicaId);
+  const isLearner = status.configuration.learners.includes(group.replicaId);
+  return {
+    shardId: group.shardId,
+    replicaId: group.replicaId,
+    role: isLearner ? 'learner' : status.role,
+    leaderNode: group.leaderNode ?? null,
+    term: status.currentTerm,
+    firstIndex: status.firstIndex,
+    lastIndex: status.lastIndex,
+    commitIndex: status.commitIndex,
+    appliedIndex: status.appliedIndex,
+    lagEntries:
+      status.role === 'leader' ? Math.max(0, ...others.map((peer) => status.lastIndex - peer.matchIndex)) : null,
+    damage: null,
+  };
+};
+
+export type StatusParts = {
+  readonly options: HostOptions;
+  readonly groups: Iterable<Group>;
+  readonly wal: Wal;
+  readonly startedAtMs: number;
+  readonly counters: Readonly<Record<string, number>>;
+};
+
+export function nodeStatus(parts: StatusParts): NodeStatus {
+  const { options, wal } = parts;
+  const memory = process.memoryUsage();
+  return {
+    nodeId: options.nodeId,
+    cluster: options.map.cluster,
+    version: options.version,
+    pid: process.pid,
+    startedAtMs: parts.startedAtMs,
+    incarnation: options.incarnation,
+    shards: [...parts.groups].map(shardStatus),
+    wal: { ...wal.statistics, isFull: wal.isFull },
+    memory: { residentBytes: memory.rss, heapBytes: memory.heapUsed },
+    counters: parts.counters,
+  };
+}

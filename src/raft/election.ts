@@ -1,0 +1,140 @@
+/** Elections: pre-vote, votes, check-quorum, transfer of leadership (Raft §5.2, thesis §3.10, §9.6). */
+import { assertNever, noReplica, type ReplicaId } from '../base/index.js';
+import { isVoter, members } from './configuration.js';
+import type { Core } from './core.js';
+import { quorumVotes } from './quorum.js';
+import type { TimeoutNow, VoteRequest, VoteResponse } from './types.js';
+
+/** How far apart followers that learn of a dead leader at the same moment begin, at most. */
+const earlySpreadMs = 40;
+
+/** Begins an election: a pre-vote, or at once the real one when the leader itself asked for it. */
+export function campaign(core: Core, kind: 'preVote' | 'vote' | 'transfer'): void {
+  if (!isVoter(core.configuration, core.id)) {
+    core.resetElectionTimer();
+    return;
+  }
+  core.leader = noReplica;
+  core.votes = new Map([[core.id, true]]);
+  if (kind === 'preVote') {
+    core.role = 'preCandidate';
+  } else {
+    core.role = 'candidate';
+    core.currentTerm++;
+    core.votedFor = core.id;
+  }
+  core.resetElectionTimer();
+  const preVote = kind === 'preVote';
+  for (const to of members(core.configuration)) {
+    if (to === core.id || !isVoter(core.configuration, to)) continue;
+    const request: VoteRequest = {
+      type: 'VoteRequest',
+      from: core.id,
+      to,
+      term: preVote ? core.currentTerm + 1 : core.currentTerm,
+      preVote,
+      lastIndex: core.log.lastIndex,
+      lastTerm: core.log.lastTerm,
+      leadershipTransfer: kind === 'transfer',
+    };
+    // A candidacy is a vote for oneself: it leaves once that is durable (RAFT-PITFALLS 2).
+    if (preVote) core.messages.push(request);
+    else core.messagesAfterPersist.push(request);
+  }
+  countVotes(core);
+}
+
+function countVotes(core: Core): void {
+  const result = quorumVotes(core.configuration, core.votes);
+  switch (result) {
+    case 'pending':
+      return;
+    case 'lost':
+      core.becomeFollower(core.currentTerm, noReplica);
+      return;
+    case 'won':
+      if (core.role === 'preCandidate') campaign(core, 'vote');
+      else core.becomeLeader();
+      return;
+    default:
+      assertNever(result);
+  }
+}
+
+/** The message's term is ours, or it is a pre-vote for a later one. */
+export function handleVoteRequest(core: Core, message: VoteRequest): void {
+  const mayVote = message.preVote
+    ? message.term > core.currentTerm
+    : core.votedFor === message.from || (core.votedFor === noReplica && core.leader === noReplica);
+  const granted = mayVote && core.log.isUpToDate(message.lastIndex, message.lastTerm);
+  if (granted && !message.preVote) {
+    core.votedFor = message.from;
+    core.resetElectionTimer();
+  }
+  core.messagesAfterPersist.push({
+    type: 'VoteResponse',
+    from: core.id,
+    to: message.from,
+    term: granted ? message.term : core.currentTerm,
+    preVote: message.preVote,
+    granted,
+  });
+}
+
+export function handleVoteResponse(core: Core, message: VoteResponse): void {
+  if (core.role !== (message.preVote ? 'preCandidate' : 'candidate')) return;
+  if (message.granted && message.term !== core.currentTerm + (message.preVote ? 1 : 0)) return;
+  if (!core.votes.has(message.from)) core.votes.set(message.from, message.granted);
+  countVotes(core);
+}
+
+export function handleTimeoutNow(core: Core, message: TimeoutNow): void {
+  if (core.role !== 'follower' || core.leader !== message.from) return;
+  campaign(core, 'transfer');
+}
+
+/** A leader that has not heard from a quorum for an election timeout may have been replaced: it goes. */
+export function checkQuorum(core: Core): void {
+  const active = new Map<ReplicaId, boolean>([[core.id, true]]);
+  for (const [id, progress] of core.progress) {
+    active.set(id, progress.recentlyActive);
+    progress.recentlyActive = false;
+  }
+  if (quorumVotes(core.configuration, active) === 'won') {
+    core.quorumCheckDueMs = core.nowMs + core.options.electionTimeoutMs;
+  } else {
+    core.becomeFollower(core.currentTerm, noReplica);
+  }
+}
+
+export function transferLeadership(core: Core, to: ReplicaId): 'started' | 'notLeader' | 'notVoter' | 'alreadyLeader' {
+  if (core.role !== 'leader') return 'notLeader';
+  if (to === core.id) return 'alreadyLeader';
+  const progress = core.progress.get(to);
+  if (progress === undefined || !core.configuration.voters.includes(to)) return 'notVoter';
+  if (core.transferTarget === to) return 'started';
+  core.transferTarget = to;
+  core.transferDueMs = core.nowMs + core.options.electionTimeoutMs;
+  core.reads.voidLease(core.round);
+  if (progress.matchIndex === core.log.lastIndex) sendTimeoutNow(core);
+  else core.appendsWanted = true;
+  return 'started';
+}
+
+/** From here on the target may depose us at any later time: no more leases in this term (RAFT-PITFALLS 28). */
+export function sendTimeoutNow(core: Core): void {
+  core.reads.forbidLease();
+  core.messages.push({ type: 'TimeoutNow', from: core.id, to: core.transferTarget, term: core.currentTerm });
+}
+
+/**
+ * NATS said that nobody listens where the leader was. It may be a partition between NATS servers instead, with the
+ * leader alive beside its clients: the election begins only when its lease has certainly run out.
+ */
+export function leaderUnreachable(core: Core): void {
+  if (core.role !== 'follower' || core.leader === noReplica) return;
+  const earliest = Math.max(core.nowMs, core.holdUntilMs) + (core.random.nextU32() % earlySpreadMs);
+  if (core.isEarly && core.electionDueMs <= earliest + earlySpreadMs) return;
+  core.isEarly = true;
+  core.electionDueMs = Math.min(core.electionDueMs, earliest);
+}

@@ -1,0 +1,188 @@
+/**
+ * The log as the core sees it: entries after a snapshot, in memory, with four marks.
+ *
+ * Invariants:
+ * 1. snapshot.index <= applied <= committed <= last index; `committed` and `applied` never fall.
+ * 2. persisted <= handedOut <= last index: what is durable here, and what was handed to the host to be made so.
+ * 3. Nothing at or below `committed` is ever replaced.
+ * 4. `configurations` holds every configuration entry of the log and, first, the snapshot's; ascending by index.
+ */
+import { assert } from '../base/index.js';
+import { decodeConfiguration } from './configuration.js';
+import { type Configuration, type Entry, EntryType, type RaftInitialState, type SnapshotMetadata } from './types.js';
+
+/** What an entry costs in memory beside its data; rough. */
+const entryOverheadBytes = 96;
+
+type ConfigurationAt = { readonly index: number; readonly configuration: Configuration };
+
+export class RaftLog {
+  private entries: Entry[];
+  private snapshot: SnapshotMetadata;
+  private configurations: ConfigurationAt[];
+  committed: number;
+  applied: number;
+  /** Durable here, entries and snapshot. */
+  persisted: number;
+  /** Handed to the host to be made durable. */
+  handedOut: number;
+  /** Committed entries handed to the host to be applied. */
+  handedToApply: number;
+
+  constructor(initial: RaftInitialState) {
+    this.snapshot = initial.snapshot;
+    this.entries = [...initial.entries];
+    this.configurations = [{ index: initial.snapshot.index, configuration: initial.snapshot.configuration }];
+    for (const entry of this.entries) this.noteConfiguration(entry);
+    this.committed = Math.max(initial.hardState.commitIndex, initial.snapshot.index);
+    this.applied = initial.appliedIndex;
+    this.handedToApply = initial.appliedIndex;
+    this.persisted = this.lastIndex;
+    this.handedOut = this.lastIndex;
+    assert(this.applied >= this.snapshot.index, 'the state is at least the snapshot');
+    assert(this.applied <= this.committed, 'only committed entries are applied');
+    assert(this.committed <= this.lastIndex, 'a committed entry is in the log');
+  }
+
+  /** First index whose entry is here. */
+  get firstIndex(): number {
+    return this.snapshot.index + 1;
+  }
+
+  get lastIndex(): number {
+    return this.snapshot.index + this.entries.length;
+  }
+
+  get lastTerm(): number {
+    return this.entries[this.entries.length - 1]?.term ?? this.snapshot.term;
+  }
+
+  /** The term of the entry at `index`; undefined when it is not (or no longer) known. */
+  term(index: number): number | undefined {
+    if (index === this.snapshot.index) return this.snapshot.term;
+    return this.entries[index - this.firstIndex]?.term;
+  }
+
+  /** The configuration in force: that of the newest configuration entry, committed or not (thesis §4.1). */
+  get configuration(): Configuration {
+    return (this.configurations[this.configurations.length - 1] as ConfigurationAt).configuration;
+  }
+
+  /** The index of the entry that `configuration` came from. */
+  get configurationIndex(): number {
+    return (this.configurations[this.configurations.length - 1] as ConfigurationAt).index;
+  }
+
+  /** The configuration in force at an index that is still in the log, or the snapshot's. */
+  configurationAt(index: number): Configuration {
+    for (let at = this.configurations.length - 1; at > 0; at--) {
+      const known = this.configurations[at] as ConfigurationAt;
+      if (known.index <= index) return known.configuration;
+    }
+    return (this.configurations[0] as ConfigurationAt).configuration;
+  }
+
+  /** A snapshot of an applied index, by reference. */
+  snapshotAt(index: number): SnapshotMetadata {
+    const term = this.term(index);
+    assert(term !== undefined && index <= this.applied, 'a snapshot is of an applied index that is still known');
+    return { index, term, configuration: this.configurationAt(index) };
+  }
+
+  get snapshotMetadata(): SnapshotMetadata {
+    return this.snapshot;
+  }
+
+  /** Entries of [from, to], as many as fit `maxBytes` of data, at least one. */
+  slice(from: number, to: number, maxBytes: number): readonly Entry[] {
+    const start = from - this.firstIndex;
+    const end = to - this.snapshot.index;
+    let bytes = 0;
+    let at = start;
+    for (; at < end; at++) {
+      bytes += (this.entries[at] as Entry).data.length;
+      if (bytes > maxBytes && at > start) break;
+    }
+    return this.entries.slice(start, at);
+  }
+
+  append(entry: Entry): void {
+    assert(entry.index === this.lastIndex + 1, 'the log has no gaps');
+    this.entries.push(entry);
+    this.noteConfiguration(entry);
+  }
+
+  /** Forgets the entries from `index` on: they conflict with the leader's (Raft §5.3). */
+  truncateFrom(index: number): void {
+    assert(index > this.committed, 'a committed entry is never replaced');
+    this.entries.length = index - this.firstIndex;
+    this.persisted = Math.min(this.persisted, index - 1);
+    this.handedOut = Math.min(this.handedOut, index - 1);
+    while ((this.configurations[this.configurations.length - 1] as ConfigurationAt).index >= index) {
+      this.configurations.pop();
+    }
+  }
+
+  /** Takes a leader's entries after a point where the logs agree: skips what is here already, replaces conflicts. */
+  merge(entries: readonly Entry[]): void {
+    for (let at = 0; at < entries.length; at++) {
+      const entry = entries[at] as Entry;
+      const known = this.term(entry.index);
+      if (known === entry.term || entry.index <= this.snapshot.index) continue;
+      if (known !== undefined) this.truncateFrom(entry.index);
+      for (; at < entries.length; at++) this.append(entries[at] as Entry);
+    }
+  }
+
+  /** A log with this last entry is at least as up to date as ours (Raft §5.4.1). */
+  isUpToDate(lastIndex: number, lastTerm: number): boolean {
+    return lastTerm > this.lastTerm || (lastTerm === this.lastTerm && lastIndex >= this.lastIndex);
+  }
+
+  commitTo(index: number): boolean {
+    if (index <= this.committed) return false;
+    assert(index <= this.lastIndex, 'only what is in the log is committed');
+    this.committed = index;
+    return true;
+  }
+
+  /** Everything here is replaced by a snapshot. */
+  restore(snapshot: SnapshotMetadata): void {
+    assert(snapshot.index > this.committed, 'a snapshot never takes back a commit');
+    this.snapshot = snapshot;
+    this.entries = [];
+    this.configurations = [{ index: snapshot.index, configuration: snapshot.configuration }];
+    this.committed = snapshot.index;
+    this.handedOut = snapshot.index;
+    this.handedToApply = snapshot.index;
+    this.persisted = Math.min(this.persisted, snapshot.index);
+  }
+
+  /** Forgets the entries up to `index`. */
+  compact(index: number): void {
+    if (index <= this.snapshot.index) return;
+    assert(index <= this.applied && index <= this.persisted, 'only what is applied and durable is forgotten');
+    const snapshot = this.snapshotAt(index);
+    this.entries = this.entries.slice(index - this.snapshot.index);
+    this.configurations = [
+      { index, configuration: snapshot.configuration },
+      ...this.configurations.filter((known) => known.index > index),
+    ];
+    this.snapshot = snapshot;
+  }
+
+  /** The first index such that the entries from it on hold at most `maxBytes` of data. */
+  indexForTrailingBytes(maxBytes: number): number {
+    let bytes = 0;
+    for (let at = this.entries.length - 1; at >= 0; at--) {
+      bytes += (this.entries[at] as Entry).data.length + entryOverheadBytes;
+      if (bytes > maxBytes) return this.firstIndex + at + 1;
+    }
+    return this.firstIndex;
+  }
+
+  private noteConfiguration(entry: Entry): void {
+    if (entry.type !== EntryType.Configuration) return;
+    this.configurations.push({ index: entry.index, configuration: decodeConfiguration(entry.data) });
+  }
+}

@@ -1,0 +1,102 @@
+/**
+ * What a leader knows of one follower.
+ *
+ * Invariants: matchIndex < nextIndex. In `probe` at most one append is unanswered; in `replicate` at most
+ * `maxInflight`; in `snapshot` none is sent.
+ */
+export type ProgressState = 'probe' | 'replicate' | 'snapshot';
+
+export class Progress {
+  state: ProgressState = 'probe';
+  matchIndex = 0;
+  /** Last indexes of the appends in flight, ascending (replicate). */
+  private inflight: number[] = [];
+  /** An append is unanswered (probe). */
+  probeSent = false;
+  /** The commit index last sent along. */
+  sentCommit = 0;
+  /** The newest heartbeat round answered. */
+  roundAcked = 0;
+  recentlyActive = false;
+  /** An append may have been lost: send one, even if empty. */
+  isSuspect = false;
+
+  constructor(
+    public nextIndex: number,
+    private readonly maxInflight: number,
+  ) {}
+
+  get isPaused(): boolean {
+    switch (this.state) {
+      case 'probe':
+        return this.probeSent;
+      case 'replicate':
+        return this.inflight.length >= this.maxInflight;
+      case 'snapshot':
+        return true;
+    }
+  }
+
+  becomeProbe(): void {
+    this.state = 'probe';
+    this.probeSent = false;
+    this.inflight = [];
+    this.nextIndex = this.matchIndex + 1;
+  }
+
+  becomeReplicate(): void {
+    this.state = 'replicate';
+    this.probeSent = false;
+    this.inflight = [];
+    this.nextIndex = this.matchIndex + 1;
+  }
+
+  becomeSnapshot(): void {
+    this.state = 'snapshot';
+    this.probeSent = false;
+    this.inflight = [];
+  }
+
+  /** An append up to `lastIndex` was sent. */
+  sent(lastIndex: number): void {
+    if (this.state === 'probe') {
+      this.probeSent = true;
+      return;
+    }
+    this.inflight.push(lastIndex);
+    this.nextIndex = lastIndex + 1;
+  }
+
+  /** The follower's log matches up to `index`; whether that is news. */
+  accepted(index: number): boolean {
+    let freed = 0;
+    while (freed < this.inflight.length && (this.inflight[freed] as number) <= index) freed++;
+    if (freed > 0) this.inflight.splice(0, freed);
+    this.nextIndex = Math.max(this.nextIndex, index + 1);
+    if (index <= this.matchIndex) return false;
+    this.matchIndex = index;
+    this.probeSent = false;
+    return true;
+  }
+
+  /**
+   * The follower refused an append after `rejected`; `hint` is the last index that may still match. Whether it is about
+   * the append we wait for: an answer to an older one says nothing (Raft §5.3).
+   */
+  refused(rejected: number, hint: number): boolean {
+    if (this.state === 'replicate') {
+      if (rejected <= this.matchIndex) return false;
+      this.becomeProbe();
+      return true;
+    }
+    if (rejected !== this.nextIndex - 1) return false;
+    this.nextIndex = Math.max(Math.min(rejected, hint + 1), this.matchIndex + 1);
+    this.probeSent = false;
+    return true;
+  }
+
+  /** One place in a full window, so that a lost append does not block for ever. */
+  freeFirst(): void {
+    if (this.inflight.length >= this.maxInflight) this.inflight.shift();
+  }
+}

@@ -1,0 +1,416 @@
+/**
+ * The consensus core of one replica: a pure state machine after Ongaro's Raft, with pre-vote, check-quorum, leader
+ * leases, ReadIndex, leadership transfer and joint consensus. No I/O, no clock, no randomness of its own, no promises:
+ * the same inputs give the same outputs.
+ *
+ * The caller's duties:
+ * 1. Call `step` for every message, `tick` no later than `nextDeadlineMs`; pass the node's monotonic clock with both.
+ * 2. While `hasReady()`, take `ready()` and do with it what `Ready` says, in order; batches may overlap.
+ * 3. Tell it what became durable (`persisted`, `snapshotPersisted`) and what was applied (`applied`).
+ * 4. Move the bytes of snapshots beside it; step a SnapshotRequest only once they are staged.
+ * 5. An assertion that fails means this replica's state cannot be trusted: stop the node.
+ */
+import { assert, noReplica, type Random, type ReplicaId } from '../base/index.js';
+import { encodeConfiguration, enterConfiguration, isJoint } from './configuration.js';
+import { Core } from './core.js';
+import {
+  campaign,
+  checkQuorum,
+  handleTimeoutNow,
+  handleVoteRequest,
+  handleVoteResponse,
+  leaderUnreachable,
+  transferLeadership,
+} from './election.js';
+import {
+  broadcastHeartbeat,
+  confirmRounds,
+  handleAppendRequest,
+  handleAppendResponse,
+  handleHeartbeatRequest,
+  handleHeartbeatResponse,
+  handleSnapshotRequest,
+  sendAppends,
+} from './replication.js';
+import {
+  EntryType,
+  type Message,
+  type RaftInitialState,
+  type RaftOptions,
+  type RaftStatus,
+  type Ready,
+  type Role,
+  type SnapshotMetadata,
+} from './types.js';
+
+export type Proposed = { readonly index: number; readonly term: number };
+export type ProposalRefusal = 'notLeader' | 'busy' | 'transferring';
+export type ConfigurationRefusal = ProposalRefusal | 'changeInFlight' | 'noCommitInTerm' | 'invalid';
+
+export class Raft {
+  private readonly core: Core;
+
+  constructor(options: RaftOptions, random: Random, initial: RaftInitialState, nowMs: number) {
+    this.core = new Core(options, random, initial, nowMs);
+    if (this.core.isSoleVoter) this.core.electionDueMs = nowMs;
+  }
+
+  get role(): Role {
+    return this.core.role;
+  }
+
+  get isLeader(): boolean {
+    return this.core.role === 'leader';
+  }
+
+  get leader(): ReplicaId {
+    return this.core.leader;
+  }
+
+  get currentTerm(): number {
+    return this.core.currentTerm;
+  }
+
+  get commitIndex(): number {
+    return this.core.log.committed;
+  }
+
+  get appliedIndex(): number {
+    return this.core.log.applied;
+  }
+
+  get firstIndex(): number {
+    return this.core.log.firstIndex;
+  }
+
+  get lastIndex(): number {
+    return this.core.log.lastIndex;
+  }
+
+  /** When `tick` must be called next, at the latest. */
+  get nextDeadlineMs(): number {
+    const { core } = this;
+    return Math.min(core.electionDueMs, core.heartbeatDueMs, core.quorumCheckDueMs, core.transferDueMs);
+  }
+
+  /** Time has passed. Does nothing before `nextDeadlineMs`. */
+  tick(nowMs: number): void {
+    const { core } = this;
+    core.advanceClock(nowMs);
+    if (core.role === 'leader') {
+      if (core.nowMs >= core.transferDueMs) {
+        core.transferDueMs = Number.POSITIVE_INFINITY;
+        core.transferTarget = noReplica;
+      }
+      if (core.nowMs >= core.quorumCheckDueMs) checkQuorum(core);
+      // The check of the quorum may have ended this leadership; then there is nothing left to beat.
+      if (this.isLeader && core.nowMs >= core.heartbeatDueMs) core.heartbeatWanted = true;
+    } else if (core.nowMs >= core.electionDueMs) {
+      campaign(core, 'preVote');
+    }
+  }
+
+  /** A message for this replica. */
+  step(message: Message, nowMs: number): void {
+    const { core } = this;
+    core.advanceClock(nowMs);
+    if (message.term > core.currentTerm) {
+      if (!this.acceptHigherTerm(message)) return;
+    } else if (message.term < core.currentTerm) {
+      this.answerLowerTerm(message);
+      return;
+    }
+    this.dispatch(message);
+  }
+
+  /** Whether to go on with a message of a later term, after following it into that term where that is right. */
+  private acceptHigherTerm(message: Message): boolean {
+    const { core } = this;
+    switch (message.type) {
+      case 'VoteRequest': {
+        // While a leader may count on our silence, nobody gets a vote, nor makes us leave the term (thesis §4.2.3).
+        const isHeld = core.role === 'leader' || core.nowMs < core.holdUntilMs;
+        if (isHeld && !message.leadershipTransfer) return false;
+        if (!message.preVote) core.becomeFollower(message.term, noReplica);
+        return true;
+      }
+      case 'VoteResponse':
+        if (!(message.preVote && message.granted)) core.becomeFollower(message.term, noReplica);
+        return message.preVote;
+      case 'AppendRequest':
+      case 'HeartbeatRequest':
+      case 'SnapshotRequest':
+        core.becomeFollower(message.term, message.from);
+        return true;
+      default:
+        core.becomeFollower(message.term, noReplica);
+        return true;
+    }
+  }
+
+  /** A sender that is behind must learn so, or it (or we) could be stuck for ever: raft-rs#84 (RAFT-PITFALLS 6). */
+  private answerLowerTerm(message: Message): void {
+    const { core } = this;
+    const answer = { from: core.id, to: message.from, term: core.currentTerm };
+    if (message.type === 'AppendRequest' || message.type === 'HeartbeatRequest' || message.type === 'SnapshotRequest') {
+      const nothing = { index: 0, rejected: true, hintIndex: 0, hintTerm: 0 };
+      core.messagesAfterPersist.push({ type: 'AppendResponse', ...answer, ...nothing });
+    } else if (message.type === 'VoteRequest' && message.preVote) {
+      core.messagesAfterPersist.push({ type: 'VoteResponse', ...answer, preVote: true, granted: false });
+    }
+  }
+
+  private dispatch(message: Message): void {
+    const { core } = this;
+    switch (message.type) {
+      case 'AppendRequest':
+        handleAppendRequest(core, message);
+        break;
+      case 'AppendResponse':
+        handleAppendResponse(core, message);
+        break;
+      case 'HeartbeatRequest':
+        handleHeartbeatRequest(core, message);
+        break;
+      case 'HeartbeatResponse':
+        handleHeartbeatResponse(core, message);
+        break;
+      case 'VoteRequest':
+        handleVoteRequest(core, message);
+        break;
+      case 'VoteResponse':
+        handleVoteResponse(core, message);
+        break;
+      case 'SnapshotRequest':
+        handleSnapshotRequest(core, message);
+        break;
+      case 'TimeoutNow':
+        handleTimeoutNow(core, message);
+        break;
+    }
+  }
+
+  /** Appends a command to the leader's log. It is committed only when it comes back in `committedEntries`. */
+  propose(data: Buffer): Proposed | ProposalRefusal {
+    const { core } = this;
+    const refusal = this.refusal(data.length);
+    if (refusal !== undefined) return refusal;
+    return { index: core.appendOwn(EntryType.Normal, data), term: core.currentTerm };
+  }
+
+  private refusal(bytes: number): ProposalRefusal | undefined {
+    const { core } = this;
+    if (core.role !== 'leader') return 'notLeader';
+    if (core.transferTarget !== noReplica) return 'transferring';
+    // A single entry always fits, or it never would.
+    if (core.uncommittedBytes > 0 && core.uncommittedBytes + bytes > core.options.maxUncommittedBytes) return 'busy';
+    return undefined;
+  }
+
+  /** Changes the membership (thesis §4.3): joint where voters change; the joint state is left by itself. */
+  proposeConfiguration(target: {
+    readonly voters: readonly ReplicaId[];
+    readonly learners: readonly ReplicaId[];
+  }): Proposed | ConfigurationRefusal {
+    const { core } = this;
+    const refusal = this.refusal(0);
+    if (refusal !== undefined) return refusal;
+    if (!core.hasCommittedInTerm) return 'noCommitInTerm';
+    if (core.log.configurationIndex > core.log.committed || isJoint(core.configuration)) return 'changeInFlight';
+    const next = enterConfiguration(core.configuration, target);
+    if (next === undefined) return 'invalid';
+    const data = encodeConfiguration(next);
+    return { index: core.appendOwn(EntryType.Configuration, data), term: core.currentTerm };
+  }
+
+  /** Asks for a linearizable read (thesis §6.4); answered in `readStates`, or in `droppedReads`. */
+  readIndex(context: unknown): 'queued' | 'notLeader' {
+    if (!this.isLeader) return 'notLeader';
+    this.core.reads.add(context);
+    return 'queued';
+  }
+
+  /** Whether this leader may serve reads at `leaseReadIndex` without asking anyone (thesis §6.4.1). */
+  leaseValid(nowMs: number): boolean {
+    const { core } = this;
+    if (!core.hasCommittedInTerm || core.transferTarget !== noReplica) return false;
+    // A clock behind what was already seen cannot tell how much of the lease is left.
+    if (nowMs < core.nowMs) return false;
+    return core.isSoleVoter || core.reads.leaseValid(nowMs, core.options.leaseMs);
+  }
+
+  get leaseReadIndex(): number {
+    return this.core.log.committed;
+  }
+
+  /** The lease is void until a heartbeat round that begins after this. */
+  voidLease(): void {
+    this.core.reads.voidLease(this.core.round);
+  }
+
+  transferLeadership(to: ReplicaId, nowMs: number): ReturnType<typeof transferLeadership> {
+    this.core.advanceClock(nowMs);
+    return transferLeadership(this.core, to);
+  }
+
+  /** Nobody listens on the leader's node: an election follows as soon as its lease has certainly run out. */
+  leaderUnreachable(nowMs: number): void {
+    this.core.advanceClock(nowMs);
+    leaderUnreachable(this.core);
+  }
+
+  /** Nobody listens on a follower's node. */
+  reportUnreachable(replica: ReplicaId): void {
+    const progress = this.core.progress.get(replica);
+    if (progress?.state === 'replicate') progress.becomeProbe();
+  }
+
+  /** The bytes of a snapshot were delivered and accepted, or were not. */
+  reportSnapshot(replica: ReplicaId, ok: boolean): void {
+    const progress = this.core.progress.get(replica);
+    if (progress?.state !== 'snapshot') return;
+    progress.becomeProbe();
+    // Its own answer says where it stands; without one the next heartbeat's does.
+    progress.probeSent = ok;
+    if (!ok) this.core.appendsWanted = true;
+  }
+
+  private get applicableIndex(): number {
+    return Math.min(this.core.log.committed, this.core.log.persisted);
+  }
+
+  private get mayBeginReads(): boolean {
+    return this.core.reads.hasArrived && this.core.hasCommittedInTerm;
+  }
+
+  hasReady(): boolean {
+    const { core } = this;
+    return (
+      core.messages.length > 0 ||
+      core.messagesAfterPersist.length > 0 ||
+      core.appendsWanted ||
+      core.heartbeatWanted ||
+      core.log.handedOut < core.log.lastIndex ||
+      core.log.handedToApply < this.applicableIndex ||
+      core.restored !== undefined ||
+      core.readStates.length > 0 ||
+      core.droppedReads.length > 0 ||
+      core.handedHardState.currentTerm !== core.currentTerm ||
+      core.handedHardState.votedFor !== core.votedFor ||
+      this.mayBeginReads
+    );
+  }
+
+  /** Takes everything there is to do. */
+  ready(): Ready {
+    const { core } = this;
+    const { log } = core;
+    if (core.role === 'leader') {
+      if (this.mayBeginReads) this.beginReads();
+      else if (core.heartbeatWanted) broadcastHeartbeat(core);
+      if (core.appendsWanted) sendAppends(core);
+    }
+    core.heartbeatWanted = false;
+    core.appendsWanted = false;
+    const before = core.handedHardState;
+    const mustWriteHardState = before.currentTerm !== core.currentTerm || before.votedFor !== core.votedFor;
+    const hardState = mustWriteHardState || before.commitIndex !== log.committed ? core.hardState : undefined;
+    if (hardState !== undefined) core.handedHardState = hardState;
+    const entries = log.handedOut < log.lastIndex ? log.slice(log.handedOut + 1, log.lastIndex, Infinity) : [];
+    log.handedOut = log.lastIndex;
+    const applicable = this.applicableIndex;
+    const committedEntries =
+      log.handedToApply < applicable ? log.slice(log.handedToApply + 1, applicable, Infinity) : [];
+    log.handedToApply = Math.max(log.handedToApply, applicable);
+    const ready: Ready = {
+      hardState,
+      mustSync: mustWriteHardState || entries.length > 0 || core.restored !== undefined,
+      entries,
+      snapshot: core.restored,
+      messages: core.messages,
+      messagesAfterPersist: core.messagesAfterPersist,
+      committedEntries,
+      readStates: core.readStates,
+      droppedReads: core.droppedReads,
+    };
+    core.messages = [];
+    core.messagesAfterPersist = [];
+    core.readStates = [];
+    core.droppedReads = [];
+    core.restored = undefined;
+    return ready;
+  }
+
+  private beginReads(): void {
+    const { core } = this;
+    core.reads.begin(core.round + 1, core.log.committed);
+    broadcastHeartbeat(core);
+    if (core.isSoleVoter) confirmRounds(core);
+  }
+
+  /** Entries up to (index, term) are durable. An answer about entries that were replaced since says nothing (12). */
+  persisted(lastIndex: number, lastTerm: number): void {
+    const { core } = this;
+    if (core.log.term(lastIndex) !== lastTerm || lastIndex <= core.log.persisted) return;
+    core.log.persisted = lastIndex;
+    if (core.role === 'leader') core.maybeCommit();
+  }
+
+  /** The snapshot of a batch was installed and is durable: the state machine stands at `index`. */
+  snapshotPersisted(index: number): void {
+    const { log } = this.core;
+    log.persisted = Math.max(log.persisted, index);
+    log.applied = Math.max(log.applied, index);
+  }
+
+  applied(index: number): void {
+    const { log } = this.core;
+    assert(index <= log.committed, 'only committed entries are applied');
+    log.applied = Math.max(log.applied, index);
+  }
+
+  /** Forgets the entries up to `index`, which must be applied. */
+  compact(index: number): void {
+    this.core.log.compact(index);
+  }
+
+  /** A snapshot of an applied index that is still in the log, by reference. */
+  takeSnapshotMetadata(index: number): SnapshotMetadata {
+    return this.core.log.snapshotAt(index);
+  }
+
+  /** The term of an entry; undefined when it is not known (any more). */
+  term(index: number): number | undefined {
+    return this.core.log.term(index);
+  }
+
+  /** The first index such that the entries from it on take at most about `maxBytes` of memory. */
+  indexForTrailingBytes(maxBytes: number): number {
+    return this.core.log.indexForTrailingBytes(maxBytes);
+  }
+
+  get status(): RaftStatus {
+    const { core } = this;
+    return {
+      replicaId: core.id,
+      role: core.role,
+      leader: core.leader,
+      currentTerm: core.currentTerm,
+      votedFor: core.votedFor,
+      commitIndex: core.log.committed,
+      appliedIndex: core.log.applied,
+      firstIndex: core.log.firstIndex,
+      lastIndex: core.log.lastIndex,
+      persistedIndex: core.log.persisted,
+      configuration: core.configuration,
+      transferringTo: core.transferTarget,
+      progress: [...core.progress].map(([replicaId, progress]) => ({
+        replicaId,
+        matchIndex: progress.matchIndex,
+        nextIndex: progress.nextIndex,
+        state: progress.state,
+        recentlyActive: progress.recentlyActive,
+      })),
+    };
+  }
+}

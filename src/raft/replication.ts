@@ -1,0 +1,206 @@
+/** Log replication, heartbeats and snapshots, from both sides (Raft §5.3, §7; thesis §10.2). */
+import { assert, type ReplicaId } from '../base/index.js';
+import type { Core } from './core.js';
+import { sendTimeoutNow } from './election.js';
+import type { RaftLog } from './log.js';
+import type { Progress } from './progress.js';
+import { quorumReached } from './quorum.js';
+import type { AppendRequest, AppendResponse, HeartbeatRequest, HeartbeatResponse, SnapshotRequest } from './types.js';
+
+/** The last index at or below `index` whose term is at most `term`: where two logs may still agree. */
+function lastPossibleMatch(log: RaftLog, index: number, term: number): { index: number; term: number } {
+  let at = Math.min(index, log.lastIndex);
+  for (;;) {
+    const known = log.term(at);
+    if (known === undefined || known <= term) return { index: at, term: known ?? 0 };
+    at--;
+  }
+}
+
+function acknowledge(core: Core, to: ReplicaId, index: number): void {
+  const after = core.messagesAfterPersist;
+  const last = after[after.length - 1];
+  let highest = index;
+  if (last?.type === 'AppendResponse' && !last.rejected && last.to === to && last.term === core.currentTerm) {
+    // Only the highest acknowledgement of one batch is worth a message.
+    after.pop();
+    highest = Math.max(index, last.index);
+  }
+  after.push(appendResponse(core, to, highest, false, 0, 0));
+}
+
+const appendResponse = (
+  core: Core,
+  to: ReplicaId,
+  index: number,
+  rejected: boolean,
+  hintIndex: number,
+  hintTerm: number,
+): AppendResponse => ({
+  type: 'AppendResponse',
+  from: core.id,
+  to,
+  term: core.currentTerm,
+  index,
+  rejected,
+  hintIndex,
+  hintTerm,
+});
+
+export function handleAppendRequest(core: Core, message: AppendRequest): void {
+  core.heardLeader(message.from);
+  const { log } = core;
+  if (message.prevIndex < log.committed) {
+    // Old or twice: what is committed here needs no check, and must not be touched (RAFT-PITFALLS 11).
+    acknowledge(core, message.from, log.committed);
+    return;
+  }
+  if (log.term(message.prevIndex) !== message.prevTerm) {
+    const hint = lastPossibleMatch(log, message.prevIndex, message.prevTerm);
+    core.messagesAfterPersist.push(appendResponse(core, message.from, message.prevIndex, true, hint.index, hint.term));
+    return;
+  }
+  log.merge(message.entries);
+  const lastNew = message.prevIndex + message.entries.length;
+  log.commitTo(Math.min(message.commitIndex, lastNew));
+  acknowledge(core, message.from, lastNew);
+}
+
+export function handleAppendResponse(core: Core, message: AppendResponse): void {
+  const progress = core.progress.get(message.from);
+  if (core.role !== 'leader' || progress === undefined) return;
+  progress.recentlyActive = true;
+  if (message.rejected) {
+    const hint =
+      message.hintTerm > 0 ? lastPossibleMatch(core.log, message.hintIndex, message.hintTerm).index : message.hintIndex;
+    if (progress.refused(message.index, hint)) core.appendsWanted = true;
+    return;
+  }
+  assert(message.index <= core.log.lastIndex, 'a follower acknowledges only what this leader has');
+  const isNews = progress.accepted(message.index);
+  const hasCaughtUp = progress.state === 'snapshot' && progress.matchIndex + 1 >= core.log.firstIndex;
+  if (progress.state === 'probe' || hasCaughtUp) progress.becomeReplicate();
+  core.appendsWanted = true;
+  if (!isNews) return;
+  core.maybeCommit();
+  if (core.role === 'leader' && core.transferTarget === message.from && progress.matchIndex === core.log.lastIndex) {
+    sendTimeoutNow(core);
+  }
+}
+
+export function handleHeartbeatRequest(core: Core, message: HeartbeatRequest): void {
+  core.heardLeader(message.from);
+  // The leader sends no more than it knows this log to hold.
+  core.log.commitTo(message.commitIndex);
+  core.messages.push({
+    type: 'HeartbeatResponse',
+    from: core.id,
+    to: message.from,
+    term: core.currentTerm,
+    round: message.round,
+  });
+}
+
+export function handleHeartbeatResponse(core: Core, message: HeartbeatResponse): void {
+  const progress = core.progress.get(message.from);
+  if (core.role !== 'leader' || progress === undefined) return;
+  progress.recentlyActive = true;
+  progress.roundAcked = Math.max(progress.roundAcked, message.round);
+  // An append may have been lost: the next one, empty if need be, finds out.
+  progress.probeSent = false;
+  progress.freeFirst();
+  if (progress.matchIndex < core.log.lastIndex || progress.state === 'probe') {
+    progress.isSuspect = true;
+    core.appendsWanted = true;
+  }
+  confirmRounds(core);
+}
+
+/** Releases the reads, and starts the lease, that the answers so far vouch for. */
+export function confirmRounds(core: Core): void {
+  const confirmed = quorumReached(core.configuration, (id) =>
+    id === core.id ? core.round : (core.progress.get(id)?.roundAcked ?? 0),
+  );
+  core.reads.confirm(confirmed, core.readStates);
+}
+
+/** Begins a heartbeat round to everyone. */
+export function broadcastHeartbeat(core: Core): void {
+  core.heartbeatWanted = false;
+  core.heartbeatDueMs = core.nowMs + core.options.heartbeatIntervalMs;
+  core.round++;
+  core.reads.noteSent(core.round, core.nowMs);
+  for (const [to, progress] of core.progress) {
+    core.messages.push({
+      type: 'HeartbeatRequest',
+      from: core.id,
+      to,
+      term: core.currentTerm,
+      commitIndex: Math.min(progress.matchIndex, core.log.committed),
+      round: core.round,
+    });
+  }
+  if (core.progress.size === 0) confirmRounds(core);
+}
+
+/** Sends every follower what it may be sent; entries of several proposals share a message. */
+export function sendAppends(core: Core): void {
+  core.appendsWanted = false;
+  for (const [to, progress] of core.progress) {
+    while (!progress.isPaused && sendAppend(core, to, progress));
+  }
+}
+
+/** One append, or a snapshot where the entries are gone; whether more may follow. */
+function sendAppend(core: Core, to: ReplicaId, progress: Progress): boolean {
+  const { log, options } = core;
+  const prevIndex = progress.nextIndex - 1;
+  const prevTerm = log.term(prevIndex);
+  if (prevTerm === undefined) {
+    sendSnapshot(core, to, progress);
+    return false;
+  }
+  const hasEntries = progress.nextIndex <= log.lastIndex;
+  if (!hasEntries && !progress.isSuspect && progress.state !== 'probe') return false;
+  progress.isSuspect = false;
+  const entries = hasEntries ? log.slice(progress.nextIndex, log.lastIndex, options.maxAppendBytes) : [];
+  core.messages.push({
+    type: 'AppendRequest',
+    from: core.id,
+    to,
+    term: core.currentTerm,
+    prevIndex,
+    prevTerm,
+    entries,
+    commitIndex: log.committed,
+  });
+  if (hasEntries || progress.state === 'probe') progress.sent(prevIndex + entries.length);
+  return hasEntries;
+}
+
+function sendSnapshot(core: Core, to: ReplicaId, progress: Progress): void {
+  if (!progress.recentlyActive) return;
+  progress.becomeSnapshot();
+  core.messages.push({
+    type: 'SnapshotRequest',
+    from: core.id,
+    to,
+    term: core.currentTerm,
+    snapshot: core.log.snapshotMetadata,
+  });
+}
+
+export function handleSnapshotRequest(core: Core, message: SnapshotRequest): void {
+  core.heardLeader(message.from);
+  const { log } = core;
+  const { snapshot } = message;
+  if (snapshot.index > log.committed) {
+    if (log.term(snapshot.index) === snapshot.term) {
+      log.commitTo(snapshot.index);
+    } else {
+      log.restore(snapshot);
+      core.restored = snapshot;
+    }
+  }
+  acknowledge(core, message.from, log.committed);
+}

@@ -1,0 +1,3 @@
+export * from './arcs.js';
+export * from './hash.js';
+export * from './placement.js';

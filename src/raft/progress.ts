@@ -27,14 +27,8 @@ export class Progress {
   ) {}
 
   get isPaused(): boolean {
-    switch (this.state) {
-      case 'probe':
-        return this.probeSent;
-      case 'replicate':
-        return this.inflight.length >= this.maxInflight;
-      case 'snapshot':
-        return true;
-    }
+    if (this.state === 'probe') return this.probeSent;
+    return this.state === 'snapshot' || this.inflight.length >= this.maxInflight;
   }
 
   becomeProbe(): void {

@@ -6,6 +6,8 @@
  * Lanes are separate connections, so that bulk data cannot delay a heartbeat and a slow consumer on one cannot
  * drop another's messages (RAFT-PITFALLS 37, 38).
  */
+import type { RingraftError } from '../base/index.js';
+
 export const lanes = ['raft', 'snapshot', 'client'] as const;
 export type Lane = (typeof lanes)[number];
 
@@ -43,8 +45,8 @@ export type Bus = {
   isConnected(lane: Lane): boolean;
   /** Called on every connect and disconnect of a lane. */
   onConnectionChange(listener: (lane: Lane, connected: boolean) => void): void;
-  /** Bytes published on the lane and not yet handed to the operating system. */
-  pendingBytes(lane: Lane): number;
+  /** Called for what a connection reports by itself: a permission violation, a slow consumer, a refused reconnect. */
+  onError(listener: (lane: Lane, error: RingraftError) => void): void;
   /** A fresh subject that only this bus listens to; subscribe to it or to `${inbox}.*`. */
   newInbox(): string;
   /** One connection's round trip: everything published before it has reached the server. */

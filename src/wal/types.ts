@@ -1,4 +1,4 @@
-import type { ReplicaId, ShardId } from '../base/index.js';
+import type { Clock, ReplicaId, ShardId } from '../base/index.js';
 import type { Entry, HardState, SnapshotMetadata } from '../raft/index.js';
 
 /** What the log holds of one group when it is opened. */
@@ -21,6 +21,7 @@ export type WalOptions = {
   readonly directory: string;
   /** Size of one preallocated segment. */
   readonly segmentBytes: number;
+  readonly clock: Clock;
 };
 
 export type WalStatistics = {
@@ -58,8 +59,13 @@ export type Wal = {
    * Written with the next commit; lets old segments go.
    */
   release(shardId: ShardId, snapshot: SnapshotMetadata): void;
-  /** Entries of [from, to] read back from the segments, at most `maxBytes` of data but at least one. */
-  readEntries(shardId: ShardId, from: number, to: number, maxBytes: number): Promise<readonly Entry[]>;
+  /**
+   * How many segments back the oldest record lies that this group still needs; 0: in the current one. A quiet group
+   * that pins old segments is to be released up to what it has applied.
+   */
+  segmentsBehind(shardId: ShardId): number;
+  /** Monotonic time since when a write has been under way; undefined when none is. For a watchdog. */
+  readonly writingSinceMs: number | undefined;
   readonly isFull: boolean;
   readonly statistics: WalStatistics;
   /** Makes what was appended durable, then closes. */

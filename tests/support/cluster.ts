@@ -60,7 +60,7 @@ export class TestCluster {
 
   private constructor(
     readonly nats: NatsServer,
-    private readonly options: TestClusterOptions,
+    options: TestClusterOptions,
   ) {
     this.nodeIds = Array.from({ length: options.nodes ?? 3 }, (_, at) => `n${at + 1}`);
     writeFileSync(
@@ -90,7 +90,17 @@ export class TestCluster {
   }
 
   startNode(id: string, extra: readonly string[] = []): NodeProcess {
-    const args = ['--enable-source-maps', kvdPath, '--config', this.configPath, '--node', id, '--log-format', 'json', ...extra];
+    const args = [
+      '--enable-source-maps',
+      kvdPath,
+      '--config',
+      this.configPath,
+      '--node',
+      id,
+      '--log-format',
+      'json',
+      ...extra,
+    ];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     const log: string[] = [];
     child.stdout.on('data', (bytes: Buffer) => log.push(bytes.toString()));
@@ -138,7 +148,9 @@ export class TestCluster {
       }
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
-    throw new Error(`the cluster did not come up: ${String(last)}\n${this.nodeIds.map((id) => this.logOf(id)).join('')}`);
+    throw new Error(
+      `the cluster did not come up: ${String(last)}\n${this.nodeIds.map((id) => this.logOf(id)).join('')}`,
+    );
   }
 
   kvctl(args: readonly string[], options: { readonly input?: string | Buffer } = {}): Promise<RunResult> {

@@ -1,0 +1,24 @@
+/** When to try again. All times in milliseconds. */
+import { type Random, randomBetween } from '../base/index.js';
+
+/** How often deadlines, lost attempts and back-offs are looked at while anything is in flight. */
+export const sweepIntervalMs = 10;
+/** Nobody listened on a node's subject: for this long it is asked only when there is no other choice. */
+export const downMs = 500;
+/** Hints followed at once before they are taken for a ping-pong. */
+export const maxHops = 3;
+
+const firstBackOffMs = 10;
+const maxBackOffMs = 100;
+const firstAttemptMs = 400;
+const maxAttemptMs = 3200;
+
+/** Jittered: clients that were refused together must not come back together. `nth` counts from 0. */
+export function backOffMs(random: Random, nth: number): number {
+  const most = Math.min(maxBackOffMs, firstBackOffMs * 2 ** Math.min(nth + 1, 10));
+  return randomBetween(random, Math.ceil(most / 2), most);
+}
+
+/** How long an attempt may stay unanswered before it counts as lost; `attempts` made so far, this one included. */
+export const attemptTimeoutMs = (attempts: number): number =>
+  Math.min(maxAttemptMs, firstAttemptMs * 2 ** Math.min(attempts - 1, 10));

@@ -1,0 +1,136 @@
+/**
+ * Which node to ask for which key: the cluster map, and what answers taught about leaders since.
+ *
+ * Invariants:
+ * 1. A map replaces an older one whole; an older map (by epoch) never replaces a newer one.
+ * 2. A leader learned from an answer is only displaced by an answer, or because nobody listens there.
+ */
+import { type BucketId, type NodeId, RingraftError, type ShardId } from '../base/index.js';
+import { arcAt } from '../ring/index.js';
+import { type ClusterMap, type ClusterMapAnswer, nodeSubject } from '../wire/index.js';
+import { NodeLink } from './node-link.js';
+
+export type ShardRoute = {
+  readonly id: ShardId;
+  readonly replicas: readonly NodeLink[];
+  leader: NodeLink | undefined;
+  /** Round robin over replicas while no leader is known. */
+  nextReplica: number;
+};
+
+export class RoutingTable {
+  private readonly links: NodeLink[] = [];
+  private readonly linkOf = new Map<NodeId, NodeLink>();
+  private clusterMap: ClusterMap;
+  private arcStarts: readonly number[] = [];
+  private routes: readonly ShardRoute[] = [];
+  private bucketIds: ReadonlyMap<string, BucketId> = new Map();
+
+  constructor(
+    answer: ClusterMapAnswer,
+    private readonly replySubject: (token: string) => string,
+  ) {
+    this.clusterMap = answer.map;
+    this.install(answer.map);
+    this.learnLeaders(answer, Number.NEGATIVE_INFINITY);
+  }
+
+  get map(): ClusterMap {
+    return this.clusterMap;
+  }
+
+  get shards(): readonly ShardRoute[] {
+    return this.routes;
+  }
+
+  update(answer: ClusterMapAnswer, nowMs: number): void {
+    if (answer.map.epoch > this.clusterMap.epoch) this.install(answer.map);
+    if (answer.map.epoch === this.clusterMap.epoch) this.learnLeaders(answer, nowMs);
+  }
+
+  private install(map: ClusterMap): void {
+    if (map.shards.length === 0) throw new RingraftError('BAD_REQUEST', `the map of ${map.cluster} has no shards`);
+    const known = new Map(this.routes.map((route) => [route.id, route.leader]));
+    const shards = [...map.shards].sort((a, b) => a.arcStart - b.arcStart);
+    this.clusterMap = map;
+    this.arcStarts = shards.map((shard) => shard.arcStart);
+    this.routes = shards.map((shard) => {
+      const replicas = shard.replicas.map(({ nodeId }) => this.link(nodeId));
+      const leader = known.get(shard.id);
+      const keep = leader !== undefined && replicas.includes(leader);
+      return { id: shard.id, replicas, leader: keep ? leader : undefined, nextReplica: shard.id };
+    });
+    this.bucketIds = new Map(map.buckets.map(({ name, id }) => [name, id]));
+  }
+
+  private learnLeaders({ map, leaders }: ClusterMapAnswer, nowMs: number): void {
+    const leaderOf = new Map(map.shards.map((shard, at) => [shard.id, leaders[at] ?? null]));
+    for (const route of this.routes) {
+      const leader = leaderOf.get(route.id) ?? null;
+      if (leader === null || (route.leader !== undefined && !route.leader.isDown(nowMs))) continue;
+      const link = this.link(leader);
+      if (!link.isDown(nowMs)) route.leader = link;
+    }
+  }
+
+  private link(id: NodeId): NodeLink {
+    let link = this.linkOf.get(id);
+    if (link === undefined) {
+      const subject = nodeSubject(this.clusterMap.cluster, id);
+      link = new NodeLink(id, subject, this.links.length, this.replySubject);
+      this.links.push(link);
+      this.linkOf.set(id, link);
+    }
+    return link;
+  }
+
+  /** The link of a result token `<number>-<epoch>`. */
+  linkOfToken(token: string): NodeLink | undefined {
+    return this.links[Number.parseInt(token, 10)];
+  }
+
+  get allLinks(): readonly NodeLink[] {
+    return this.links;
+  }
+
+  bucketId(name: string): BucketId | undefined {
+    return this.bucketIds.get(name);
+  }
+
+  routeAt(ringPosition: number): ShardRoute {
+    return this.routes[arcAt(this.arcStarts, ringPosition)] as ShardRoute;
+  }
+
+  /** Whom to ask: the leader while it is thought to be there, else the replicas in turn, `avoid` last. */
+  choose(route: ShardRoute, avoid: NodeLink | undefined, nowMs: number): NodeLink | undefined {
+    const { leader, replicas } = route;
+    if (leader !== undefined && !leader.isDown(nowMs)) return leader;
+    let fallback: NodeLink | undefined;
+    for (let step = 0; step < replicas.length; step++) {
+      const candidate = replicas[route.nextReplica++ % replicas.length] as NodeLink;
+      if (candidate === avoid) continue;
+      if (!candidate.isDown(nowMs)) return candidate;
+      fallback ??= candidate;
+    }
+    return avoid !== undefined && !avoid.isDown(nowMs) ? avoid : (fallback ?? avoid);
+  }
+
+  /** `by` said that it does not lead. Returns whether another node is now thought to. */
+  onNotLeader(route: ShardRoute, by: NodeLink, hint: string, nowMs: number): boolean {
+    if (route.leader === by) route.leader = undefined;
+    if (route.leader === undefined && hint !== '') {
+      const hinted = this.linkOf.get(hint as NodeId);
+      if (hinted !== undefined && hinted !== by && !hinted.isDown(nowMs)) route.leader = hinted;
+    }
+    return route.leader !== undefined && !route.leader.isDown(nowMs);
+  }
+
+  onSilent(route: ShardRoute, link: NodeLink): void {
+    if (route.leader === link) route.leader = undefined;
+  }
+
+  onUnreachable(link: NodeLink, downUntilMs: number): void {
+    link.downUntilMs = downUntilMs;
+    for (const route of this.routes) if (route.leader === link) route.leader = undefined;
+  }
+}

@@ -1,0 +1,51 @@
+/** The part of `level-rocksdb` we use; it ships no types. */
+declare module 'level-rocksdb' {
+  type Callback<T> = (error: (Error & { code?: string; cause?: Error }) | null | undefined, result: T) => void;
+
+  export type RocksChainedBatch = {
+    put(key: Buffer, value: Buffer): RocksChainedBatch;
+    del(key: Buffer): RocksChainedBatch;
+    readonly length: number;
+    write(options: { sync: boolean }, callback: (error?: Error | null) => void): void;
+  };
+
+  export type RocksIterator = {
+    next(callback: (error: Error | null | undefined, key?: Buffer, value?: Buffer) => void): void;
+    end(callback: (error?: Error | null) => void): void;
+  };
+
+  export type RocksLevel = {
+    open(callback: (error?: (Error & { cause?: Error }) | null) => void): void;
+    close(callback: (error?: Error | null) => void): void;
+    getMany(keys: Buffer[], callback: Callback<(Buffer | undefined)[]>): void;
+    batch(): RocksChainedBatch;
+    iterator(options: {
+      gte: Buffer;
+      lt: Buffer;
+      reverse?: boolean;
+      keys?: boolean;
+      values?: boolean;
+      keyAsBuffer: boolean;
+      valueAsBuffer: boolean;
+    }): RocksIterator;
+    /** encoding-down, and under it the binding. */
+    readonly db: {
+      readonly db: {
+        compactRange(start: Buffer, end: Buffer, callback: (error?: Error | null) => void): void;
+        approximateSize(start: Buffer, end: Buffer, callback: Callback<number>): void;
+      };
+    };
+  };
+
+  export default function levelRocksdb(
+    location: string,
+    options: {
+      keyEncoding: 'binary';
+      valueEncoding: 'binary';
+      cacheSize?: number;
+      writeBufferSize?: number;
+      compression?: boolean;
+    },
+    callback: (error?: (Error & { cause?: Error }) | null, db?: RocksLevel) => void,
+  ): RocksLevel;
+}

@@ -1,0 +1,107 @@
+/**
+ * The engine port in memory: for tests and the simulator, where a crash must lose exactly what a real machine may lose.
+ *
+ * A sorted array of keys beside a map: inserting moves the tail, which is quick up to some 100,000 keys.
+ */
+import type { Engine, EngineBatch, EngineCallback, EngineIterator, EnginePair, EngineRange } from './engine.js';
+
+type Mutation = { readonly key: Buffer; readonly value: Buffer | undefined };
+type Table = { keys: Buffer[]; readonly values: Map<string, Buffer> };
+
+const text = (key: Buffer): string => key.toString('latin1');
+
+/** The position of the first key not below `key`. */
+function lowerBound(keys: readonly Buffer[], key: Buffer): number {
+  let low = 0;
+  let high = keys.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (Buffer.compare(keys[middle] as Buffer, key) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function mutate(table: Table, { key, value }: Mutation): void {
+  const name = text(key);
+  if (value !== undefined) {
+    if (!table.values.has(name)) table.keys.splice(lowerBound(table.keys, key), 0, key);
+    table.values.set(name, value);
+  } else if (table.values.delete(name)) {
+    table.keys.splice(lowerBound(table.keys, key), 1);
+  }
+}
+
+export type MemoryEngine = Engine & {
+  /** The machine stops: batches that no synced one followed are lost, from some point on. `keep` of them survive. */
+  crash(keep?: number): void;
+  /** Every pair, in order. */
+  dump(): readonly EnginePair[];
+};
+
+/** `defer` runs callbacks later: `setImmediate`, or a simulator's. */
+export function memoryEngine(defer: (action: () => void) => void = setImmediate): MemoryEngine {
+  let table: Table = { keys: [], values: new Map() };
+  let durable: Table = { keys: [], values: new Map() };
+  let unsynced: (readonly Mutation[])[] = [];
+
+  const settle = (batches: readonly (readonly Mutation[])[]): void => {
+    for (const batch of batches) for (const mutation of batch) mutate(durable, mutation);
+  };
+
+  const batch = (): EngineBatch => {
+    const mutations: Mutation[] = [];
+    return {
+      put: (key, value) => mutations.push({ key, value }),
+      delete: (key) => mutations.push({ key, value: undefined }),
+      get size() {
+        return mutations.length;
+      },
+      write(sync, callback) {
+        for (const mutation of mutations) mutate(table, mutation);
+        unsynced.push(mutations);
+        if (sync) {
+          settle(unsynced);
+          unsynced = [];
+        }
+        defer(() => callback(undefined));
+      },
+    };
+  };
+
+  const range = ({ gte, lt, reverse, keysOnly }: EngineRange): EnginePair[] => {
+    const keys = table.keys.slice(lowerBound(table.keys, gte), lowerBound(table.keys, lt));
+    if (reverse === true) keys.reverse();
+    return keys.map((key) => [key, keysOnly === true ? Buffer.alloc(0) : (table.values.get(text(key)) as Buffer)]);
+  };
+
+  return {
+    name: 'memory',
+    open: () => Promise.resolve(),
+    close: () => Promise.resolve(),
+    getMany(keys, callback: EngineCallback<readonly (Buffer | undefined)[]>) {
+      const values = keys.map((key) => table.values.get(text(key)));
+      defer(() => callback(undefined, values));
+    },
+    batch,
+    iterate(wanted): EngineIterator {
+      const pairs = range(wanted);
+      return {
+        next: (count, callback) => {
+          const some = pairs.splice(0, count);
+          defer(() => callback(undefined, some));
+        },
+        close: (callback = () => {}) => defer(callback),
+      };
+    },
+    compactRange: () => Promise.resolve(),
+    approximateBytes: () => Promise.resolve(undefined),
+    crash(keep = 0) {
+      settle(unsynced.slice(0, keep));
+      unsynced = [];
+      table = { keys: [...durable.keys], values: new Map(durable.values) };
+      durable = { keys: [...table.keys], values: new Map(table.values) };
+    },
+    dump: () => range({ gte: Buffer.alloc(0), lt: Buffer.alloc(64, 0xff) }),
+  };
+}

@@ -1,0 +1,128 @@
+/** RocksDB under the engine port. The only file that imports `level-rocksdb`. */
+import { mkdir } from 'node:fs/promises';
+import levelRocksdb, { type RocksChainedBatch, type RocksIterator, type RocksLevel } from 'level-rocksdb';
+import { messageOf, RingraftError } from '../base/index.js';
+import type { Engine, EngineBatch, EngineCallback, EngineIterator, EnginePair, EngineRange } from './engine.js';
+
+const blockCacheBytes = 32 * 1024 * 1024;
+const writeBufferBytes = 16 * 1024 * 1024;
+
+class RocksBatch implements EngineBatch {
+  size = 0;
+
+  constructor(private readonly batch: RocksChainedBatch) {}
+
+  put(key: Buffer, value: Buffer): void {
+    this.batch.put(key, value);
+    this.size++;
+  }
+
+  delete(key: Buffer): void {
+    this.batch.del(key);
+    this.size++;
+  }
+
+  write(sync: boolean, callback: (error: Error | undefined) => void): void {
+    this.batch.write({ sync }, (error) => callback(error ?? undefined));
+  }
+}
+
+class RocksRangeIterator implements EngineIterator {
+  constructor(
+    private readonly iterator: RocksIterator,
+    private readonly keysOnly: boolean,
+  ) {}
+
+  next(count: number, callback: EngineCallback<readonly EnginePair[]>): void {
+    const pairs: EnginePair[] = [];
+    const step = (): void => {
+      this.iterator.next((error, key, value) => {
+        if (error) return callback(error, pairs);
+        if (key === undefined) return callback(undefined, pairs);
+        pairs.push([key, this.keysOnly || value === undefined ? Buffer.alloc(0) : value]);
+        if (pairs.length === count) callback(undefined, pairs);
+        else step();
+      });
+    };
+    step();
+  }
+
+  close(callback: () => void = () => {}): void {
+    this.iterator.end(() => callback());
+  }
+}
+
+class RocksEngine implements Engine {
+  readonly name = 'rocksdb';
+  private level: RocksLevel | undefined;
+
+  constructor(private readonly path: string) {}
+
+  private get db(): RocksLevel {
+    if (this.level === undefined) throw new RingraftError('CLOSED', 'the engine is not open');
+    return this.level;
+  }
+
+  async open(): Promise<void> {
+    await mkdir(this.path, { recursive: true });
+    this.level = await new Promise((resolve, reject) => {
+      levelRocksdb(
+        this.path,
+        {
+          keyEncoding: 'binary',
+          valueEncoding: 'binary',
+          cacheSize: blockCacheBytes,
+          writeBufferSize: writeBufferBytes,
+          compression: true,
+        },
+        (error, db) => {
+          if (error || db === undefined) reject(openError(this.path, error));
+          else resolve(db);
+        },
+      );
+    });
+  }
+
+  async close(): Promise<void> {
+    const { level } = this;
+    this.level = undefined;
+    if (level === undefined) return;
+    await new Promise<void>((resolve, reject) => level.close((error) => (error ? reject(error) : resolve())));
+  }
+
+  getMany(keys: readonly Buffer[], callback: EngineCallback<readonly (Buffer | undefined)[]>): void {
+    this.db.getMany(keys as Buffer[], (error, values) => callback(error ?? undefined, values ?? []));
+  }
+
+  batch(): EngineBatch {
+    return new RocksBatch(this.db.batch());
+  }
+
+  iterate({ gte, lt, reverse = false, keysOnly = false }: EngineRange): EngineIterator {
+    const options = { gte, lt, reverse, values: !keysOnly, keyAsBuffer: true, valueAsBuffer: true };
+    return new RocksRangeIterator(this.db.iterator(options), keysOnly);
+  }
+
+  compactRange(gte: Buffer, lt: Buffer): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.db.db.db.compactRange(gte, lt, (error) => (error ? reject(error) : resolve()));
+    });
+  }
+
+  approximateBytes(gte: Buffer, lt: Buffer): Promise<number | undefined> {
+    return new Promise((resolve, reject) => {
+      this.db.db.db.approximateSize(gte, lt, (error, bytes) => (error ? reject(error) : resolve(bytes)));
+    });
+  }
+}
+
+function openError(path: string, error: (Error & { cause?: Error }) | null | undefined): RingraftError {
+  const text = `${messageOf(error)} ${messageOf(error?.cause)}`;
+  if (/lock/i.test(text)) {
+    return new RingraftError('LOCKED', `${path} is in use by another process`, { cause: error });
+  }
+  return new RingraftError('CORRUPT', `${path} cannot be opened: ${text}`, { cause: error });
+}
+
+/** One RocksDB database in this directory. `open` rejects with LOCKED when another process has it. */
+export const rocksEngine = (path: string): Engine => new RocksEngine(path);

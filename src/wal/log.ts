@@ -1,0 +1,311 @@
+/**
+ * The write-ahead log of a node: one file at a time, one write at a time, all groups together.
+ *
+ * Invariants:
+ * 1. Batches have consecutive numbers; one batch is one write and one sync, and lies in one segment.
+ * 2. At most one write is under way; what is appended meanwhile is the next batch (group commit).
+ * 3. A callback runs after its batch is durable, in the order of `commit` calls.
+ * 4. After a failed write nothing is written ever again (poison): whether it is on disk is unknowable (RAFT-PITFALLS 34).
+ * 5. A segment goes only when no group needs a record in it.
+ */
+import { assert, messageOf, type ReplicaId, RingraftError, type ShardId } from '../base/index.js';
+import type { Entry, HardState, SnapshotMetadata } from '../raft/index.js';
+import type { Disk, DiskFile } from './disk.js';
+import { GroupIndex } from './group-index.js';
+import {
+  batchHeaderBytes,
+  type EncodedRecord,
+  encodeBase,
+  encodeBatchHeader,
+  encodeEntries,
+  encodeHardState,
+  encodeSegmentHeader,
+  encodeTombstone,
+  RecordType,
+  segmentHeaderBytes,
+} from './record.js';
+import { type Recovered, recover, segmentPath } from './recover.js';
+import type { RecoveredGroup, Wal, WalOptions, WalStatistics } from './types.js';
+
+type Callback = (error: Error | undefined) => void;
+type Segment = {
+  readonly sequence: number;
+  readonly path: string;
+  readonly file: DiskFile;
+  readonly sizeBytes: number;
+};
+
+const fullRetryMs = 1000;
+/** The next segment is made once the current one is this full. */
+const prepareAtShare = 0.5;
+
+class SegmentedWal implements Wal {
+  readonly recovered: ReadonlyMap<ShardId, RecoveredGroup>;
+  private readonly index: GroupIndex;
+  /** Older segments and the current one, with their sizes. */
+  private readonly sizes = new Map<number, number>();
+  private pending: Buffer[] = [];
+  private pendingBytes = 0;
+  private pendingRecords = 0;
+  private callbacks: Callback[] = [];
+  private writing = false;
+  private position = segmentHeaderBytes;
+  private next: Segment | undefined;
+  private preparing = false;
+  private nextSequence: number;
+  private nextBatch: number;
+  private poison: Error | undefined;
+  private full = false;
+  private closed = false;
+  private idle: (() => void) | undefined;
+  private totals = { bytesWritten: 0, records: 0, syncs: 0 };
+  writingSinceMs: number | undefined;
+
+  constructor(
+    private readonly disk: Disk,
+    private readonly options: WalOptions,
+    found: Recovered,
+    private current: Segment,
+  ) {
+    this.recovered = found.groups;
+    this.nextSequence = current.sequence + 1;
+    this.nextBatch = found.nextBatch;
+    for (const { sequence, bytes } of found.segments) this.sizes.set(sequence, bytes);
+    this.sizes.set(current.sequence, current.sizeBytes);
+    this.index = new GroupIndex(found.groups, found.oldestNeeded);
+  }
+
+  get isFull(): boolean {
+    return this.full;
+  }
+
+  get statistics(): WalStatistics {
+    let bytesOnDisk = 0;
+    for (const bytes of this.sizes.values()) bytesOnDisk += bytes;
+    return { segments: this.sizes.size, bytesOnDisk, ...this.totals };
+  }
+
+  private append(record: EncodedRecord): void {
+    assert(!this.closed, 'the log is open');
+    for (const chunk of record.chunks) this.pending.push(chunk);
+    this.pendingBytes += record.bytes;
+    this.pendingRecords++;
+  }
+
+  appendGroup(shardId: ShardId, replicaId: ReplicaId, snapshot: SnapshotMetadata): void {
+    this.index.begin(shardId, replicaId, snapshot);
+    this.append(encodeBase(shardId, RecordType.Group, replicaId, snapshot));
+  }
+
+  appendEntries(shardId: ShardId, entries: readonly Entry[]): void {
+    if (entries.length === 0) return;
+    this.append(encodeEntries(shardId, entries, this.index.of(shardId).hardState.commitIndex));
+    this.index.noteEntries(shardId, entries);
+  }
+
+  appendHardState(shardId: ShardId, hardState: HardState): void {
+    this.index.noteHardState(shardId, hardState);
+    this.append(encodeHardState(shardId, hardState));
+  }
+
+  appendSnapshot(shardId: ShardId, snapshot: SnapshotMetadata): void {
+    this.index.noteSnapshot(shardId, snapshot);
+    this.append(encodeBase(shardId, RecordType.Snapshot, this.index.of(shardId).replicaId, snapshot));
+    this.append(encodeHardState(shardId, this.index.of(shardId).hardState));
+  }
+
+  release(shardId: ShardId, snapshot: SnapshotMetadata): void {
+    this.index.noteRelease(shardId, snapshot);
+    this.append(encodeBase(shardId, RecordType.Release, this.index.of(shardId).replicaId, snapshot));
+    // With these two in the newest segment the group needs nothing older but its entries.
+    this.append(encodeHardState(shardId, this.index.of(shardId).hardState));
+  }
+
+  appendTombstone(shardId: ShardId): void {
+    this.index.remove(shardId);
+    this.append(encodeTombstone(shardId));
+  }
+
+  segmentsBehind(shardId: ShardId): number {
+    return this.current.sequence - this.index.oldestSegment(shardId, this.current.sequence);
+  }
+
+  commit(callback: Callback): void {
+    if (this.poison !== undefined) {
+      const error = this.poison;
+      this.options.clock.defer(() => callback(error));
+      return;
+    }
+    this.callbacks.push(callback);
+    this.write();
+  }
+
+  /** Writes what has gathered, unless a write is under way or there is no room yet. */
+  private write(): void {
+    if (this.writing || this.poison !== undefined || this.full) return;
+    if (this.callbacks.length === 0) {
+      this.idle?.();
+      return;
+    }
+    const bytes = batchHeaderBytes + this.pendingBytes;
+    if (this.position + bytes > this.current.sizeBytes && this.pendingRecords > 0) {
+      this.roll(bytes);
+      return;
+    }
+    const { callbacks } = this;
+    this.callbacks = [];
+    const records = this.pendingRecords;
+    if (records === 0) {
+      this.finish(callbacks, 0, 0);
+      return;
+    }
+    const header = encodeBatchHeader({ number: this.nextBatch++, bytes: this.pendingBytes, records });
+    const chunks = [header, ...this.pending];
+    this.pending = [];
+    this.pendingBytes = 0;
+    this.pendingRecords = 0;
+    this.index.flushed(this.current.sequence);
+    this.writing = true;
+    this.writingSinceMs = this.options.clock.nowMs();
+    this.current.file.writeDurably(chunks, this.position, (error) => {
+      this.writing = false;
+      this.writingSinceMs = undefined;
+      if (error !== undefined) {
+        this.fail(error, callbacks);
+        return;
+      }
+      this.position += bytes;
+      this.totals.syncs++;
+      this.finish(callbacks, bytes, records);
+    });
+    if (this.position > this.current.sizeBytes * prepareAtShare) this.prepare(0);
+  }
+
+  private finish(callbacks: readonly Callback[], bytes: number, records: number): void {
+    this.totals.bytesWritten += bytes;
+    this.totals.records += records;
+    for (const callback of callbacks) callback(undefined);
+    this.write();
+  }
+
+  private fail(cause: Error, callbacks: readonly Callback[]): void {
+    const error = new RingraftError('CORRUPT', `the write-ahead log failed: ${messageOf(cause)}`, {
+      cause,
+      happened: 'unknown',
+    });
+    this.poison = error;
+    const waiting = [...callbacks, ...this.callbacks];
+    this.callbacks = [];
+    for (const callback of waiting) callback(error);
+    this.idle?.();
+  }
+
+  /** Goes on in the next segment, which must have room for `bytes`. */
+  private roll(bytes: number): void {
+    const { next } = this;
+    if (next === undefined || next.sizeBytes < segmentHeaderBytes + bytes) {
+      if (next !== undefined && !this.preparing) {
+        // Too small for this one batch: made anew, larger.
+        this.next = undefined;
+        this.nextSequence = next.sequence;
+        this.preparing = true;
+        void next.file
+          .close()
+          .then(() => this.disk.remove(next.path))
+          .then(
+            () => {
+              this.preparing = false;
+              this.prepare(bytes);
+            },
+            (error: Error) => this.fail(error, []),
+          );
+        return;
+      }
+      this.prepare(bytes);
+      return;
+    }
+    const old = this.current;
+    this.sizes.set(old.sequence, this.position);
+    this.current = next;
+    this.next = undefined;
+    this.position = segmentHeaderBytes;
+    void old.file.close().catch(() => {});
+    this.collect();
+    this.write();
+  }
+
+  /** Makes the next segment, ahead of its use where possible. Waits for room on a full disk. */
+  private prepare(bytes: number): void {
+    if (this.preparing || this.next !== undefined || this.closed) return;
+    this.preparing = true;
+    const sequence = this.nextSequence;
+    const sizeBytes = Math.max(this.options.segmentBytes, segmentHeaderBytes + bytes);
+    createSegment(this.disk, this.options.directory, sequence, sizeBytes).then(
+      (segment) => {
+        this.preparing = false;
+        this.full = false;
+        this.nextSequence = sequence + 1;
+        this.next = segment;
+        this.sizes.set(sequence, sizeBytes);
+        this.write();
+      },
+      (error: NodeJS.ErrnoException) => {
+        this.preparing = false;
+        if (error.code !== 'ENOSPC' && error.code !== 'EDQUOT') {
+          this.fail(error, []);
+          return;
+        }
+        // Nothing was acknowledged that is not on disk: it can wait until there is room.
+        this.full = this.callbacks.length > 0;
+        this.options.clock.after(fullRetryMs, () => {
+          this.full = false;
+          this.prepare(bytes);
+          this.write();
+        });
+      },
+    );
+  }
+
+  /** Deletes the segments nobody needs any more. */
+  private collect(): void {
+    const oldest = this.index.oldestOfAll(this.current.sequence);
+    for (const sequence of [...this.sizes.keys()]) {
+      if (sequence >= oldest || sequence >= this.current.sequence) continue;
+      this.sizes.delete(sequence);
+      // A segment that stays behind holds nothing that matters; the next start deletes it.
+      void this.disk.remove(segmentPath(this.options.directory, sequence)).catch(() => {});
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return;
+    await new Promise<void>((resolve) => {
+      this.idle = resolve;
+      if (this.pendingRecords > 0) this.callbacks.push(() => {});
+      this.write();
+      if (this.poison !== undefined || this.full) resolve();
+    });
+    this.closed = true;
+    await this.current.file.close();
+    await this.next?.file.close();
+  }
+}
+
+async function createSegment(disk: Disk, directory: string, sequence: number, sizeBytes: number): Promise<Segment> {
+  const path = segmentPath(directory, sequence);
+  // What a failed attempt left behind.
+  await disk.remove(path);
+  const file = await disk.create(path, sizeBytes);
+  await new Promise<void>((resolve, reject) => {
+    file.writeDurably([encodeSegmentHeader(sequence)], 0, (error) => (error === undefined ? resolve() : reject(error)));
+  });
+  return { sequence, path, file, sizeBytes };
+}
+
+/** Opens the log of a directory, or begins one. Appends go to a fresh segment. */
+export async function openWal(disk: Disk, options: WalOptions): Promise<Wal & { readonly notes: readonly string[] }> {
+  const found = await recover(disk, options.directory);
+  const current = await createSegment(disk, options.directory, found.nextSequence, options.segmentBytes);
+  const wal = new SegmentedWal(disk, options, found, current);
+  return Object.assign(wal, { notes: found.notes });
+}

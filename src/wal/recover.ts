@@ -1,0 +1,89 @@
+/** Opens what a log directory holds: reads every segment in order, judges tails and gaps, cuts what was never acknowledged. */
+import { join } from 'node:path';
+import { RingraftError, type ShardId } from '../base/index.js';
+import type { Disk } from './disk.js';
+import { Replay } from './replay.js';
+import { type SegmentScan, scanSegment } from './scan.js';
+import type { RecoveredGroup } from './types.js';
+
+const segmentName = /^wal-([0-9a-f]{16})\.log$/;
+
+export const segmentPath = (directory: string, sequence: number): string =>
+  join(directory, `wal-${sequence.toString(16).padStart(16, '0')}.log`);
+
+export type RecoveredSegment = { readonly sequence: number; readonly path: string; readonly bytes: number };
+
+export type Recovered = {
+  readonly groups: ReadonlyMap<ShardId, RecoveredGroup>;
+  /** That hold records; ascending. */
+  readonly segments: readonly RecoveredSegment[];
+  readonly nextSequence: number;
+  readonly nextBatch: number;
+  /** What was found and done, for people. */
+  readonly notes: readonly string[];
+  /** The segment the oldest record each group needs is in, by shard. */
+  readonly oldestNeeded: ReadonlyMap<ShardId, number>;
+};
+
+type Scanned = { readonly sequence: number; readonly path: string; readonly scan: SegmentScan };
+
+export async function recover(disk: Disk, directory: string): Promise<Recovered> {
+  await disk.makeDirectory(directory);
+  const names = (await disk.list(directory)).filter((name) => segmentName.test(name));
+  const sequences = names.map((name) => Number.parseInt(segmentName.exec(name)?.[1] ?? '', 16)).sort((a, b) => a - b);
+  const replay = new Replay();
+  const notes: string[] = [];
+  const kept: RecoveredSegment[] = [];
+  const oldestNeeded = new Map<ShardId, number>();
+  let batch: number | undefined;
+  const scanned: Scanned[] = [];
+  for (const sequence of sequences) {
+    const path = segmentPath(directory, sequence);
+    const file = await disk.open(path);
+    const bytes = await file.read(0, await file.sizeBytes());
+    await file.close();
+    const scan = scanSegment(bytes, sequence, batch);
+    batch = scan.batches[scan.batches.length - 1]?.number ?? batch;
+    scanned.push({ sequence, path, scan });
+  }
+  // A segment made ahead of its use holds nothing yet.
+  const isUnused = ({ scan }: Scanned): boolean =>
+    scan.batches.length === 0 && (scan.headerReadable ? scan.tail === 'clean' : scan.tail === 'torn');
+  const used = scanned.filter((segment) => !isUnused(segment));
+  for (const [at, { sequence, path, scan }] of used.entries()) {
+    const previous = used[at - 1];
+    if (previous !== undefined && previous.sequence + 1 !== sequence) {
+      notes.push(`segments between ${previous.sequence} and ${sequence} are missing`);
+      replay.damaged(`segments of the log between ${previous.sequence} and ${sequence} are missing`);
+    }
+    for (const { records } of scan.batches) {
+      for (const record of records) {
+        replay.apply(record);
+        if (!oldestNeeded.has(record.shardId)) oldestNeeded.set(record.shardId, sequence);
+      }
+    }
+    const isLast = at === used.length - 1;
+    if (scan.tail === 'torn' && isLast && scan.headerReadable) {
+      notes.push(`cut an unfinished write off ${path} at ${scan.validEnd}`);
+      const file = await disk.open(path);
+      await file.truncate(scan.validEnd);
+      await file.close();
+    } else if (scan.tail !== 'clean') {
+      notes.push(`${path} does not read from ${scan.validEnd} on; it is kept as it is`);
+      replay.damaged(`the log does not read in segment ${sequence} from byte ${scan.validEnd} on`);
+    }
+    if (scan.tail !== 'damaged') kept.push({ sequence, path, bytes: scan.validEnd });
+  }
+  for (const { path } of scanned.filter(isUnused)) await disk.remove(path);
+  const nextSequence = (sequences[sequences.length - 1] ?? 0) + 1;
+  if (nextSequence > Number.MAX_SAFE_INTEGER) throw new RingraftError('CORRUPT', 'segment numbers are used up');
+  return {
+    groups: replay.result(),
+    segments: kept,
+    // An unused segment's number is free again: numbers have no gaps.
+    nextSequence: (used[used.length - 1]?.sequence ?? 0) + 1,
+    nextBatch: (batch ?? 0) + 1,
+    notes,
+    oldestNeeded,
+  };
+}

@@ -1,0 +1,186 @@
+/** Envelopes between nodes: consensus messages of many groups in one payload. Entry data are views of the input. */
+import { emptyBytes, messageOf, type NodeId, type ReplicaId, RingraftError, type ShardId } from '../base/index.js';
+import { messages } from '../proto/index.js';
+import type { Configuration, Entry, EntryType, Message, SnapshotMetadata } from '../raft/index.js';
+
+export type EnvelopeItem = { readonly shardId: ShardId; readonly message: Message };
+
+export type Envelope = {
+  readonly fromNode: NodeId;
+  readonly fromIncarnation: number;
+  /** 0: the sender does not know it yet. */
+  readonly toIncarnation: number;
+  readonly items: readonly EnvelopeItem[];
+};
+
+type WireMessage = InstanceType<typeof messages.RaftMessage>;
+
+/** Numbers on the wire; for ever. */
+const typeNumbers = {
+  AppendRequest: 1,
+  AppendResponse: 2,
+  HeartbeatRequest: 3,
+  HeartbeatResponse: 4,
+  VoteRequest: 5,
+  VoteResponse: 6,
+  SnapshotRequest: 7,
+  TimeoutNow: 8,
+} as const satisfies Record<Message['type'], number>;
+
+/** Field tags and numbers of one message, and of one entry in it; upper bounds. */
+const messageOverheadBytes = 96;
+const entryOverheadBytes = 24;
+
+/** An upper bound of what an item adds to an envelope. */
+export function envelopeItemBytes({ message }: EnvelopeItem): number {
+  if (message.type !== 'AppendRequest') return messageOverheadBytes;
+  let bytes = messageOverheadBytes;
+  for (const entry of message.entries) bytes += entry.data.length + entryOverheadBytes;
+  return bytes;
+}
+
+function toWire({ shardId, message }: EnvelopeItem): object {
+  const common = {
+    type: typeNumbers[message.type],
+    shard: shardId,
+    from: message.from,
+    to: message.to,
+    term: message.term,
+  };
+  switch (message.type) {
+    case 'AppendRequest':
+      return {
+        ...common,
+        index: message.prevIndex,
+        logTerm: message.prevTerm,
+        commitIndex: message.commitIndex,
+        entries: message.entries,
+      };
+    case 'AppendResponse':
+      return {
+        ...common,
+        index: message.index,
+        verdict: message.rejected,
+        hintIndex: message.hintIndex,
+        hintTerm: message.hintTerm,
+      };
+    case 'HeartbeatRequest':
+      return { ...common, commitIndex: message.commitIndex, round: message.round };
+    case 'HeartbeatResponse':
+      return { ...common, round: message.round };
+    case 'VoteRequest':
+      return {
+        ...common,
+        index: message.lastIndex,
+        logTerm: message.lastTerm,
+        preVote: message.preVote,
+        leadershipTransfer: message.leadershipTransfer,
+      };
+    case 'VoteResponse':
+      return { ...common, preVote: message.preVote, verdict: message.granted };
+    case 'SnapshotRequest':
+      return { ...common, snapshot: message.snapshot };
+    case 'TimeoutNow':
+      return common;
+  }
+}
+
+const configurationOf = (wire: WireMessage['snapshot']): Configuration => {
+  const ids = (list: readonly number[] | null | undefined): ReplicaId[] => [...(list ?? [])] as ReplicaId[];
+  const configuration = wire?.configuration;
+  return {
+    voters: ids(configuration?.voters),
+    outgoing: ids(configuration?.outgoing),
+    learners: ids(configuration?.learners),
+    learnersNext: ids(configuration?.learnersNext),
+  };
+};
+
+const snapshotOf = (wire: WireMessage['snapshot']): SnapshotMetadata => ({
+  index: wire?.index ?? 0,
+  term: wire?.term ?? 0,
+  configuration: configurationOf(wire),
+});
+
+function entriesOf(wire: WireMessage): readonly Entry[] {
+  const { index, entries } = wire;
+  return (entries ?? []).map((entry, at) => ({
+    term: entry.term ?? 0,
+    index: index + 1 + at,
+    type: (entry.type ?? 0) as EntryType,
+    data: (entry.data ?? emptyBytes) as Buffer,
+  }));
+}
+
+/** undefined for a type of a newer version. */
+function fromWire(wire: WireMessage): Message | undefined {
+  const common = { from: wire.from as ReplicaId, to: wire.to as ReplicaId, term: wire.term };
+  const { index, logTerm, commitIndex, round, verdict, preVote } = wire;
+  switch (wire.type as number) {
+    case typeNumbers.AppendRequest:
+      return {
+        type: 'AppendRequest',
+        ...common,
+        prevIndex: index,
+        prevTerm: logTerm,
+        entries: entriesOf(wire),
+        commitIndex,
+      };
+    case typeNumbers.AppendResponse:
+      return {
+        type: 'AppendResponse',
+        ...common,
+        index,
+        rejected: verdict,
+        hintIndex: wire.hintIndex,
+        hintTerm: wire.hintTerm,
+      };
+    case typeNumbers.HeartbeatRequest:
+      return { type: 'HeartbeatRequest', ...common, commitIndex, round };
+    case typeNumbers.HeartbeatResponse:
+      return { type: 'HeartbeatResponse', ...common, round };
+    case typeNumbers.VoteRequest:
+      return {
+        type: 'VoteRequest',
+        ...common,
+        preVote,
+        lastIndex: index,
+        lastTerm: logTerm,
+        leadershipTransfer: wire.leadershipTransfer,
+      };
+    case typeNumbers.VoteResponse:
+      return { type: 'VoteResponse', ...common, preVote, granted: verdict };
+    case typeNumbers.SnapshotRequest:
+      return { type: 'SnapshotRequest', ...common, snapshot: snapshotOf(wire.snapshot) };
+    case typeNumbers.TimeoutNow:
+      return { type: 'TimeoutNow', ...common };
+    default:
+      return undefined;
+  }
+}
+
+export function encodeEnvelope(
+  fromNode: NodeId,
+  fromIncarnation: number,
+  toIncarnation: number,
+  items: readonly EnvelopeItem[],
+): Buffer {
+  const envelope = { fromNode, fromIncarnation, toIncarnation, messages: items.map(toWire) };
+  return messages.Envelope.encode(envelope as never).finish() as Buffer;
+}
+
+/** Throws BAD_REQUEST for bytes that are no envelope; skips messages of types it does not know. */
+export function decodeEnvelope(payload: Buffer): Envelope {
+  try {
+    const envelope = messages.Envelope.decode(payload);
+    const items: EnvelopeItem[] = [];
+    for (const wire of envelope.messages as WireMessage[]) {
+      const message = fromWire(wire);
+      if (message !== undefined) items.push({ shardId: wire.shard as ShardId, message });
+    }
+    const { fromNode, fromIncarnation, toIncarnation } = envelope;
+    return { fromNode: fromNode as NodeId, fromIncarnation, toIncarnation, items };
+  } catch (cause) {
+    throw new RingraftError('BAD_REQUEST', `not an envelope: ${messageOf(cause)}`, { cause });
+  }
+}

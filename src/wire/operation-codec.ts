@@ -1,0 +1,75 @@
+/**
+ * Operations and mutations as protobuf. The messages' fields are named as the domain types' are, and absent fields have
+ * their defaults on the prototype: what was decoded is used as it is, without a copy. Bytes are views of the input.
+ *
+ * Decoders throw BAD_REQUEST for bytes that are no such message.
+ */
+import { mapKey, messageOf, RingraftError } from '../base/index.js';
+import { messages } from '../proto/index.js';
+import type { CommandBatch, OperationBatch, OperationResult, ScanPage, ScanRequest } from './operations.js';
+
+type Codec<Message> = {
+  encode(message: Message): { finish(): Uint8Array };
+  decode(payload: Uint8Array): Message;
+};
+
+/** The generated code speaks of the same shapes with weaker types. */
+const codec = <Message>(generated: unknown): Codec<Message> => generated as Codec<Message>;
+
+type WireSession = { clientId: Buffer; ackedBelow: number };
+type WireCommandBatch = Omit<CommandBatch, 'sessions'> & { sessions: WireSession[] };
+type WireOperationBatch = Omit<OperationBatch, 'clientId'> & { clientId: Buffer };
+
+const commandBatch = codec<WireCommandBatch>(messages.CommandBatch);
+const operationBatch = codec<WireOperationBatch>(messages.OperationBatch);
+const resultBatch = codec<{ results: OperationResult[] }>(messages.ResultBatch);
+const scanRequest = codec<ScanRequest>(messages.ScanRequest);
+const scanPage = codec<ScanPage>(messages.ScanPage);
+
+function decode<Message>(kind: Codec<Message>, payload: Buffer, what: string): Message {
+  try {
+    return kind.decode(payload);
+  } catch (cause) {
+    throw new RingraftError('BAD_REQUEST', `not a ${what}: ${messageOf(cause)}`, { cause });
+  }
+}
+
+const finish = (writer: { finish(): Uint8Array }): Buffer => writer.finish() as Buffer;
+
+/** A client id is kept as the latin1 string of its bytes. */
+const idBytes = (clientId: string): Buffer => Buffer.from(clientId, 'latin1');
+
+export function encodeCommandBatch(batch: CommandBatch): Buffer {
+  const sessions = batch.sessions.map(({ clientId, ackedBelow }) => ({ clientId: idBytes(clientId), ackedBelow }));
+  return finish(commandBatch.encode({ timeStampMs: batch.timeStampMs, sessions, commands: batch.commands }));
+}
+
+export function decodeCommandBatch(data: Buffer): CommandBatch {
+  const { timeStampMs, sessions, commands } = decode(commandBatch, data, 'batch of commands');
+  return {
+    timeStampMs,
+    sessions: sessions.map(({ clientId, ackedBelow }) => ({ clientId: mapKey(clientId), ackedBelow })),
+    commands,
+  };
+}
+
+export const encodeOperationBatch = (batch: OperationBatch): Buffer =>
+  finish(operationBatch.encode({ ...batch, clientId: idBytes(batch.clientId) }));
+
+export function decodeOperationBatch(payload: Buffer): OperationBatch {
+  const { clientId, ackedBelow, mapEpoch, operations } = decode(operationBatch, payload, 'batch of operations');
+  return { clientId: mapKey(clientId), ackedBelow, mapEpoch, operations };
+}
+
+export const encodeResultBatch = (batch: { results: OperationResult[] }): Buffer => finish(resultBatch.encode(batch));
+
+export const decodeResultBatch = (payload: Buffer): { results: OperationResult[] } =>
+  decode(resultBatch, payload, 'batch of results');
+
+export const encodeScanRequest = (request: ScanRequest): Buffer => finish(scanRequest.encode(request));
+
+export const decodeScanRequest = (payload: Buffer): ScanRequest => decode(scanRequest, payload, 'scan request');
+
+export const encodeScanPage = (page: ScanPage): Buffer => finish(scanPage.encode(page));
+
+export const decodeScanPage = (payload: Buffer): ScanPage => decode(scanPage, payload, 'scan page');

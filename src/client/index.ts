@@ -1,1 +1,2 @@
+export { type ConnectOptions, connectClient } from './client.js';
 export * from './types.js';

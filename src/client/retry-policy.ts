@@ -3,6 +3,8 @@ import { type Random, randomBetween } from '../base/index.js';
 
 /** How often deadlines, lost attempts and back-offs are looked at while anything is in flight. */
 export const sweepIntervalMs = 10;
+/** The same for operations that wait for room: there may be very many. */
+export const waitingSweepIntervalMs = 50;
 /** Nobody listened on a node's subject: for this long it is asked only when there is no other choice. */
 export const downMs = 500;
 /** Hints followed at once before they are taken for a ping-pong. */

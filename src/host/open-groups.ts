@@ -62,7 +62,7 @@ async function openGroup(
   const arc = { start: shard.arcStart, end: shard.arcEnd };
   const position = await store.openShard(shard.id, arc);
   const restored = restore(parts, shard, replicaId, position);
-  if (position.appliedIndex === 0) await store.createShard(shard.id, arc, restored.snapshot.configuration);
+  if (position.appliedIndex === 0) store.createShard(shard.id, restored.snapshot.configuration);
   const raft = new Raft(
     { ...options.raft, replicaId },
     random,

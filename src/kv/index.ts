@@ -1,1 +1,5 @@
+export type { ScanPageResult, ScanQuery } from './scan.js';
+export * from './snapshot-files.js';
+export type { SnapshotSource } from './snapshot-source.js';
+export { Store, type StoreOptions, type StoreStatistics } from './store.js';
 export * from './types.js';

@@ -31,6 +31,8 @@ export type ShardPosition = {
   readonly appliedIndex: number;
   readonly appliedTerm: number;
   readonly configuration: Configuration;
+  /** An installation was interrupted and cannot be finished: the state here is not to be used. */
+  readonly needsSnapshot: boolean;
 };
 
 export type ReadKey = { readonly bucketId: BucketId; readonly key: Buffer };

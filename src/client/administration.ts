@@ -1,0 +1,90 @@
+/** Requests to one node's administration: status, metrics, leadership transfer. */
+import { type Clock, isNodeId, isRingraftError, type NodeId, RingraftError } from '../base/index.js';
+import { type AdminAnswer, type AdminRequest, adminSubject, type NodeStatus } from '../wire/index.js';
+import { type Inbox, isNoResponders } from './inbox.js';
+import { type MapSource, parseAnswer } from './map-source.js';
+
+const pollMs = 25;
+/** One request for a transfer; a lost one is repeated. */
+const transferAttemptMs = 1000;
+
+const asNodeId = (text: string): NodeId => {
+  if (!isNodeId(text)) throw new RingraftError('BAD_REQUEST', `not a node id: ${JSON.stringify(text)}`);
+  return text;
+};
+
+export class Administration {
+  constructor(
+    private readonly cluster: string,
+    private readonly inbox: Inbox,
+    private readonly clock: Clock,
+    private readonly maps: MapSource,
+  ) {}
+
+  async nodeStatus(nodeId: string, timeoutMs: number): Promise<NodeStatus> {
+    const answer = await this.ask(asNodeId(nodeId), { op: 'status' }, timeoutMs);
+    if ('status' in answer) return answer.status;
+    throw unexpected(nodeId);
+  }
+
+  async metrics(nodeId: string, timeoutMs: number): Promise<string> {
+    const answer = await this.ask(asNodeId(nodeId), { op: 'metrics' }, timeoutMs);
+    if ('metrics' in answer) return answer.metrics;
+    throw unexpected(nodeId);
+  }
+
+  private async ask(nodeId: NodeId, request: AdminRequest, timeoutMs: number): Promise<AdminAnswer> {
+    const payload = Buffer.from(JSON.stringify(request));
+    try {
+      const message = await this.inbox.request(adminSubject(this.cluster, nodeId), payload, timeoutMs);
+      return parseAnswer<AdminAnswer>(message);
+    } catch (error) {
+      if (!isNoResponders(error)) throw error;
+      const subject = adminSubject(this.cluster, nodeId);
+      const message = `node ${nodeId} of cluster ${this.cluster} is not there: nobody listens on ${subject}`;
+      throw new RingraftError('UNREACHABLE', message, { cause: error, fields: { subject, nodeId } });
+    }
+  }
+
+  /** Resolves once `toNode` leads the shard. TIMEOUT with happened "unknown" when the transfer was begun. */
+  async transferLeader(shard: number, toNode: string, timeoutMs: number): Promise<void> {
+    const target = asNodeId(toNode);
+    const deadlineMs = this.clock.nowMs() + timeoutMs;
+    let begun = false;
+    for (;;) {
+      const leftMs = deadlineMs - this.clock.nowMs();
+      if (leftMs <= 0) {
+        const message = `node ${target} does not lead shard ${shard} after ${timeoutMs} ms`;
+        throw new RingraftError('TIMEOUT', message, { happened: begun ? 'unknown' : 'no' });
+      }
+      if (await this.leads(target, shard, leftMs)) return;
+      if (!begun) begun = await this.beginTransfer(shard, target, Math.min(leftMs, transferAttemptMs));
+      await new Promise<void>((resolve) => this.clock.after(pollMs, resolve));
+    }
+  }
+
+  private async leads(nodeId: NodeId, shard: number, timeoutMs: number): Promise<boolean> {
+    const { shards } = await this.nodeStatus(nodeId, timeoutMs);
+    return shards.some(({ shardId, role }) => shardId === shard && role === 'leader');
+  }
+
+  /** Whether the shard's leader took the request; false when there is no leader to be found at the moment. */
+  private async beginTransfer(shard: number, target: NodeId, timeoutMs: number): Promise<boolean> {
+    const { map, leaders } = await this.maps.fetch(timeoutMs);
+    const at = map.shards.findIndex(({ id }) => id === shard);
+    if (at < 0) throw new RingraftError('BAD_REQUEST', `cluster ${this.cluster} has no shard ${shard}`);
+    const leader = leaders[at];
+    if (leader === null || leader === undefined) return false;
+    try {
+      await this.ask(leader, { op: 'transferLeader', shardId: shard, to: target }, timeoutMs);
+      return true;
+    } catch (error) {
+      const isPassing = ['NOT_LEADER', 'NO_LEADER', 'BUSY', 'UNREACHABLE', 'TIMEOUT'] as const;
+      if (isPassing.some((code) => isRingraftError(error, code))) return false;
+      throw error;
+    }
+  }
+}
+
+const unexpected = (nodeId: string): RingraftError =>
+  new RingraftError('BAD_REQUEST', `node ${nodeId} gave an answer of another kind than asked for`);

@@ -1,0 +1,79 @@
+/**
+ * Packs the operations that go out in one turn into as few messages as sizes allow, one stream of them a node.
+ *
+ * Invariant: a batch carries `ackedBelow` as it stands when the batch is encoded, and only unsettled operations; so no
+ * batch ever carries a sequence below its own `ackedBelow`.
+ */
+import { isRingraftError } from '../base/index.js';
+import type { Bus } from '../transport/index.js';
+import { encodeOperationBatch, type Operation } from '../wire/index.js';
+import type { NodeLink } from './node-link.js';
+import type { PendingOperation } from './pending-operation.js';
+
+/** Most operations in one batch. */
+export const maxBatchOperations = 1024;
+/** Everything of an operation on the wire beside its bytes, and everything of a batch beside its operations. */
+const operationOverheadBytes = 64;
+const batchOverheadBytes = 64;
+
+const bytesOf = ({ key, value, expectedValue }: Operation): number =>
+  key.length + value.length + expectedValue.length + operationOverheadBytes;
+
+/** Whether the operation fits into a message of its own. */
+export const fitsMessage = (operation: Operation, maxPayloadBytes: number): boolean =>
+  bytesOf(operation) + batchOverheadBytes <= maxPayloadBytes;
+
+/** The largest key and value together that fit into a message. */
+export const maxOperationBytes = (maxPayloadBytes: number): number =>
+  maxPayloadBytes - operationOverheadBytes - batchOverheadBytes;
+
+export type BatchContext = {
+  readonly clientId: string;
+  readonly ackedBelow: () => number;
+  readonly mapEpoch: () => number;
+};
+
+export class BatchSender {
+  /** Messages sent since the start. */
+  messages = 0;
+
+  constructor(
+    private readonly bus: Bus,
+    private readonly context: BatchContext,
+  ) {}
+
+  /** Sends everything in `link.outgoing`; `onSend` is told of each operation just before it leaves. */
+  send(link: NodeLink, onSend: (pending: PendingOperation) => void): void {
+    const { outgoing } = link;
+    link.outgoing = [];
+    let operations: Operation[] = [];
+    let bytes = batchOverheadBytes;
+    link.beginBatch();
+    for (const pending of outgoing) {
+      const size = bytesOf(pending.operation);
+      const isFull = operations.length === maxBatchOperations || bytes + size > this.bus.maxPayloadBytes;
+      if (isFull && operations.length > 0) {
+        this.publish(link, operations);
+        link.beginBatch();
+        operations = [];
+        bytes = batchOverheadBytes;
+      }
+      onSend(pending);
+      operations.push(pending.operation);
+      bytes += size;
+    }
+    this.publish(link, operations);
+  }
+
+  private publish(link: NodeLink, operations: Operation[]): void {
+    const { clientId, ackedBelow, mapEpoch } = this.context;
+    const payload = encodeOperationBatch({ clientId, ackedBelow: ackedBelow(), mapEpoch: mapEpoch(), operations });
+    this.messages++;
+    try {
+      this.bus.publish('client', link.subject, payload, { replyTo: link.replyTo });
+    } catch (error) {
+      // The bus is closed: like a lost message, and its operations run into their deadlines.
+      if (!isRingraftError(error)) throw error;
+    }
+  }
+}

@@ -1,0 +1,173 @@
+/**
+ * Applies committed entries to a shard, deterministically: the outcome depends on the log and on the state alone.
+ *
+ * Invariants:
+ * 1. Entries of a shard are applied in order, each once.
+ * 2. "Now" is the shard's log time, never the local clock.
+ * 3. A repeated command (same client, same sequence) gets its first answer and changes nothing.
+ */
+import { assert, assertNever, mapKey } from '../base/index.js';
+import { decodeConfiguration, type Entry, EntryType } from '../raft/index.js';
+import { ringHash } from '../ring/index.js';
+import { type Command, CommandKind, ConditionKind, codeNumber, decodeCommandBatch } from '../wire/index.js';
+import { dataKey, encodeValue, indexKey, isLive, type StoredValue, SystemKind, systemKey } from './keys.js';
+import type { Reader } from './reader.js';
+import { encodeEntryOutcomes, type SessionOutcome } from './sessions.js';
+import type { ShardState } from './shard-state.js';
+import type { AppliedEntry, Outcome } from './types.js';
+import type { WritePipeline } from './write-pipeline.js';
+
+/** The session table is written whole when this many entries came since. */
+const sessionTableEveryEntries = 512;
+const conflict = codeNumber('CONFLICT');
+
+/** A command with what is derived from its key, once. */
+type Prepared = { readonly command: Command; readonly dataKey: Buffer; readonly name: string };
+
+export type PreparedEntry = {
+  readonly entry: Entry;
+  readonly timeStampMs: number;
+  readonly sessions: readonly { readonly clientId: string; readonly ackedBelow: number }[];
+  readonly commands: readonly Prepared[];
+};
+
+export function prepare(entry: Entry): PreparedEntry {
+  if (entry.type !== EntryType.Normal) return { entry, timeStampMs: 0, sessions: [], commands: [] };
+  const batch = decodeCommandBatch(entry.data);
+  const commands = batch.commands.map((command): Prepared => {
+    const key = dataKey(command.bucketId, ringHash(command.key), command.key);
+    return { command, dataKey: key, name: mapKey(key) };
+  });
+  return { entry, timeStampMs: batch.timeStampMs, sessions: batch.sessions, commands };
+}
+
+/** Whether the outcome of a command depends on what its key held before. */
+export const needsOldValue = ({ kind, condition }: Command): boolean =>
+  kind === CommandKind.Delete || condition !== ConditionKind.None;
+
+export class Applier {
+  constructor(
+    private readonly pipeline: WritePipeline,
+    private readonly reader: Reader,
+  ) {}
+
+  /** `old` holds the values that only the engine knew, for every key that needs one. */
+  apply(
+    shard: ShardState,
+    prepared: readonly PreparedEntry[],
+    old: ReadonlyMap<string, StoredValue | undefined>,
+  ): readonly AppliedEntry[] {
+    const applied = prepared.map((entry) => this.applyEntry(shard, entry, old));
+    this.pipeline.touch(shard);
+    return applied;
+  }
+
+  private applyEntry(
+    shard: ShardState,
+    prepared: PreparedEntry,
+    old: ReadonlyMap<string, StoredValue | undefined>,
+  ): AppliedEntry {
+    const { entry } = prepared;
+    assert(entry.index === shard.appliedIndex + 1, () => `${entry.index} is applied after ${shard.appliedIndex}`);
+    if (entry.type === EntryType.Configuration) shard.configuration = decodeConfiguration(entry.data);
+    shard.timeMs = Math.max(shard.timeMs, prepared.timeStampMs);
+    for (const { clientId, ackedBelow } of prepared.sessions) {
+      shard.sessions.touch(clientId, ackedBelow, shard.timeMs);
+    }
+    const remembered: SessionOutcome[] = [];
+    const outcomes = prepared.commands.map((one) => this.applyOnce(shard, prepared, one, old, remembered));
+    shard.appliedIndex = entry.index;
+    shard.appliedTerm = entry.term;
+    this.persistSessions(shard, prepared, remembered);
+    return { entry, outcomes };
+  }
+
+  private applyOnce(
+    shard: ShardState,
+    { sessions }: PreparedEntry,
+    prepared: Prepared,
+    old: ReadonlyMap<string, StoredValue | undefined>,
+    remembered: SessionOutcome[],
+  ): Outcome {
+    const { command } = prepared;
+    const session = command.session > 0 ? sessions[command.session - 1] : undefined;
+    if (session === undefined) return this.applyCommand(shard, prepared, old);
+    const { clientId } = session;
+    const known = shard.sessions.recall(clientId, command.sequence);
+    if (known !== undefined) return known;
+    const outcome = this.applyCommand(shard, prepared, old);
+    shard.sessions.remember(clientId, command.sequence, outcome);
+    remembered.push({ clientId, sequence: command.sequence, outcome });
+    return outcome;
+  }
+
+  private applyCommand(
+    shard: ShardState,
+    { command, dataKey: key, name }: Prepared,
+    old: ReadonlyMap<string, StoredValue | undefined>,
+  ): Outcome {
+    const known = this.reader.peek(name);
+    const before = known === undefined ? old.get(name) : known.stored;
+    const current = before !== undefined && isLive(before, shard.timeMs) ? before : undefined;
+    if (command.condition !== ConditionKind.None && !holds(command, current)) {
+      return { code: conflict, revision: current?.revision ?? 0, found: current !== undefined };
+    }
+    const { bucketId } = command;
+    switch (command.kind) {
+      case CommandKind.Put: {
+        const stored = encodeValue(++shard.revision, command.expiresAtMs, command.value);
+        const userKey = key.subarray(key.length - command.key.length);
+        this.pipeline.mutate(name, key, { bucketId, key: userKey, stored });
+        if (before === undefined) this.pipeline.put(indexKey(bucketId, userKey), noBytes);
+        this.reader.noteMutation(name, stored);
+        return { code: 0, revision: stored.revision, found: true };
+      }
+      case CommandKind.Delete: {
+        if (before === undefined) return { code: 0, revision: 0, found: false };
+        const userKey = key.subarray(key.length - command.key.length);
+        this.pipeline.mutate(name, key, { bucketId, key: userKey, stored: undefined });
+        this.pipeline.delete(indexKey(bucketId, userKey));
+        this.reader.noteMutation(name, undefined);
+        if (current === undefined) return { code: 0, revision: 0, found: false };
+        return { code: 0, revision: ++shard.revision, found: true };
+      }
+      default:
+        return assertNever(command.kind, 'kind of command');
+    }
+  }
+
+  /** In the same batch as what was applied: one small record an entry, and now and then the whole table. */
+  private persistSessions(shard: ShardState, prepared: PreparedEntry, remembered: readonly SessionOutcome[]): void {
+    const { shardId } = shard;
+    const { index } = prepared.entry;
+    if (prepared.sessions.length > 0) {
+      const record = encodeEntryOutcomes(shard.timeMs, prepared.sessions, remembered);
+      this.pipeline.put(systemKey(shardId, SystemKind.Outcomes, index), record);
+    }
+    if (index - shard.sessionTableIndex < sessionTableEveryEntries) return;
+    const head = Buffer.alloc(6);
+    head.writeUIntBE(index, 0, 6);
+    this.pipeline.put(systemKey(shardId, SystemKind.SessionTable), Buffer.concat([head, shard.sessions.encode()]));
+    for (let covered = shard.sessionTableIndex + 1; covered <= index; covered++) {
+      this.pipeline.delete(systemKey(shardId, SystemKind.Outcomes, covered));
+    }
+    shard.sessionTableIndex = index;
+  }
+}
+
+const noBytes = Buffer.alloc(0);
+
+function holds(command: Command, current: StoredValue | undefined): boolean {
+  switch (command.condition) {
+    case ConditionKind.None:
+      return true;
+    case ConditionKind.Absent:
+      return current === undefined;
+    case ConditionKind.Revision:
+      return command.expectedRevision === (current?.revision ?? 0);
+    case ConditionKind.Value:
+      return current?.value.equals(command.expectedValue) ?? false;
+    default:
+      return assertNever(command.condition, 'condition');
+  }
+}

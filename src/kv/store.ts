@@ -1,0 +1,253 @@
+/**
+ * The state machine of a node: all its shards over one engine.
+ *
+ * Invariants:
+ * 1. The entries of a shard are applied in the order of the calls, whatever has to be looked up first.
+ * 2. What `apply` reports is visible to every read that begins afterwards.
+ * 3. A failed write of the engine stops the node (`onFailure`); nothing is reported applied after it.
+ */
+import { type BucketId, type Clock, RingraftError, type ShardId } from '../base/index.js';
+import type { Engine } from '../engine/index.js';
+import type { Configuration, Entry, SnapshotMetadata } from '../raft/index.js';
+import { Applier, needsOldValue, type PreparedEntry, prepare } from './apply.js';
+import { isDataKey, type StoredValue, SystemKind, systemKey, systemRange } from './keys.js';
+import { Reader } from './reader.js';
+import { type ScanPageResult, type ScanQuery, scan } from './scan.js';
+import { defaultSessionLimits, replayEntryOutcomes, type SessionLimits } from './sessions.js';
+import { ShardState } from './shard-state.js';
+import type { SnapshotFiles } from './snapshot-files.js';
+import { installSnapshot, readAll, resumeInstall } from './snapshot-install.js';
+import { openSnapshotSource, type SnapshotSource } from './snapshot-source.js';
+import type { AppliedEntry, Arc, ReadKey, ReadValue, ShardPosition } from './types.js';
+import { WritePipeline } from './write-pipeline.js';
+
+export type StoreOptions = {
+  readonly clock: Clock;
+  readonly cacheBytes: number;
+  readonly files: SnapshotFiles;
+  /** Every bucket there is: a snapshot holds one range a bucket. */
+  readonly bucketIds: readonly BucketId[];
+  readonly sessions?: SessionLimits;
+  /** The engine failed to write: the node must stop. */
+  readonly onFailure: (error: Error) => void;
+};
+
+export type StoreStatistics = {
+  readonly overlayEntries: number;
+  readonly cachedBytes: number;
+  readonly cacheHits: number;
+  readonly cacheMisses: number;
+  readonly engineBatches: number;
+  readonly engineMutations: number;
+};
+
+export class Store {
+  private readonly shards = new Map<ShardId, ShardState>();
+  private readonly pipeline: WritePipeline;
+  private readonly reader: Reader;
+  private readonly applier: Applier;
+
+  private constructor(
+    private readonly engine: Engine,
+    private readonly options: StoreOptions,
+  ) {
+    this.pipeline = new WritePipeline(engine, options.clock, options.onFailure);
+    this.reader = new Reader(engine, this.pipeline, options.cacheBytes);
+    this.applier = new Applier(this.pipeline, this.reader);
+  }
+
+  /** Over an engine that is open already and stays the caller's to close. */
+  static open(engine: Engine, options: StoreOptions): Promise<Store> {
+    return Promise.resolve(new Store(engine, options));
+  }
+
+  /** Bytes applied and not yet in the engine. */
+  get pendingWriteBytes(): number {
+    return this.pipeline.pendingBytes;
+  }
+
+  get statistics(): StoreStatistics {
+    return {
+      overlayEntries: this.pipeline.overlay.size,
+      cachedBytes: this.reader.cachedBytes,
+      cacheHits: this.reader.statistics.hits,
+      cacheMisses: this.reader.statistics.misses,
+      engineBatches: this.pipeline.statistics.batches,
+      engineMutations: this.pipeline.statistics.mutations,
+    };
+  }
+
+  private shard(shardId: ShardId): ShardState {
+    const shard = this.shards.get(shardId);
+    if (shard === undefined) throw new RingraftError('WRONG_SHARD', `shard ${shardId} is not open here`);
+    return shard;
+  }
+
+  /**
+   * Loads a shard; finishes an installation that a crash interrupted. `appliedIndex` 0: there is nothing of it here.
+   * `needsSnapshot`: an installation was interrupted and its staged bytes are gone.
+   */
+  async openShard(shardId: ShardId, arc: Arc): Promise<ShardPosition> {
+    const shard = new ShardState(shardId, arc, this.options.sessions ?? defaultSessionLimits);
+    this.shards.set(shardId, shard);
+    const isWhole = await resumeInstall(this.installParts(shard));
+    await this.load(shard);
+    shard.needsSnapshot = !isWhole;
+    return shard.position;
+  }
+
+  private async load(shard: ShardState): Promise<void> {
+    const { shardId } = shard;
+    const keys = [systemKey(shardId, SystemKind.Position), systemKey(shardId, SystemKind.SessionTable)];
+    const [position, table] = await this.lookUp(keys);
+    if (position === undefined) return;
+    shard.decodePosition(position);
+    shard.sessionTableIndex = 0;
+    if (table !== undefined) {
+      shard.sessionTableIndex = table.readUIntBE(0, 6);
+      shard.sessions.decode(table.subarray(6));
+    }
+    for (const [key, record] of await readAll(this.engine, systemRange(shardId, SystemKind.Outcomes))) {
+      if (key.readUIntBE(4, 6) > shard.sessionTableIndex) replayEntryOutcomes(shard.sessions, record);
+    }
+    this.pipeline.noteWritten(shard.position);
+  }
+
+  private lookUp(keys: readonly Buffer[]): Promise<readonly (Buffer | undefined)[]> {
+    return new Promise((resolve, reject) => {
+      this.engine.getMany(keys, (error, values) => (error === undefined ? resolve(values) : reject(error)));
+    });
+  }
+
+  /** Begins a shard that has applied nothing. */
+  createShard(shardId: ShardId, configuration: Configuration): void {
+    const shard = this.shard(shardId);
+    shard.configuration = configuration;
+    this.pipeline.noteWritten(shard.position);
+  }
+
+  /**
+   * Applies committed entries. `done` runs once their effects are visible to reads: before this returns unless old
+   * values have to be looked up, and in the order of the calls for one shard.
+   */
+  apply(shardId: ShardId, entries: readonly Entry[], done: (applied: readonly AppliedEntry[]) => void): void {
+    const shard = this.shard(shardId);
+    const run = (): void => this.applyNow(shard, entries, done);
+    if (shard.isApplying) shard.queue.push(run);
+    else run();
+  }
+
+  private applyNow(
+    shard: ShardState,
+    entries: readonly Entry[],
+    done: (applied: readonly AppliedEntry[]) => void,
+  ): void {
+    const prepared = entries.map(prepare);
+    const wanted = this.unknownKeys(prepared);
+    if (wanted.size === 0) {
+      done(this.applier.apply(shard, prepared, nothing));
+      return;
+    }
+    shard.isApplying = true;
+    const names = [...wanted.keys()];
+    this.reader.fetch([...wanted.values()], (error, stored) => {
+      if (error !== undefined) {
+        this.options.onFailure(error);
+        return;
+      }
+      const old = new Map(names.map((name, at) => [name, stored[at]] as const));
+      done(this.applier.apply(shard, prepared, old));
+      shard.isApplying = false;
+      while (!shard.isApplying && shard.queue.length > 0) shard.queue.shift()?.();
+    });
+  }
+
+  /** Keys whose old value decides something and is not in memory. */
+  private unknownKeys(prepared: readonly PreparedEntry[]): ReadonlyMap<string, Buffer> {
+    let wanted: Map<string, Buffer> | undefined;
+    for (const { commands } of prepared) {
+      for (const { command, dataKey, name } of commands) {
+        if (!needsOldValue(command) || this.reader.peek(name) !== undefined) continue;
+        wanted ??= new Map();
+        wanted.set(name, dataKey);
+      }
+    }
+    return wanted ?? noKeys;
+  }
+
+  /** A value that memory can serve; undefined when the engine has to be asked (`getMany`). */
+  getNow(bucketId: BucketId, key: Buffer, nowMs: number): { readonly value: ReadValue } | undefined {
+    return this.reader.getNow({ bucketId, key }, nowMs);
+  }
+
+  getMany(
+    keys: readonly ReadKey[],
+    nowMs: number,
+    callback: (error: Error | undefined, values: readonly ReadValue[]) => void,
+  ): void {
+    this.reader.getMany(keys, nowMs, callback);
+  }
+
+  /** One page of a bucket's keys in order. */
+  scan(bucketId: BucketId, query: ScanQuery, callback: (error: Error | undefined, page: ScanPageResult) => void): void {
+    scan(this.engine, this.pipeline.overlay, this.reader, bucketId, query, callback);
+  }
+
+  /** Makes everything applied durable and tells up to where, per shard. */
+  syncMarker(done: (error: Error | undefined, durable: readonly ShardPosition[]) => void): void {
+    this.pipeline.sync(done);
+  }
+
+  /** The state of a shard at one applied position, as a stream of bytes. Close it: it holds the engine's snapshot. */
+  createSnapshot(shardId: ShardId): Promise<SnapshotSource> {
+    const shard = this.shard(shardId);
+    return new Promise((resolve, reject) => {
+      this.pipeline.betweenWrites(() => {
+        const position = this.pipeline.writtenPosition(shardId);
+        if (position === undefined || position.appliedIndex === 0) {
+          reject(new RingraftError('NOT_FOUND', `shard ${shardId} has no state to take a snapshot of`));
+        } else {
+          resolve(openSnapshotSource(this.engine, position, shard.arc, this.options.bucketIds));
+        }
+      });
+    });
+  }
+
+  /**
+   * Replaces a shard's state by a staged snapshot, which must be the one `expected` describes. Crash-safe: what began
+   * is finished by the next `openShard`. The shard must not apply anything meanwhile. Rejects with CORRUPT, the state
+   * untouched, when the staged bytes are not whole.
+   */
+  async installSnapshot(shardId: ShardId, path: string, expected: SnapshotMetadata): Promise<void> {
+    const shard = this.shard(shardId);
+    await new Promise<void>((resolve) => this.pipeline.whenWritten(shard, resolve));
+    await installSnapshot(this.installParts(shard), path, expected);
+    this.reader.forget((name) => isOnArc(name, shard.arc));
+    const fresh = new ShardState(shardId, shard.arc, this.options.sessions ?? defaultSessionLimits);
+    this.shards.set(shardId, fresh);
+    await this.load(fresh);
+  }
+
+  private installParts(shard: ShardState) {
+    const { files, bucketIds } = this.options;
+    return { engine: this.engine, files, shardId: shard.shardId, arc: shard.arc, bucketIds };
+  }
+
+  /** Writes what was applied. The engine stays open. */
+  close(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.pipeline.sync((error) => (error === undefined ? resolve() : reject(error)));
+    });
+  }
+}
+
+const nothing: ReadonlyMap<string, StoredValue | undefined> = new Map();
+const noKeys: ReadonlyMap<string, Buffer> = new Map();
+
+/** Whether a data key, as a map key, lies on the arc. */
+function isOnArc(name: string, arc: Arc): boolean {
+  const bytes = Buffer.from(name.slice(0, 7), 'latin1');
+  if (!isDataKey(bytes)) return false;
+  const ring = bytes.readUInt32BE(3);
+  return ring >= arc.start && ring < arc.end;
+}

@@ -1,0 +1,170 @@
+/**
+ * Mutations on their way into the engine: all shards' mutations of a turn gather in one batch, one write is under way at
+ * a time, and until it is done an overlay in front of the engine shows them to readers.
+ *
+ * Invariants:
+ * 1. Batches are written in the order of their mutations; a shard's applied position is in the batch of what it applied.
+ * 2. A mutation is in the overlay until the engine shows it.
+ * 3. `betweenWrites` actions run when the engine holds exactly what `writtenPositions` says, nothing under way.
+ */
+import { type BucketId, type Clock, messageOf, RingraftError, type ShardId } from '../base/index.js';
+import type { Engine, EngineBatch } from '../engine/index.js';
+import { type StoredValue, SystemKind, systemKey } from './keys.js';
+import type { ShardState } from './shard-state.js';
+import type { ShardPosition } from './types.js';
+
+export type OverlayEntry = {
+  readonly bucketId: BucketId;
+  readonly key: Buffer;
+  /** undefined: deleted. */
+  readonly stored: StoredValue | undefined;
+  readonly batch: number;
+};
+
+/** What a key-value pair costs on its way beside its bytes; rough. */
+const mutationOverheadBytes = 64;
+const markerKey = systemKey(0 as ShardId, SystemKind.Marker);
+
+export class WritePipeline {
+  readonly overlay = new Map<string, OverlayEntry>();
+  private gathering: EngineBatch;
+  private gatheringKeys: string[] = [];
+  private gatheringBytes = 0;
+  private writingBytes = 0;
+  private batchNumber = 1;
+  private touched = new Set<ShardState>();
+  private readonly written = new Map<ShardId, ShardPosition>();
+  private writing = false;
+  private scheduled = false;
+  private syncWanted: ((error: Error | undefined) => void)[] = [];
+  private betweenActions: (() => void)[] = [];
+  private failure: Error | undefined;
+  readonly statistics = { batches: 0, mutations: 0 };
+
+  constructor(
+    private readonly engine: Engine,
+    private readonly clock: Clock,
+    private readonly onFailure: (error: Error) => void,
+  ) {
+    this.gathering = engine.batch();
+  }
+
+  get pendingBytes(): number {
+    return this.gatheringBytes + this.writingBytes;
+  }
+
+  /** A mutation of user data, visible to readers from here on. */
+  mutate(name: string, dataKey: Buffer, entry: Omit<OverlayEntry, 'batch'>): void {
+    this.overlay.set(name, { ...entry, batch: this.batchNumber });
+    this.gatheringKeys.push(name);
+    if (entry.stored === undefined) this.delete(dataKey);
+    else this.put(dataKey, entry.stored.encoded);
+  }
+
+  put(key: Buffer, value: Buffer): void {
+    this.gathering.put(key, value);
+    this.gatheringBytes += key.length + value.length + mutationOverheadBytes;
+  }
+
+  delete(key: Buffer): void {
+    this.gathering.delete(key);
+    this.gatheringBytes += key.length + mutationOverheadBytes;
+  }
+
+  /** The shard applied something: its position goes with this batch. */
+  touch(shard: ShardState): void {
+    this.touched.add(shard);
+    if (this.scheduled || this.writing) return;
+    this.scheduled = true;
+    this.clock.defer(() => {
+      this.scheduled = false;
+      this.pump();
+    });
+  }
+
+  /** Where the shard stands in the engine, as written (not necessarily synced). */
+  writtenPosition(shardId: ShardId): ShardPosition | undefined {
+    return this.written.get(shardId);
+  }
+
+  noteWritten(position: ShardPosition): void {
+    this.written.set(position.shardId, position);
+  }
+
+  /** Makes everything applied so far durable; then calls back with where each shard stands. */
+  sync(done: (error: Error | undefined, positions: readonly ShardPosition[]) => void): void {
+    this.syncWanted.push((error) => done(error, [...this.written.values()]));
+    this.pump();
+  }
+
+  /** Runs the action when nothing is under way: the engine holds exactly what `writtenPosition` says. */
+  betweenWrites(action: () => void): void {
+    this.betweenActions.push(action);
+    if (!this.writing) this.runBetween();
+  }
+
+  /** Runs the action once everything the shard applied is written. The shard must not apply anything meanwhile. */
+  whenWritten(shard: ShardState, action: () => void): void {
+    this.betweenWrites(() => {
+      if (!this.touched.has(shard)) action();
+      else this.clock.defer(() => this.whenWritten(shard, action));
+    });
+    this.pump();
+  }
+
+  private runBetween(): void {
+    for (const action of this.betweenActions.splice(0)) action();
+  }
+
+  private pump(): void {
+    if (this.writing) return;
+    if (this.failure !== undefined) {
+      const { failure } = this;
+      for (const done of this.syncWanted.splice(0)) done(failure);
+      return;
+    }
+    if (this.touched.size > 0 || this.gathering.size > 0 || this.syncWanted.length > 0) this.write();
+  }
+
+  private write(): void {
+    const batch = this.gathering;
+    const keys = this.gatheringKeys;
+    const number = this.batchNumber++;
+    const positions: ShardPosition[] = [];
+    for (const shard of this.touched) {
+      batch.put(systemKey(shard.shardId, SystemKind.Position), shard.encodePosition());
+      positions.push(shard.position);
+    }
+    const syncs = this.syncWanted;
+    this.syncWanted = [];
+    if (syncs.length > 0) batch.put(markerKey, Buffer.from(String(number)));
+    this.touched = new Set();
+    this.gathering = this.engine.batch();
+    this.gatheringKeys = [];
+    this.writingBytes = this.gatheringBytes;
+    this.gatheringBytes = 0;
+    this.writing = true;
+    this.statistics.batches++;
+    this.statistics.mutations += batch.size;
+    batch.write(syncs.length > 0, (cause) => {
+      this.writing = false;
+      this.writingBytes = 0;
+      if (cause !== undefined) {
+        this.fail(cause, syncs);
+        return;
+      }
+      for (const position of positions) this.written.set(position.shardId, position);
+      for (const name of keys) if (this.overlay.get(name)?.batch === number) this.overlay.delete(name);
+      for (const done of syncs) done(undefined);
+      this.runBetween();
+      this.pump();
+    });
+  }
+
+  private fail(cause: Error, syncs: readonly ((error: Error | undefined) => void)[]): void {
+    const error = new RingraftError('CORRUPT', `the engine failed to write: ${messageOf(cause)}`, { cause });
+    this.failure = error;
+    for (const done of syncs) done(error);
+    this.onFailure(error);
+  }
+}

@@ -28,7 +28,8 @@ if (!isFresh) {
   // protobufjs is a CommonJS package without an export map: Node's ES modules need the file and the default export.
   const text = readFileSync(code, 'utf8').replace(
     /^import .* from\s*["']protobufjs\/minimal(?:\.js)?["'];?$/m,
-    'import $protobuf from "protobufjs/minimal.js";',
+    // Without the long library 64-bit fields are plain numbers: ours stay below 2^53.
+    'import $protobuf from "protobufjs/minimal.js";\n$protobuf.util.Long = null;\n$protobuf.configure();',
   );
   writeFileSync(code, text);
 }

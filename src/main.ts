@@ -76,6 +76,12 @@ async function start(
   await initHash();
   const map = staticMap(config);
   await claimDataDirectory(directory, { cluster: config.cluster, nodeId });
+  const onFatal = (error: unknown): void => {
+    // Nothing may be answered after this: no clean-up, no farewell to NATS.
+    logger.error({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) }, 'stopping: fatal');
+    logger.flush();
+    process.exit(exitCodes.error);
+  };
   const engine = openEngine(config.engine.type, join(directory, 'state'));
   await engine.open();
   const wal = await openWal(nodeDisk(), {
@@ -84,16 +90,16 @@ async function start(
     clock,
   });
   const files = nodeSnapshotFiles(join(directory, 'staging'));
-  const store = await Store.open(engine, { clock, cacheBytes: config.engine.cacheBytes, files });
+  const store = await Store.open(engine, {
+    clock,
+    cacheBytes: config.engine.cacheBytes,
+    files,
+    bucketIds: map.buckets.map((bucket) => bucket.id),
+    onFailure: onFatal,
+  });
   const bus = await connectNats({ ...config.nats, name: `ringraft ${config.cluster} ${nodeId}` }, lanes);
   bus.onError((lane, error) => logger.error({ lane, code: error.code }, error.message));
 
-  const onFatal = (error: unknown): void => {
-    // Nothing may be answered after this: no clean-up, no farewell to NATS.
-    logger.error({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) }, 'stopping: fatal');
-    logger.flush();
-    process.exit(exitCodes.error);
-  };
   const host = await Host.start(
     { clock, random: systemRandom, logger, bus, wal, store, snapshotFiles: files, onFatal },
     {

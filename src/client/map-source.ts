@@ -30,10 +30,21 @@ export class MapSource {
 
   /** Rejects with UNREACHABLE when no node answers, TIMEOUT, or the error that a node answered. */
   fetch(timeoutMs: number): Promise<ClusterMapAnswer> {
-    this.inFlight ??= this.ask(timeoutMs).finally(() => {
+    if (this.inFlight !== undefined) return this.join(this.inFlight, timeoutMs);
+    this.inFlight = this.ask(timeoutMs).finally(() => {
       this.inFlight = undefined;
     });
     return this.inFlight;
+  }
+
+  /** Somebody else's request, which may take longer than this caller has. */
+  private join(inFlight: Promise<ClusterMapAnswer>, timeoutMs: number): Promise<ClusterMapAnswer> {
+    return new Promise((resolve, reject) => {
+      const timer = this.clock.after(timeoutMs, () => {
+        reject(new RingraftError('TIMEOUT', `no cluster map within ${Math.round(timeoutMs)} ms`));
+      });
+      inFlight.then(resolve, reject).finally(() => timer.cancel());
+    });
   }
 
   private async ask(timeoutMs: number): Promise<ClusterMapAnswer> {

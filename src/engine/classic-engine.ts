@@ -44,7 +44,9 @@ class ClassicIterator implements EngineIterator {
       (pairs) =>
         callback(
           undefined,
-          (pairs as [Buffer, Buffer][]).map(([key, value]) => [asBuffer(key), this.keysOnly ? Buffer.alloc(0) : asBuffer(value)] as const),
+          (pairs as [Buffer, Buffer][]).map(
+            ([key, value]) => [asBuffer(key), this.keysOnly ? Buffer.alloc(0) : asBuffer(value)] as const,
+          ),
         ),
       (error: Error) => callback(error, []),
     );

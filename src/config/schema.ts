@@ -1,0 +1,143 @@
+/** The shape of cluster.config.json, with defaults. docs/configuration.md and the JSON Schema follow it. */
+import { z } from 'zod';
+
+const token = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'lower-case letters, digits, - and _, beginning with a letter or digit')
+  .describe('A name that can stand in a NATS subject');
+const positive = z.int().min(1);
+const milliseconds = z.int().min(1).max(600_000);
+const bytes = z.int().min(0);
+
+const nats = z
+  .strictObject({
+    servers: z.array(z.string().min(1)).min(1).default(['nats://127.0.0.1:4222']).describe('NATS servers, any of them'),
+    user: z.string().optional(),
+    password: z.string().optional(),
+    token: z.string().optional(),
+    credentialsFile: z.string().optional().describe('NATS credentials file'),
+    tls: z
+      .strictObject({
+        caFile: z.string().optional(),
+        certFile: z.string().optional(),
+        keyFile: z.string().optional(),
+      })
+      .optional(),
+  })
+  .prefault({})
+  .describe('How to reach NATS');
+
+const node = z.strictObject({
+  id: token,
+  zone: token.default('default').describe('Replicas of a shard are spread over zones'),
+  weight: z.number().positive().max(1000).default(1).describe('Share of replicas in proportion to others'),
+});
+
+const bucket = z.strictObject({
+  name: token,
+  id: z.int().min(1).max(65_535).describe('Stands in every stored key: never change it'),
+});
+
+const raft = z
+  .strictObject({
+    electionTimeoutMs: milliseconds.default(1000),
+    heartbeatIntervalMs: milliseconds.default(50),
+    voteHoldMs: milliseconds.default(200),
+    leaseMs: milliseconds.default(150),
+    maxAppendBytes: positive.max(900_000).default(262_144),
+    maxInflightAppends: positive.max(4096).default(64),
+    maxUncommittedBytes: positive.default(16_777_216),
+  })
+  .prefault({})
+  .describe('Consensus; the defaults suit one data centre');
+
+const limits = z
+  .strictObject({
+    maxKeyBytes: positive.max(65_535).default(4096),
+    maxValueBytes: positive.max(900_000).default(524_288),
+    maxInflightOperations: positive.default(16_384),
+  })
+  .prefault({})
+  .describe('What a node refuses beyond');
+
+const shape = z.strictObject({
+  $schema: z.string().optional(),
+  cluster: token.describe('Name of the cluster; part of its NATS subjects'),
+  nats,
+  subjectPrefix: token.default('kv').describe('First token of the public subjects'),
+  shards: z.int().min(1).max(4096).default(16).describe('Number of shards; fixed once there are data'),
+  replication: z
+    .union([z.literal(1), z.literal(3), z.literal(5)])
+    .default(3)
+    .describe('Replicas of every shard'),
+  nodes: z.array(node).min(1),
+  buckets: z
+    .array(bucket)
+    .min(1)
+    .default([{ name: 'default', id: 1 }]),
+  dataDirectory: z.string().min(1).default('.ringraft/data').describe('Each node uses <dataDirectory>/<node id>'),
+  engine: z
+    .strictObject({
+      type: z.enum(['rocksdb', 'classic-level']).default('rocksdb'),
+      cacheBytes: bytes.default(33_554_432).describe('Values kept in memory'),
+    })
+    .prefault({}),
+  wal: z.strictObject({ segmentBytes: z.int().min(65_536).default(16_777_216) }).prefault({}),
+  limits,
+  raft,
+  log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).prefault({}),
+});
+
+type Shape = z.infer<typeof shape>;
+type Issue = (message: string, path: (string | number)[]) => void;
+
+function checkDuplicates(
+  values: readonly (string | number)[],
+  path: (at: number) => (string | number)[],
+  issue: Issue,
+): void {
+  values.forEach((value, at) => {
+    if (values.indexOf(value) < at) issue(`${JSON.stringify(value)} is used twice`, path(at));
+  });
+}
+
+/** What no single field can be wrong about. */
+function crossCheck(config: Shape, issue: Issue): void {
+  const { raft: times, nodes, buckets, replication } = config;
+  if (replication > nodes.length) {
+    issue(`${replication} replicas need as many nodes, there are ${nodes.length}`, ['replication']);
+  }
+  checkDuplicates(
+    nodes.map(({ id }) => id),
+    (at) => ['nodes', at, 'id'],
+    issue,
+  );
+  checkDuplicates(
+    buckets.map(({ name }) => name),
+    (at) => ['buckets', at, 'name'],
+    issue,
+  );
+  checkDuplicates(
+    buckets.map(({ id }) => id),
+    (at) => ['buckets', at, 'id'],
+    issue,
+  );
+  if (times.leaseMs >= times.voteHoldMs) {
+    issue('a lease must be shorter than voteHoldMs, by the drift of clocks to be tolerated', ['raft', 'leaseMs']);
+  }
+  if (times.heartbeatIntervalMs * 2 > times.voteHoldMs) {
+    issue('two heartbeats must fit into voteHoldMs', ['raft', 'heartbeatIntervalMs']);
+  }
+  if (times.electionTimeoutMs < times.voteHoldMs * 2) {
+    issue('must be at least twice voteHoldMs', ['raft', 'electionTimeoutMs']);
+  }
+}
+
+export const configSchema = shape.superRefine((config, context) => {
+  crossCheck(config, (message, path) => context.addIssue({ code: 'custom', message, path }));
+});
+
+export type ConfigShape = Shape;
+
+/** The JSON Schema that editors use. */
+export const configJsonSchema = (): object => z.toJSONSchema(shape, { io: 'input', target: 'draft-7' });

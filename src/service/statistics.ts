@@ -1,0 +1,37 @@
+/** Counts of one endpoint since the start, as ADR-32 wants them. */
+import type { EndpointName } from './request.js';
+
+export type EndpointStatistics = {
+  readonly name: EndpointName;
+  readonly subject: string;
+  readonly requests: number;
+  readonly errors: number;
+  readonly lastError: string;
+  readonly processingTimeNs: number;
+};
+
+export class EndpointCounter {
+  private requests = 0;
+  private errors = 0;
+  private lastError = '';
+  private processingTimeMs = 0;
+
+  constructor(
+    readonly name: EndpointName,
+    readonly subject: string,
+  ) {}
+
+  /** One request is done; `error` is its error's text, if it failed. */
+  count(elapsedMs: number, error: string | undefined): void {
+    this.requests++;
+    this.processingTimeMs += elapsedMs;
+    if (error === undefined) return;
+    this.errors++;
+    this.lastError = error;
+  }
+
+  snapshot(): EndpointStatistics {
+    const { name, subject, requests, errors, lastError } = this;
+    return { name, subject, requests, errors, lastError, processingTimeNs: Math.round(this.processingTimeMs * 1e6) };
+  }
+}

@@ -1,14 +1,15 @@
 /**
  * Packs the operations that go out in one turn into as few messages as sizes allow, one stream of them a node.
  *
- * Invariant: a batch carries `ackedBelow` as it stands when the batch is encoded, and only unsettled operations; so no
- * batch ever carries a sequence below its own `ackedBelow`.
+ * Invariant: a batch carries only unsettled operations, and the least `ackedBelow` of the shards it writes to, as it
+ * stands when the batch is encoded; so no batch carries a write's sequence below its own `ackedBelow`.
  */
 import { isRingraftError } from '../base/index.js';
 import type { Bus } from '../transport/index.js';
 import { encodeOperationBatch, type Operation } from '../wire/index.js';
 import type { NodeLink } from './node-link.js';
 import type { PendingOperation } from './pending-operation.js';
+import type { SequenceWindow } from './sequence-window.js';
 
 /** Most operations in one batch. */
 export const maxBatchOperations = 1024;
@@ -29,7 +30,7 @@ export const maxOperationBytes = (maxPayloadBytes: number): number =>
 
 export type BatchContext = {
   readonly clientId: string;
-  readonly ackedBelow: () => number;
+  readonly sequences: SequenceWindow;
   readonly mapEpoch: () => number;
 };
 
@@ -46,28 +47,32 @@ export class BatchSender {
   send(link: NodeLink, onSend: (pending: PendingOperation) => void): void {
     const { outgoing } = link;
     link.outgoing = [];
+    const { sequences } = this.context;
     let operations: Operation[] = [];
+    let ackedBelow = sequences.nextSequence;
     let bytes = batchOverheadBytes;
     link.beginBatch();
     for (const pending of outgoing) {
       const size = bytesOf(pending.operation);
       const isFull = operations.length === maxBatchOperations || bytes + size > this.bus.maxPayloadBytes;
       if (isFull && operations.length > 0) {
-        this.publish(link, operations);
+        this.publish(link, operations, ackedBelow);
         link.beginBatch();
         operations = [];
+        ackedBelow = sequences.nextSequence;
         bytes = batchOverheadBytes;
       }
       onSend(pending);
       operations.push(pending.operation);
+      if (pending.isWrite) ackedBelow = Math.min(ackedBelow, sequences.ackedBelow(pending.shard));
       bytes += size;
     }
-    this.publish(link, operations);
+    this.publish(link, operations, ackedBelow);
   }
 
-  private publish(link: NodeLink, operations: Operation[]): void {
-    const { clientId, ackedBelow, mapEpoch } = this.context;
-    const payload = encodeOperationBatch({ clientId, ackedBelow: ackedBelow(), mapEpoch: mapEpoch(), operations });
+  private publish(link: NodeLink, operations: Operation[], ackedBelow: number): void {
+    const { clientId, mapEpoch } = this.context;
+    const payload = encodeOperationBatch({ clientId, ackedBelow, mapEpoch: mapEpoch(), operations });
     this.messages++;
     try {
       this.bus.publish('client', link.subject, payload, { replyTo: link.replyTo });

@@ -27,9 +27,6 @@ import type { RoutingTable } from './routing-table.js';
 import { SequenceWindow } from './sequence-window.js';
 import { WaitingLine } from './waiting-line.js';
 
-/** Writes wait while this many sequences lie between the oldest unsettled one and the newest: nodes remember as many. */
-const maxSequenceSpan = 65_536;
-
 export type PipelineParts = {
   readonly bus: Bus;
   readonly clock: Clock;
@@ -59,7 +56,7 @@ export class OperationPipeline {
   constructor(private readonly parts: PipelineParts) {
     this.sender = new BatchSender(parts.bus, {
       clientId: parts.clientId,
-      ackedBelow: () => this.sequences.ackedBelow,
+      sequences: this.sequences,
       mapEpoch: () => parts.routes.map.epoch,
     });
   }
@@ -71,10 +68,6 @@ export class OperationPipeline {
 
   get batchesSent(): number {
     return this.sender.messages;
-  }
-
-  get ackedBelow(): number {
-    return this.sequences.ackedBelow;
   }
 
   submit(pending: PendingOperation): void {
@@ -92,7 +85,7 @@ export class OperationPipeline {
 
   private hasRoomFor(pending: PendingOperation): boolean {
     if (this.live.length >= this.parts.maxInFlight) return false;
-    return !pending.isWrite || this.sequences.span < maxSequenceSpan;
+    return !pending.isWrite || this.sequences.hasRoom(this.parts.routes.routeAt(pending.ringPosition).id);
   }
 
   private admitWaiting(): void {
@@ -105,7 +98,10 @@ export class OperationPipeline {
   }
 
   private admit(pending: PendingOperation): void {
-    if (pending.isWrite) pending.operation.sequence = this.sequences.take();
+    if (pending.isWrite) {
+      pending.shard = this.parts.routes.routeAt(pending.ringPosition).id;
+      pending.operation.sequence = this.sequences.take(pending.shard);
+    }
     pending.slot = this.live.push(pending) - 1;
     this.sendThisTurn(pending);
   }
@@ -341,7 +337,7 @@ export class OperationPipeline {
       attempt.link.abandon(1);
     }
     pending.state = OperationState.Settled;
-    if (operation.sequence > 0) this.sequences.settle(operation.sequence);
+    if (operation.sequence > 0) this.sequences.settle(pending.shard, operation.sequence);
     const last = this.live.pop() as PendingOperation;
     if (last !== pending) {
       this.live[slot] = last;

@@ -1,7 +1,7 @@
 /**
  * One operation from its call to its outcome. Hot: a plain mutable object, one shape for all.
  */
-import type { RingraftError } from '../base/index.js';
+import type { RingraftError, ShardId } from '../base/index.js';
 import { type Operation, OperationKind, type OperationResult } from '../wire/index.js';
 import type { NodeLink } from './node-link.js';
 
@@ -30,8 +30,12 @@ export type LostAttempt = { readonly requestId: number; readonly link: NodeLink 
 /** Why the last answered attempt came to nothing. */
 export type Refusal = 'none' | 'noLeader' | 'unreachable' | 'busy' | 'noQuorum' | 'wrongShard';
 
+const noShard = 0 as ShardId;
+
 export class PendingOperation {
   state: OperationState = OperationState.Waiting;
+  /** Whose session the write's sequence belongs to: the shard of the key when the write went into flight. */
+  shard: ShardId = noShard;
   /** Position in the pipeline's list of live operations. */
   slot = -1;
   dueMs = 0;

@@ -89,8 +89,15 @@ export class ScanAnswer {
   }
 }
 
-/** A header is one line. */
-const oneLine = (text: string): string => text.replaceAll(/[\r\n]+/g, ' ');
+/** What headers take of a message's payload: a line of version, a line each, an empty line. */
+export function headerBytes(headers: BusHeaders): number {
+  let bytes = 'NATS/1.0\r\n\r\n'.length;
+  for (const [name, value] of Object.entries(headers)) bytes += Buffer.byteLength(name) + Buffer.byteLength(value) + 4;
+  return bytes;
+}
+
+/** A header is one line of printable ASCII, and no novel. */
+const oneLine = (text: string): string => text.replaceAll(/[^\x20-\x7e]+/g, ' ').slice(0, 512);
 
 /** The same in both forms. */
 export function errorAnswer(error: RingraftError): Answer {

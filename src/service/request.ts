@@ -87,7 +87,7 @@ function parseRaw(name: EndpointName, bucket: string, key: Buffer, { payload, he
     return { op: 'get', bucket, key, options: defined<ReadOptions>({ consistency, timeoutMs }) };
   }
   if (name === 'scan') {
-    const limit = integerHeader(headers, requestHeaders.limit, 0) ?? defaultScanLimit;
+    const limit = integerHeader(headers, requestHeaders.limit, 1) ?? defaultScanLimit;
     return {
       op: 'scan',
       bucket,
@@ -139,7 +139,7 @@ function scanOptions(body: JsonBody, timeoutMs: number | undefined): ScanOptions
   let lt = body.bytes('lt');
   const reverse = body.boolean('reverse');
   const keysOnly = body.boolean('keysOnly');
-  const limit = checkedLimit(body.integer('limit', 0) ?? defaultScanLimit);
+  const limit = checkedLimit(body.integer('limit', 1) ?? defaultScanLimit);
   if (after !== undefined && reverse === true) {
     if (lt === undefined || Buffer.compare(after, lt) < 0) lt = after;
   } else if (after !== undefined) {

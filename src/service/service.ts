@@ -6,11 +6,11 @@
  * 1. Every request with a reply subject gets exactly one answer.
  * 2. A write without a reply subject is executed all the same; a read without one is nothing.
  */
-import { type Clock, isRingraftError, messageOf, type NodeId, RingraftError, systemClock } from '../base/index.js';
+import { type Clock, isRingraftError, type NodeId, RingraftError, systemClock } from '../base/index.js';
 import type { RingraftClient } from '../client/index.js';
 import type { Bus, BusMessage, BusSubscription } from '../transport/index.js';
 import { queueGroup } from '../wire/index.js';
-import { type Answer, deleteAnswer, errorAnswer, getAnswer, putAnswer, ScanAnswer } from './answer.js';
+import { type Answer, deleteAnswer, errorAnswer, getAnswer, headerBytes, putAnswer, ScanAnswer } from './answer.js';
 import { serveDiscovery } from './discovery.js';
 import { type EndpointName, endpointNames, type Form, type KvRequest, parseRequest, targetOf } from './request.js';
 import { EndpointCounter, type EndpointStatistics } from './statistics.js';
@@ -76,7 +76,8 @@ class KvService implements Service {
     if (isRead && message.replyTo === undefined) return;
     const beganMs = this.clock.nowMs();
     this.underWay++;
-    this.answerTo(counter.name, subjectRoot, message)
+    // What is no operating error is not caught here: it stops the node.
+    void this.answerTo(counter.name, subjectRoot, message)
       .then((answer) => this.reply(message.replyTo, answer))
       .catch((error: unknown) => this.replyError(message.replyTo, error))
       .then((error) => {
@@ -133,29 +134,25 @@ class KvService implements Service {
 
   private reply(replyTo: string | undefined, { payload, headers }: Answer): undefined {
     if (replyTo === undefined) return;
-    try {
-      this.bus.publish('client', replyTo, payload, { headers });
-    } catch (cause) {
-      if (!isRingraftError(cause, 'TOO_LARGE')) throw cause;
-      const message = `the answer does not fit into a message of ${this.bus.maxPayloadBytes} bytes; the form with the key in the subject needs least room`;
-      throw new RingraftError('TOO_LARGE', message, { cause });
+    const { maxPayloadBytes } = this.bus;
+    if (payload.length + headerBytes(headers) > maxPayloadBytes) {
+      const hint = 'the form with the key in the subject needs the least room';
+      throw new RingraftError(
+        'TOO_LARGE',
+        `the answer does not fit into a message of ${maxPayloadBytes} bytes; ${hint}`,
+      );
     }
+    this.bus.publish('client', replyTo, payload, { headers });
   }
 
   /** The text of the error, for the statistics. */
   private replyError(replyTo: string | undefined, cause: unknown): string {
-    const error = isRingraftError(cause)
-      ? cause
-      : new RingraftError('CORRUPT', messageOf(cause), { cause, happened: 'unknown' });
+    if (!isRingraftError(cause)) throw cause;
     if (replyTo !== undefined) {
-      try {
-        const { payload, headers } = errorAnswer(error);
-        this.bus.publish('client', replyTo, payload, { headers });
-      } catch {
-        // The bus is closed: nobody can be told any more.
-      }
+      const { payload, headers } = errorAnswer(cause);
+      this.bus.publish('client', replyTo, payload, { headers });
     }
-    return `${error.code}: ${error.message}`;
+    return `${cause.code}: ${cause.message}`;
   }
 
   stop(): Promise<void> {

@@ -82,7 +82,8 @@ function encodeRecord(shardId: ShardId, type: RecordType, payload: readonly Buff
   header.writeUInt8(type, 12);
   let crc = crc32(header.subarray(0, 4));
   crc = crc32(header.subarray(8), crc);
-  for (const chunk of payload) crc = crc32(chunk, crc);
+  // Node's crc32 of nothing is 0, whatever it should go on from.
+  for (const chunk of payload) if (chunk.length > 0) crc = crc32(chunk, crc);
   header.writeUInt32BE(crc, 4);
   return { chunks: [header, ...payload], bytes: recordHeaderBytes + length };
 }

@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import t from 'tap';
 import { kvdPath, runProgram, TestCluster } from '../support/cluster.js';
 
+t.setTimeout(180_000);
+
 t.test('a configuration with mistakes is refused with every mistake named', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'ringraft-'));
   t.teardown(() => rmSync(directory, { recursive: true }));

@@ -143,7 +143,7 @@ export class OperationPipeline {
     link.outstanding++;
     pending.attempts++;
     pending.state = OperationState.Sent;
-    pending.dueMs = sentMs + attemptTimeoutMs(pending.attempts);
+    pending.dueMs = sentMs + attemptTimeoutMs(pending.silences);
   }
 
   /** A message on the reply subject of `link`. */
@@ -301,13 +301,14 @@ export class OperationPipeline {
     const ageMs = nowMs - pending.sentMs;
     const wasHeard = link.lastHeardMs >= pending.sentMs;
     // A node that answers others is busy rather than gone: it gets twice the time.
-    if (wasHeard && ageMs < 2 * attemptTimeoutMs(pending.attempts)) return;
+    if (wasHeard && ageMs < 2 * attemptTimeoutMs(pending.silences)) return;
     const { routes, onMapDoubted } = this.parts;
     if (!wasHeard) {
       routes.onSilent(routes.routeAt(pending.ringPosition), link);
       onMapDoubted();
     }
     this.loseAttempt(pending);
+    pending.silences++;
     pending.refusal = 'none';
     this.sendThisTurn(pending);
   }

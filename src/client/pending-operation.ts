@@ -43,6 +43,8 @@ export class PendingOperation {
   /** Where the last attempt went. */
   link: NodeLink | undefined = undefined;
   attempts = 0;
+  /** Attempts that stayed unanswered until they counted as lost. */
+  silences = 0;
   /** Retries in a row that waited, and retries in a row that followed a hint at once. */
   backOffs = 0;
   hops = 0;

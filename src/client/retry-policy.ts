@@ -21,6 +21,6 @@ export function backOffMs(random: Random, nth: number): number {
   return randomBetween(random, Math.ceil(most / 2), most);
 }
 
-/** How long an attempt may stay unanswered before it counts as lost; `attempts` made so far, this one included. */
-export const attemptTimeoutMs = (attempts: number): number =>
-  Math.min(maxAttemptMs, firstAttemptMs * 2 ** Math.min(attempts - 1, 10));
+/** How long an attempt may stay unanswered before it counts as lost, after `silences` that did. */
+export const attemptTimeoutMs = (silences: number): number =>
+  Math.min(maxAttemptMs, firstAttemptMs * 2 ** Math.min(silences, 10));

@@ -164,7 +164,7 @@ class PageAttempt {
   avoid: NodeLink | undefined;
   hops = 0;
   routes: readonly ShardRoute[];
-  private attempts = 0;
+  private silences = 0;
   private lastError: RingraftError | undefined;
 
   constructor(
@@ -178,12 +178,11 @@ class PageAttempt {
   /** The page, or undefined when the request should go elsewhere or again. Throws what no retry can better. */
   async ask(link: NodeLink): Promise<ScanPage | undefined> {
     const { inbox, clock, cluster } = this.context;
-    this.attempts++;
     const leftMs = Math.max(1, this.deadlineMs - clock.nowMs());
     try {
       const payload = encodeScanRequest(this.request());
       // A page is more work than an operation: more patience.
-      const attemptMs = Math.min(leftMs, 4 * attemptTimeoutMs(this.attempts));
+      const attemptMs = Math.min(leftMs, 4 * attemptTimeoutMs(this.silences));
       const { payload: answer } = await inbox.request(scanSubject(cluster, link.id), payload, attemptMs);
       const page = decodeScanPage(answer);
       if (page.code === 0) return page;
@@ -223,7 +222,9 @@ class PageAttempt {
     } else if (error.code === 'TIMEOUT') {
       for (const route of this.routes) routes.onSilent(route, link);
       this.avoid = link;
-      this.lastError = error;
+      this.silences++;
+      // An attempt cut short by the deadline says less than what was known before.
+      if (clock.nowMs() < this.deadlineMs) this.lastError = error;
       onMapDoubted();
     } else if (error.code === 'BUSY' || error.code === 'NO_QUORUM') {
       this.lastError = error;

@@ -2,17 +2,17 @@
  * Nodes as a client sees them, without consensus: they own one store, know who leads, remember the outcome of every
  * (client, sequence) by shard as the real ones do, and do to single operations whatever a test's script says.
  */
-import { emptyBytes, type ErrorCode, nodeId, type NodeId, type ShardId, shardId } from '../../src/base/index.js';
+import { type ErrorCode, emptyBytes, type NodeId, nodeId, type ShardId, shardId } from '../../src/base/index.js';
 import { arcAt, equalArcs, ringHash } from '../../src/ring/index.js';
 import type { BusSubscription } from '../../src/transport/index.js';
 import {
-  adminSubject,
   type AdminAnswer,
   type AdminRequest,
+  adminSubject,
   type ClusterMap,
-  codeNumber,
   ConditionKind,
   ConsistencyLevel,
+  codeNumber,
   decodeOperationBatch,
   decodeScanRequest,
   encodeResultBatch,

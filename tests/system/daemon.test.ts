@@ -11,7 +11,10 @@ t.test('a configuration with mistakes is refused with every mistake named', asyn
   const directory = mkdtempSync(join(tmpdir(), 'ringraft-'));
   t.teardown(() => rmSync(directory, { recursive: true }));
   const path = join(directory, 'cluster.config.json');
-  writeFileSync(path, JSON.stringify({ cluster: 'Bad Name', shards: 0, nodes: [{ id: 'n1' }], replication: 3, shard: 4 }));
+  writeFileSync(
+    path,
+    JSON.stringify({ cluster: 'Bad Name', shards: 0, nodes: [{ id: 'n1' }], replication: 3, shard: 4 }),
+  );
   const { code, stderr, stdout } = await runProgram(kvdPath, ['--config', path, '--node', 'n1']);
   t.equal(code, 2);
   const said = stderr + stdout.toString();

@@ -53,7 +53,10 @@ t.test('operations answer as documented', async (t) => {
   t.match(await client.get('default', 'k'), { value: Buffer.from('v1'), revision, consistency: 'linearizable' });
   t.match(await client.get('default', 'k', { consistency: 'lease' }), { value: Buffer.from('v1') });
 
-  await t.rejects(client.put('default', 'k', 'x', { ifRevision: revision + 1 }), { code: 'CONFLICT', fields: { revision } });
+  await t.rejects(client.put('default', 'k', 'x', { ifRevision: revision + 1 }), {
+    code: 'CONFLICT',
+    fields: { revision },
+  });
   const second = await client.put('default', 'k', 'v2', { ifRevision: revision });
   t.ok(second.revision > revision, 'revisions grow');
   await t.rejects(client.put('default', 'k', 'x', { ifAbsent: true }), { code: 'CONFLICT' });
@@ -160,7 +163,10 @@ t.test('a node that missed more than the log keeps is brought back by a snapshot
   await cluster.untilLed((answer) => answer.leaders.every((leader) => leader !== null && leader !== 'n3'));
   const value = Buffer.alloc(256 * 1024, 7);
   for (let round = 0; round < 20; round++) {
-    await client.putMany('default', Array.from({ length: 20 }, (_, at) => [`large/${round}/${at}`, value] as const));
+    await client.putMany(
+      'default',
+      Array.from({ length: 20 }, (_, at) => [`large/${round}/${at}`, value] as const),
+    );
   }
   // Long enough for the log to be trimmed below what n3 still lacks.
   await sleep(3000);

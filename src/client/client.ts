@@ -178,6 +178,8 @@ class Client implements RingraftClient {
     index: number,
   ): PendingOperation {
     const time = timeoutMs ?? this.timeoutMs;
+    if (!(time > 0))
+      throw new RingraftError('BAD_REQUEST', `a time-out is a number of milliseconds above 0, not ${time}`);
     const deadlineMs = this.parts.clock.nowMs() + time;
     return new PendingOperation(operation, ringHash(operation.key), deadlineMs, time, sink, index);
   }

@@ -5,7 +5,7 @@
  * 1. A map replaces an older one whole; an older map (by epoch) never replaces a newer one.
  * 2. A leader learned from an answer is only displaced by an answer, or because nobody listens there.
  */
-import { type BucketId, type NodeId, RingraftError, type ShardId } from '../base/index.js';
+import { type BucketId, isNodeId, type NodeId, RingraftError, type ShardId } from '../base/index.js';
 import { arcAt } from '../ring/index.js';
 import { type ClusterMap, type ClusterMapAnswer, nodeSubject } from '../wire/index.js';
 import { NodeLink } from './node-link.js';
@@ -118,9 +118,9 @@ export class RoutingTable {
   /** `by` said that it does not lead. Returns whether another node is now thought to. */
   onNotLeader(route: ShardRoute, by: NodeLink, hint: string, nowMs: number): boolean {
     if (route.leader === by) route.leader = undefined;
-    if (route.leader === undefined && hint !== '') {
-      const hinted = this.linkOf.get(hint as NodeId);
-      if (hinted !== undefined && hinted !== by && !hinted.isDown(nowMs)) route.leader = hinted;
+    if (route.leader === undefined && isNodeId(hint)) {
+      const hinted = this.link(hint);
+      if (hinted !== by && !hinted.isDown(nowMs)) route.leader = hinted;
     }
     return route.leader !== undefined && !route.leader.isDown(nowMs);
   }

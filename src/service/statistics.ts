@@ -31,7 +31,13 @@ export class EndpointCounter {
   }
 
   snapshot(): EndpointStatistics {
-    const { name, subject, requests, errors, lastError } = this;
-    return { name, subject, requests, errors, lastError, processingTimeNs: Math.round(this.processingTimeMs * 1e6) };
+    return {
+      name: this.name,
+      subject: this.subject,
+      requests: this.requests,
+      errors: this.errors,
+      lastError: this.lastError,
+      processingTimeNs: Math.round(this.processingTimeMs * 1e6),
+    };
   }
 }

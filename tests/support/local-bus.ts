@@ -31,6 +31,8 @@ export class LocalBus implements Bus {
   closed = false;
   /** False: the message is lost. */
   filter: (message: Published) => boolean = () => true;
+  /** Milliseconds that a message takes. */
+  delayMs: (message: Published) => number;
   readonly published: Published[] = [];
 
   constructor(
@@ -38,10 +40,9 @@ export class LocalBus implements Bus {
     options: { readonly maxPayloadBytes?: number; readonly latencyMs?: number } = {},
   ) {
     this.maxPayloadBytes = options.maxPayloadBytes ?? 1024 * 1024;
-    this.latencyMs = options.latencyMs ?? 1;
+    const { latencyMs = 1 } = options;
+    this.delayMs = () => latencyMs;
   }
-
-  private readonly latencyMs: number;
 
   subscribe(
     _lane: Lane,
@@ -59,15 +60,16 @@ export class LocalBus implements Bus {
     if (!this.connected) return;
     const message = { subject, payload, options };
     this.published.push(message);
-    if (this.filter(message)) this.clock.after(this.latencyMs, () => this.deliver(message));
+    if (this.filter(message)) this.clock.after(this.delayMs(message), () => this.deliver(message));
   }
 
-  private deliver({ subject, payload, options }: Published): void {
+  private deliver(message: Published): void {
+    const { subject, payload, options } = message;
     const tokens = subject.split('.');
     const found = [...this.listeners].filter(({ pattern }) => matches(pattern, tokens));
     const { replyTo, headers } = options;
     if (found.length === 0) {
-      if (replyTo !== undefined) this.clock.after(this.latencyMs, () => this.refuse(replyTo));
+      if (replyTo !== undefined) this.clock.after(this.delayMs(message), () => this.refuse(replyTo));
       return;
     }
     const queues = new Set<string>();

@@ -53,8 +53,8 @@ export class VirtualClock implements Clock {
     };
     promise.then(mark, mark);
     const endMs = this.time + maxMs;
-    while (!settled && (await this.step(endMs)));
-    if (!settled) await letPromisesSettle();
+    await letPromisesSettle();
+    while (!settled && (await this.step(endMs))) await letPromisesSettle();
     if (!settled) throw new Error(`still pending after ${maxMs} virtual ms`);
     return promise;
   }

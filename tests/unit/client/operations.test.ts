@@ -75,6 +75,8 @@ test('wrong arguments are BAD_REQUEST and nothing is sent', async (t) => {
     client.put('default', 'k', 'v', { ifRevision: 1.5 }),
     client.put('default', 'k', 'v', { ttlMs: 0 }),
     client.put('default', 'k', 'v', { ttlMs: Number.NaN }),
+    client.put('default', 'k', 'v', { timeoutMs: Number.NaN }),
+    client.get('default', 'k', { timeoutMs: 0 }),
     client.get('default', 'k', { consistency: 'strong' as never }),
     client.scan('default', { limit: -1 })[Symbol.asyncIterator]().next(),
   ];

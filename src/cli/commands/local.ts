@@ -1,0 +1,174 @@
+/** up, down, status: the cluster on this machine. */
+import { isRingraftError, RingraftError } from '../../base/index.js';
+import type { Context } from '../context.js';
+import { exitCodes } from '../exit-codes.js';
+import { write } from '../io.js';
+import { isRunning, readState } from '../local/state.js';
+import { type Connect, startLocalCluster, stopLocalCluster, untilReady } from '../local/supervisor.js';
+import { colorsFor, json, table } from '../output.js';
+import { formatBytes, parseCount } from '../values.js';
+import { type Arguments, type Command, flag, optionalText } from './command.js';
+
+export type ConnectLocal = Connect;
+
+const count = (args: Arguments, name: string, least: number): number | undefined => {
+  const given = optionalText(args, name);
+  return given === undefined ? undefined : parseCount(given, `--${name}`, least);
+};
+
+export const up = (connect: Connect): Command => ({
+  command: 'up',
+  describe: 'Start a cluster on this machine: one nats-server and the nodes of the configuration',
+  builder: (parser) =>
+    parser
+      .option('port', { type: 'string', requiresArg: true, describe: 'Port of nats-server [default: any free one]' })
+      .option('nodes', { type: 'string', requiresArg: true, describe: 'So many nodes instead of the configured ones' })
+      .option('shards', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'So many shards instead of the configured number',
+      })
+      .option('fresh', { type: 'boolean', describe: 'Delete the data of an earlier cluster first' })
+      .option('foreground', { type: 'boolean', describe: 'Stay until Ctrl-C, then stop it all' })
+      .example('$0 up', 'three nodes, in the background')
+      .example('$0 up --nodes 5 --shards 64 --fresh', 'larger, and empty'),
+  async run(context, args) {
+    const { io, stateDirectory } = context;
+    const options = {
+      configPath: context.configPath,
+      stateDirectory,
+      port: count(args, 'port', 0) ?? 0,
+      nodes: count(args, 'nodes', 1),
+      shards: count(args, 'shards', 1),
+      fresh: flag(args, 'fresh'),
+    };
+    let state = readState(stateDirectory);
+    try {
+      state = await startLocalCluster(options, process.env);
+      io.err.write(`starting nats-server and ${state.nodes.length} nodes ...\n`);
+      await untilReady(stateDirectory, state, connect);
+    } catch (error) {
+      // Already there is what was asked for.
+      if (!isRingraftError(error, 'CONFLICT') || error.fields.natsUrl === undefined) {
+        if (!isRingraftError(error, 'CONFLICT')) await stopLocalCluster(stateDirectory);
+        throw error;
+      }
+      io.err.write(`${error.message}\n`);
+    }
+    if (state === undefined) throw new RingraftError('CONFLICT', 'the local cluster went away meanwhile');
+    await write(io.out, `${state.natsUrl}\n`);
+    if (!flag(args, 'foreground')) return exitCodes.ok;
+    io.err.write('running; Ctrl-C stops it all\n');
+    if (!io.signal.aborted)
+      await new Promise((resolve) => io.signal.addEventListener('abort', resolve, { once: true }));
+    await stopLocalCluster(stateDirectory);
+    return exitCodes.ok;
+  },
+});
+
+export const down: Command = {
+  command: 'down',
+  describe: 'Stop the cluster on this machine (its data stay)',
+  async run({ io, stateDirectory }) {
+    const stopped = await stopLocalCluster(stateDirectory);
+    io.err.write(stopped === 0 ? 'nothing was running\n' : `stopped ${stopped} processes\n`);
+    return exitCodes.ok;
+  },
+};
+
+type NodeRow = {
+  readonly id: string;
+  readonly running: boolean;
+  readonly pid: number | null;
+  readonly memoryBytes: number | null;
+  readonly replicas: number;
+  readonly leaders: number;
+  readonly maxLagEntries: number;
+  readonly walBytes: number | null;
+};
+
+async function nodeRow(context: Context, id: string, pid: number | null): Promise<NodeRow> {
+  const client = await context.connect();
+  try {
+    const status = await client.nodeStatus(id, Math.min(2000, context.timeoutMs));
+    const leading = status.shards.filter(({ role }) => role === 'leader');
+    return {
+      id,
+      running: true,
+      pid: status.pid,
+      memoryBytes: status.memory.residentBytes,
+      replicas: status.shards.length,
+      leaders: leading.length,
+      maxLagEntries: Math.max(0, ...leading.map(({ lagEntries }) => lagEntries ?? 0)),
+      walBytes: status.wal.bytesOnDisk,
+    };
+  } catch (error) {
+    if (!isRingraftError(error, 'UNREACHABLE') && !isRingraftError(error, 'TIMEOUT')) throw error;
+    return { id, running: false, pid, memoryBytes: null, replicas: 0, leaders: 0, maxLagEntries: 0, walBytes: null };
+  }
+}
+
+export const status: Command = {
+  command: 'status',
+  describe: 'What runs, who leads, who lags (exit code 1 when something that should run does not)',
+  builder: (parser) => parser.option('shards', { type: 'boolean', describe: 'Every shard, with its replicas' }),
+  async run(context, args) {
+    const { io } = context;
+    const local = readState(context.stateDirectory);
+    if (local !== undefined && context.args.server === undefined && !isRunning(local.nats)) {
+      throw new RingraftError('UNREACHABLE', 'the local cluster does not run any more: `kvctl up` starts it again');
+    }
+    const client = await context.connect();
+    const { map, leaders } = await client.map(context.timeoutMs);
+    const pids = new Map(local?.nodes.map(({ id, pid }) => [id, pid]));
+    const nodes = await Promise.all(map.nodes.map(({ id }) => nodeRow(context, id, pids.get(id) ?? null)));
+    const leaderless = leaders.filter((leader) => leader === null).length;
+    const isWell = leaderless === 0 && nodes.every(({ running }) => running);
+    const shards = map.shards.map((shard, at) => ({
+      id: shard.id,
+      leader: leaders[at] ?? null,
+      replicas: shard.replicas.map(({ nodeId }) => nodeId),
+    }));
+    if (context.args.output === 'json') {
+      const { cluster } = map;
+      await write(
+        io.out,
+        json({ cluster, natsUrl: local?.natsUrl ?? null, healthy: isWell, leaderless, nodes, shards }),
+      );
+      return isWell ? exitCodes.ok : exitCodes.error;
+    }
+    const colors = colorsFor(io.out, io.env);
+    const dash = (value: number | null, format: (value: number) => string = String): string =>
+      value === null ? '-' : format(value);
+    const columns = ['NODE', 'STATE', 'PID', 'MEMORY', 'REPLICAS', 'LEADERS', 'LAG', 'LOG'];
+    const rows = nodes.map((node) => [
+      node.id,
+      node.running ? colors.green('up') : colors.red('down'),
+      dash(node.pid),
+      dash(node.memoryBytes, formatBytes),
+      node.replicas,
+      node.leaders,
+      node.maxLagEntries,
+      dash(node.walBytes, formatBytes),
+    ]);
+    const drawn = table(
+      columns.map((name, at) => ({ name, right: at > 1 })),
+      rows,
+      colors,
+    );
+    const led = `${shards.length - leaderless} of ${shards.length} shards have a leader`;
+    await write(io.out, `cluster ${map.cluster}, ${led}\n${drawn}`);
+    if (flag(args, 'shards')) {
+      const shardRows = shards.map(({ id, leader, replicas }) => [
+        id,
+        leader ?? colors.red('none'),
+        replicas.join(' '),
+      ]);
+      await write(
+        io.out,
+        table([{ name: 'SHARD', right: true }, { name: 'LEADER' }, { name: 'REPLICAS' }], shardRows, colors),
+      );
+    }
+    return isWell ? exitCodes.ok : exitCodes.error;
+  },
+};

@@ -1,0 +1,68 @@
+/** scan: the keys of a bucket, in order. */
+import type { ScanOptions } from '../../client/index.js';
+import { exitCodes } from '../exit-codes.js';
+import { write } from '../io.js';
+import { colorsFor, json, table } from '../output.js';
+import { isUtf8, parseCount } from '../values.js';
+import { type Command, flag, optionalText } from './command.js';
+import { keyFields, valueFields } from './keys.js';
+
+const shownValueBytes = 60;
+
+const shorten = (value: Buffer): string => {
+  const shown = isUtf8(value) ? value.toString() : `0x${value.toString('hex')}`;
+  const line = shown.replace(/\s+/g, ' ');
+  return line.length > shownValueBytes ? `${line.slice(0, shownValueBytes - 1)}…` : line;
+};
+
+export const scan: Command = {
+  command: ['scan', 'ls'],
+  describe: 'List keys and values in the order of the keys',
+  builder: (parser) =>
+    parser
+      .option('prefix', { alias: 'p', type: 'string', requiresArg: true, describe: 'Only keys that begin with this' })
+      .option('limit', { alias: 'n', type: 'string', requiresArg: true, describe: 'At most so many' })
+      .option('keys-only', { alias: 'k', type: 'boolean', describe: 'Only the keys' })
+      .option('reverse', { alias: 'r', type: 'boolean', describe: 'From the last key to the first' })
+      .example('$0 scan -b cities --prefix FR/ --limit 10', 'the first ten')
+      .example('$0 scan -b cities -p IS/ -k -o raw', 'keys alone, one a line'),
+  async run(context, args) {
+    const prefix = optionalText(args, 'prefix');
+    const limit = optionalText(args, 'limit');
+    const keysOnly = flag(args, 'keysOnly');
+    const options: ScanOptions = {
+      keysOnly,
+      reverse: flag(args, 'reverse'),
+      timeoutMs: context.timeoutMs,
+      ...(prefix === undefined ? {} : { prefix: context.key(prefix) }),
+      ...(limit === undefined ? {} : { limit: parseCount(limit, '--limit', 1) }),
+    };
+    const client = await context.connect();
+    const { out } = context.io;
+    const { output = 'table' } = context.args;
+    const rows: (readonly (string | number)[])[] = [];
+    const items: object[] = [];
+    for await (const { key, value, revision } of client.scan(context.args.bucket, options)) {
+      if (context.io.signal.aborted) return exitCodes.interrupted;
+      if (output === 'raw') {
+        await write(
+          out,
+          keysOnly ? `${context.keyText(key)}\n` : `${context.keyText(key)}\t${context.valueText(value)}\n`,
+        );
+      } else if (output === 'json') {
+        items.push({ ...keyFields(key), ...(keysOnly ? {} : valueFields(value)), revision });
+      } else {
+        const name =
+          context.args.keyEncoding === 'utf8' && !isUtf8(key) ? `0x${key.toString('hex')}` : context.keyText(key);
+        rows.push(keysOnly ? [name, revision] : [name, revision, shorten(value)]);
+      }
+    }
+    if (output === 'json') await write(out, json(items));
+    if (output === 'table') {
+      const columns = [{ name: 'KEY' }, { name: 'REVISION', right: true }, ...(keysOnly ? [] : [{ name: 'VALUE' }])];
+      if (rows.length > 0) await write(out, table(columns, rows, colorsFor(out, context.io.env)));
+      else context.io.err.write('no keys\n');
+    }
+    return exitCodes.ok;
+  },
+};

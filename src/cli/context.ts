@@ -1,0 +1,110 @@
+/** What every command has: the global options, resolved, and a way to the cluster. */
+import { existsSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { RingraftError } from '../base/index.js';
+import type { Consistency, RingraftClient } from '../client/index.js';
+import { type ClusterConfig, loadConfig } from '../config/index.js';
+import type { Io } from './io.js';
+import { readState } from './local/state.js';
+import type { Output } from './output.js';
+import { decodeText, type Encoding, parseDuration } from './values.js';
+
+/** As yargs hands them over. */
+export type GlobalArguments = {
+  readonly output?: Output | undefined;
+  readonly server?: string | undefined;
+  readonly cluster?: string | undefined;
+  readonly config?: string | undefined;
+  readonly bucket: string;
+  readonly timeout: string;
+  readonly consistency?: Consistency | undefined;
+  readonly keyEncoding: Encoding;
+  readonly valueEncoding: Encoding;
+  readonly stateDir?: string | undefined;
+};
+
+export type ConnectRequest = {
+  readonly config: ClusterConfig | undefined;
+  readonly servers: readonly string[];
+  readonly cluster: string;
+  readonly timeoutMs: number;
+};
+
+export type Dependencies = { connect(request: ConnectRequest): Promise<RingraftClient> };
+
+const defaultConfig = 'cluster.config.json';
+
+export class Context {
+  private client: RingraftClient | undefined;
+
+  constructor(
+    readonly io: Io,
+    readonly args: GlobalArguments,
+    private readonly dependencies: Dependencies,
+  ) {}
+
+  get timeoutMs(): number {
+    return parseDuration(this.args.timeout);
+  }
+
+  get configPath(): string {
+    return resolve(this.args.config ?? defaultConfig);
+  }
+
+  /** Where a local cluster keeps what it runs: beside the configuration unless told otherwise. */
+  get stateDirectory(): string {
+    return resolve(this.args.stateDir ?? `${dirname(this.configPath)}/.ringraft`);
+  }
+
+  /** undefined when there is no configuration file and none was asked for. */
+  config(): ClusterConfig | undefined {
+    if (this.args.config === undefined && !existsSync(this.configPath)) return undefined;
+    return loadConfig(this.configPath);
+  }
+
+  requireConfig(): ClusterConfig {
+    return loadConfig(this.configPath);
+  }
+
+  /** The cluster: what was asked for, else the local one that runs, else what the configuration says. */
+  async connect(): Promise<RingraftClient> {
+    if (this.client !== undefined) return this.client;
+    const config = this.config();
+    const local = readState(this.stateDirectory);
+    const asked = this.args.server ?? this.io.env.NATS_URL;
+    const servers = asked?.split(',') ??
+      (local === undefined ? config?.nats.servers : [local.natsUrl]) ?? ['nats://127.0.0.1:4222'];
+    const cluster = this.args.cluster ?? config?.cluster ?? local?.cluster;
+    if (cluster === undefined) {
+      throw new RingraftError('CONFIG', `which cluster? Give --cluster, or --config with its ${defaultConfig}`);
+    }
+    this.client = await this.dependencies.connect({ config, servers, cluster, timeoutMs: this.timeoutMs });
+    return this.client;
+  }
+
+  async close(): Promise<void> {
+    await this.client?.close();
+    this.client = undefined;
+  }
+
+  key(text: string): Buffer {
+    return decodeText(text, this.args.keyEncoding, 'key');
+  }
+
+  value(text: string): Buffer {
+    return decodeText(text, this.args.valueEncoding, 'value');
+  }
+
+  keyText(bytes: Buffer): string {
+    return bytes.toString(this.args.keyEncoding);
+  }
+
+  valueText(bytes: Buffer): string {
+    return bytes.toString(this.args.valueEncoding);
+  }
+
+  get readOptions(): { consistency?: Consistency; timeoutMs: number } {
+    const { consistency } = this.args;
+    return consistency === undefined ? { timeoutMs: this.timeoutMs } : { consistency, timeoutMs: this.timeoutMs };
+  }
+}

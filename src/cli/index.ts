@@ -1,0 +1,4 @@
+export { Context, type Dependencies } from './context.js';
+export { exitCodes } from './exit-codes.js';
+export type { Io } from './io.js';
+export { type RunDependencies, run } from './run.js';

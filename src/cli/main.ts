@@ -1,0 +1,54 @@
+#!/usr/bin/env node
+/** kvctl: the composition root. Builds the NATS adapter, hands the outside to `run`. */
+import { readFileSync } from 'node:fs';
+import { connectClient, type RingraftClient } from '../client/index.js';
+import { initHash } from '../ring/index.js';
+import { connectNats } from '../transport/index.js';
+import type { ConnectRequest } from './context.js';
+import { exitCodes } from './exit-codes.js';
+import { run } from './run.js';
+
+const packagePath = new URL('../../../package.json', import.meta.url);
+const { version } = JSON.parse(readFileSync(packagePath, 'utf8')) as { version: string };
+
+/** Connects as kvctl does. */
+export async function connect({ config, servers, cluster, timeoutMs }: ConnectRequest): Promise<RingraftClient> {
+  await initHash();
+  const nats = { ...config?.nats, servers, name: 'kvctl', connectTimeoutMs: timeoutMs };
+  const bus = await connectNats(nats, ['client']);
+  try {
+    return await connectClient(bus, { cluster, timeoutMs, ownsBus: true });
+  } catch (error) {
+    await bus.close();
+    throw error;
+  }
+}
+
+async function main(): Promise<void> {
+  const interrupt = new AbortController();
+  process.on('SIGINT', () => {
+    // The first asks the command to end; a command that does not is ended.
+    if (interrupt.signal.aborted) process.exit(exitCodes.interrupted);
+    interrupt.abort();
+    setTimeout(() => process.exit(exitCodes.interrupted), 2000).unref();
+  });
+  // Whoever read our output has seen enough (`kvctl scan | head`).
+  process.stdout.on('error', (error: NodeJS.ErrnoException) =>
+    process.exit(error.code === 'EPIPE' ? exitCodes.ok : exitCodes.error),
+  );
+  const io = {
+    out: process.stdout,
+    err: process.stderr,
+    in: process.stdin,
+    env: process.env,
+    signal: interrupt.signal,
+  };
+  process.exitCode = await run(process.argv.slice(2), io, {
+    version,
+    connect,
+    connectLocal: (state, timeoutMs) =>
+      connect({ config: undefined, servers: [state.natsUrl], cluster: state.cluster, timeoutMs }),
+  });
+}
+
+await main();

@@ -1,0 +1,177 @@
+/**
+ * kvctl from arguments to exit code, with everything of the outside handed in, so that tests need no process.
+ *
+ * What yargs must not do to what people type: turn text into numbers (keys and values are text), lose what stands behind
+ * `--`, or run a command whose arguments are wrong.
+ */
+import { isRingraftError, messageOf } from '../base/index.js';
+import { bench } from './commands/bench.js';
+import type { Command } from './commands/command.js';
+import { cas, del, get, put } from './commands/keys.js';
+import { type ConnectLocal, down, status, up } from './commands/local.js';
+import { metrics, transferLeader } from './commands/operate.js';
+import { scan } from './commands/scan.js';
+import { exportCommand, importCommand } from './commands/transfer.js';
+import { Context, type Dependencies, type GlobalArguments } from './context.js';
+import { exitCodeOf, exitCodes } from './exit-codes.js';
+import type { Io } from './io.js';
+import { json, outputs } from './output.js';
+import { encodings } from './values.js';
+import { type Argv, yargs } from './yargs.js';
+
+class UsageError extends Error {}
+
+/** Stands for what was typed behind `--` while yargs looks at the arguments: it must not take it for an option. */
+const operandMark = '\u0000operand';
+
+function hideOperands(argv: readonly string[]): { visible: string[]; operands: readonly string[] } {
+  const at = argv.indexOf('--');
+  if (at < 0) return { visible: [...argv], operands: [] };
+  const operands = argv.slice(at + 1);
+  return { visible: [...argv.slice(0, at), ...operands.map((_, index) => `${operandMark}${index}`)], operands };
+}
+
+function restoreOperands(args: Record<string, unknown>, operands: readonly string[]): Record<string, unknown> {
+  const restored: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(args)) {
+    const isOperand = typeof value === 'string' && value.startsWith(operandMark);
+    restored[name] = isOperand ? operands[Number(value.slice(operandMark.length))] : value;
+  }
+  return restored;
+}
+
+function globalOptions(parser: Argv): Argv {
+  return parser
+    .option('output', { alias: 'o', choices: outputs, describe: 'How to print', global: true })
+    .option('bucket', { alias: 'b', type: 'string', default: 'default', requiresArg: true, describe: 'The bucket' })
+    .option('server', {
+      alias: 's',
+      type: 'string',
+      requiresArg: true,
+      describe: 'NATS URL [default: the local cluster, else the configuration]',
+    })
+    .option('cluster', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'Name of the cluster [default: from the configuration]',
+    })
+    .option('config', {
+      alias: 'c',
+      type: 'string',
+      requiresArg: true,
+      describe: 'Configuration file [default: cluster.config.json]',
+    })
+    .option('timeout', {
+      alias: 't',
+      type: 'string',
+      default: '5s',
+      requiresArg: true,
+      describe: 'Most an operation may take',
+    })
+    .option('consistency', {
+      choices: ['linearizable', 'lease'] as const,
+      describe: 'Of reads [default: linearizable]',
+    })
+    .option('key-encoding', { choices: encodings, default: 'utf8' as const, describe: 'How keys are written' })
+    .option('value-encoding', { choices: encodings, default: 'utf8' as const, describe: 'How values are written' })
+    .option('state-dir', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'Where a local cluster lives [default: .ringraft]',
+    });
+}
+
+export type RunDependencies = Dependencies & { readonly connectLocal: ConnectLocal; readonly version: string };
+
+/** Runs one command line; resolves with the exit code. Never throws for what a user can do wrong. */
+export async function run(argv: readonly string[], io: Io, dependencies: RunDependencies): Promise<number> {
+  const { visible, operands } = hideOperands(argv);
+  let exitCode: number = exitCodes.ok;
+  let wantsJson = false;
+  const execute = (command: Command) => async (raw: Record<string, unknown>) => {
+    const args = restoreOperands(raw, operands);
+    wantsJson = args.output === 'json';
+    const context = new Context(io, args as unknown as GlobalArguments, dependencies);
+    try {
+      exitCode = (await command.run(context, args)) ?? exitCodes.ok;
+    } finally {
+      await context.close();
+    }
+  };
+  const add = (parser: Argv, command: Command): Argv =>
+    parser.command({
+      command: command.command as string,
+      describe: command.describe,
+      builder: (inner: Argv) => command.builder?.(inner) ?? inner,
+      handler: execute(command),
+    });
+  const commands = [
+    get,
+    put,
+    del,
+    cas,
+    scan,
+    importCommand,
+    exportCommand,
+    up(dependencies.connectLocal),
+    down,
+    status,
+    bench,
+    metrics,
+  ];
+  let parser = globalOptions(yargs(visible))
+    .scriptName('kvctl')
+    .usage('kvctl - talk to a Ringraft cluster\n\nUsage: $0 <command> [options]')
+    .parserConfiguration({
+      'parse-numbers': false,
+      'parse-positional-numbers': false,
+      'duplicate-arguments-array': false,
+    })
+    .env('KVCTL');
+  for (const command of commands) parser = add(parser, command);
+  parser = parser
+    .command('shard', 'Look at and steer single shards', (inner) =>
+      add(inner, transferLeader).demandCommand(1, 'shard needs a command: transfer-leader'),
+    )
+    .completion('completion', 'Print a completion script for bash or zsh')
+    .demandCommand(1, 'kvctl needs a command; see kvctl --help')
+    .recommendCommands()
+    .strict()
+    .version(dependencies.version)
+    .help()
+    .alias('help', 'h')
+    .wrap(Math.min(100, io.out.columns ?? 100))
+    .epilogue(
+      'Every option can be given as KVCTL_<OPTION>. Exit codes: 0 ok, 1 error, 2 usage, 3 not found,\n4 conflict, 5 no leader or quorum, 6 time-out (outcome unknown), 7 not permitted.',
+    )
+    .exitProcess(false)
+    .showHelpOnFail(false)
+    .fail((message, error) => {
+      throw error ?? new UsageError(message);
+    });
+  try {
+    await parser.parseAsync(visible, {}, (_error, _args, output) => {
+      if (output) io.out.write(`${output}\n`);
+    });
+  } catch (error) {
+    return reportFailure(error, io, wantsJson);
+  }
+  return exitCode;
+}
+
+function reportFailure(error: unknown, io: Io, wantsJson: boolean): number {
+  if (io.signal.aborted) return exitCodes.interrupted;
+  if (isRingraftError(error)) {
+    const { code, happened, message } = error;
+    const outcome = happened === 'unknown' ? ' (it may have happened, or may yet)' : '';
+    if (wantsJson) io.err.write(json({ error: { code, message, happened } }));
+    else io.err.write(`kvctl: ${code}: ${message}${outcome}\n`);
+    return exitCodeOf(error);
+  }
+  if (error instanceof UsageError || (error as Error).name === 'YError') {
+    io.err.write(`kvctl: ${messageOf(error)}\n`);
+    return exitCodes.usage;
+  }
+  io.err.write(`kvctl: unexpected: ${error instanceof Error ? error.stack : String(error)}\n`);
+  return exitCodes.error;
+}

@@ -61,15 +61,15 @@ export function errorOfResult(pending: PendingOperation, result: OperationResult
 const lastKnown = (pending: PendingOperation): { readonly code: ErrorCode; readonly why: string } => {
   switch (pending.refusal) {
     case 'noLeader':
-      return { code: 'NO_LEADER', why: 'the key’s shard has no leader' };
+      return { code: 'NO_LEADER', why: 'the shard of the key has no leader' };
     case 'unreachable':
-      return { code: 'NO_LEADER', why: 'nobody listens on any node that could lead the key’s shard' };
+      return { code: 'NO_LEADER', why: 'nobody listens on any node that could lead the shard of the key' };
     case 'busy':
-      return { code: 'BUSY', why: 'the key’s leader is overloaded' };
+      return { code: 'BUSY', why: 'the leader of the key is overloaded' };
     case 'noQuorum':
-      return { code: 'NO_QUORUM', why: 'the key’s leader reaches no majority' };
+      return { code: 'NO_QUORUM', why: 'the leader of the key reaches no majority' };
     case 'wrongShard':
-      return { code: 'TIMEOUT', why: 'the nodes asked hold no replica of the key’s shard' };
+      return { code: 'TIMEOUT', why: 'the nodes asked hold no replica of the shard of the key' };
     case 'none':
       return { code: 'TIMEOUT', why: 'the operation never left this client' };
   }

@@ -51,6 +51,8 @@ export type Key = string | Uint8Array;
  * NOT_FOUND (an unknown bucket), CLOSED. A missing key is `undefined`, not an error.
  */
 export type RingraftClient = {
+  // Keys and values are not copied: leave their bytes alone until the operation is settled. Values read are views of
+  // the message they came in: copy a small one that is kept for long.
   get(bucket: string, key: Key, options?: ReadOptions): Promise<GetResult | undefined>;
   put(bucket: string, key: Key, value: Key, options?: WriteOptions): Promise<PutResult>;
   delete(bucket: string, key: Key, options?: WriteOptions): Promise<DeleteResult>;
@@ -66,6 +68,7 @@ export type RingraftClient = {
   map(timeoutMs?: number): Promise<ClusterMapAnswer>;
   /** Status of one node; UNREACHABLE at once when nobody listens there. */
   nodeStatus(nodeId: string, timeoutMs?: number): Promise<NodeStatus>;
+  /** Resolves once `toNode` leads the shard. */
   transferLeader(shardId: number, toNode: string, timeoutMs?: number): Promise<void>;
   metrics(nodeId: string, timeoutMs?: number): Promise<string>;
   /** Rejects what is in flight (CLOSED, happened: unknown for writes) and closes the connection if it owns it. */

@@ -195,10 +195,11 @@ export class FakeCluster {
       (condition === ConditionKind.Value && old?.value.equals(operation.expectedValue) === true);
     this.applied.push(`${Buffer.from(clientId, 'latin1').toString('hex')}:${operation.sequence}`);
     if (!holds) return refusal(requestId, 'CONFLICT', { revision: old?.revision ?? 0 });
+    if (operation.kind === OperationKind.Delete && old === undefined) return result(requestId);
     const revision = ++this.revision;
     if (operation.kind === OperationKind.Delete) {
       this.data.delete(place);
-      return result(requestId, { found: old !== undefined, revision });
+      return result(requestId, { found: true, revision });
     }
     this.data.set(place, { key: Buffer.from(operation.key), value: Buffer.from(operation.value), revision });
     return result(requestId, { found: true, revision });

@@ -23,11 +23,16 @@ export function seededRandom(seed: number): Random {
   };
 }
 
-/** The machine's own randomness. */
+const pool = new Uint32Array(1024);
+let used = pool.length;
+
+/** The machine's own randomness, fetched a pool at a time. */
 export const systemRandom: Random = {
   nextU32() {
-    const word = new Uint32Array(1);
-    randomFillSync(word);
-    return word[0] as number;
+    if (used === pool.length) {
+      randomFillSync(pool);
+      used = 0;
+    }
+    return pool[used++] as number;
   },
 };

@@ -1,28 +1,12 @@
 #!/usr/bin/env node
 /** kvctl: the composition root. Builds the NATS adapter, hands the outside to `run`. */
 import { readFileSync } from 'node:fs';
-import { connectClient, type RingraftClient } from '../client/index.js';
-import { initHash } from '../ring/index.js';
-import { connectNats } from '../transport/index.js';
-import type { ConnectRequest } from './context.js';
+import { connect } from './connect.js';
 import { exitCodes } from './exit-codes.js';
 import { run } from './run.js';
 
 const packagePath = new URL('../../../package.json', import.meta.url);
 const { version } = JSON.parse(readFileSync(packagePath, 'utf8')) as { version: string };
-
-/** Connects as kvctl does. */
-export async function connect({ config, servers, cluster, timeoutMs }: ConnectRequest): Promise<RingraftClient> {
-  await initHash();
-  const nats = { ...config?.nats, servers, name: 'kvctl', connectTimeoutMs: timeoutMs };
-  const bus = await connectNats(nats, ['client']);
-  try {
-    return await connectClient(bus, { cluster, timeoutMs, ownsBus: true });
-  } catch (error) {
-    await bus.close();
-    throw error;
-  }
-}
 
 async function main(): Promise<void> {
   const interrupt = new AbortController();

@@ -45,13 +45,4 @@ export class Group {
   get leaderNode(): NodeId | undefined {
     return this.nodes.get(this.raft.leader);
   }
-
-  get hasNewOperations(): boolean {
-    return (
-      !this.builder.isEmpty ||
-      this.newReads.length > 0 ||
-      this.newLeaseReads.length > 0 ||
-      this.newConfirmations.length > 0
-    );
-  }
 }

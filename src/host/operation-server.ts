@@ -152,9 +152,9 @@ export class OperationServer {
     return undefined;
   }
 
-  /** Start of a turn: this turn's writes become log entries, its reads one ReadIndex request. */
-  submit(group: Group, nowMs: number): void {
-    if (!group.hasNewOperations) return;
+  /** The writes that have gathered become log entries. */
+  submitWrites(group: Group): void {
+    if (group.builder.isEmpty) return;
     const { raft } = group;
     for (const { data, operations } of group.builder.take()) {
       const proposed = raft.propose(data);
@@ -166,10 +166,10 @@ export class OperationServer {
         this.answerAll(operations, (id) => this.notLeader(id, group.leaderNode, false));
       }
     }
-    this.submitReads(group, nowMs);
   }
 
-  private submitReads(group: Group, nowMs: number): void {
+  /** This turn's reads become one ReadIndex request. */
+  submitReads(group: Group, nowMs: number): void {
     const { raft } = group;
     if (group.newLeaseReads.length > 0) {
       const reads = group.newLeaseReads;

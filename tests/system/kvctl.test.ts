@@ -1,0 +1,106 @@
+/** Goal: kvctl against a real cluster: what it prints, what it exits with, bytes that survive, a local cluster that starts and stops. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { kvctlPath, runProgram, TestCluster } from '../support/cluster.js';
+
+t.setTimeout(180_000);
+
+t.test('every exit code means what is documented', async (t) => {
+  const cluster = await TestCluster.start({ shards: 4 });
+  t.teardown(() => cluster.stop());
+  const exit = async (...args: string[]): Promise<number | null> => (await cluster.kvctl(args)).code;
+  t.equal(await exit('put', 'k', 'v'), 0);
+  t.equal((await cluster.kvctl(['get', 'k'])).stdout.toString(), 'v');
+  t.equal(await exit('get', 'missing'), 3);
+  t.equal(await exit('del', 'missing'), 3);
+  t.equal(await exit('cas', 'k', 'wrong', 'new'), 4);
+  t.equal(await exit('cas', 'k', 'v', 'new'), 0);
+  t.equal(await exit('get'), 2);
+  t.equal(await exit('nonsense'), 2);
+  t.equal(await exit('get', 'k', '--nonsense'), 2);
+  t.equal(
+    (await runProgram(kvctlPath, ['--server', 'nats://127.0.0.1:1', '--cluster', 'test', '-t', '300ms', 'get', 'k']))
+      .code,
+    1,
+  );
+
+  await cluster.signal('n2', 'SIGKILL');
+  await cluster.signal('n3', 'SIGKILL');
+  t.equal(await exit('-t', '4s', 'get', 'k'), 5, 'one of three nodes: no quorum, and a read certainly did not happen');
+  const write = await cluster.kvctl(['-t', '4s', 'put', 'k', 'x', '-o', 'json']);
+  t.ok(write.code === 5 || write.code === 6, 'a write is refused, or its outcome is unknown');
+  t.match(JSON.parse(write.stderr), { error: { happened: write.code === 6 ? 'unknown' : 'no' } });
+});
+
+t.test('NATS that refuses the user is exit code 7', async (t) => {
+  const { startNatsServer } = await import('../support/nats-server.js');
+  const nats = await startNatsServer('authorization { user: admin, password: secret }');
+  t.teardown(() => nats.stop());
+  const { code, stderr } = await runProgram(kvctlPath, ['--server', nats.url, '--cluster', 'test', 'get', 'k']);
+  t.equal(code, 7);
+  t.match(stderr, 'DENIED');
+});
+
+t.test('bytes survive: values, keys, export and import', async (t) => {
+  const cluster = await TestCluster.start({ shards: 4 });
+  t.teardown(() => cluster.stop());
+  const bytes = Buffer.from(Array.from({ length: 256 }, (_, at) => at));
+  const path = join(cluster.directory, 'bytes');
+  writeFileSync(path, bytes);
+  t.equal((await cluster.kvctl(['put', 'file', '--from-file', path])).code, 0);
+  t.same((await cluster.kvctl(['get', 'file'])).stdout, bytes);
+  t.equal((await cluster.kvctl(['put', 'stdin'], { input: bytes })).code, 0);
+  t.same((await cluster.kvctl(['get', 'stdin'])).stdout, bytes);
+  t.equal((await cluster.kvctl(['put', '--key-encoding', 'hex', '00ff', 'binary key'])).code, 0);
+  t.equal((await cluster.kvctl(['put', 'n', '--', '-5'])).code, 0);
+  t.equal((await cluster.kvctl(['get', 'n'])).stdout.toString(), '-5');
+
+  for (const name of ['all.ndjson', 'all.csv']) {
+    const exported = join(cluster.directory, name);
+    t.equal((await cluster.kvctl(['export', exported])).code, 0);
+    t.equal((await cluster.kvctl(['-b', 'other', 'import', exported])).code, 0);
+    t.same((await cluster.kvctl(['-b', 'other', 'get', 'file'])).stdout, bytes, name);
+    const again = join(cluster.directory, `again-${name}`);
+    t.equal((await cluster.kvctl(['-b', 'other', 'export', again])).code, 0);
+    t.equal(readFileSync(again, 'utf8'), readFileSync(exported, 'utf8'), `${name} is the same again`);
+  }
+  const bad = await cluster.kvctl(['import'], { input: '{"key":"a","value":"b"}\nnot json\n' });
+  t.equal(bad.code, 2);
+  t.match(bad.stderr, /line 2/);
+});
+
+t.test('up, status and down: a local cluster from a directory with a space', async (t) => {
+  const cluster = await TestCluster.start({ nodes: 1, shards: 1 });
+  t.teardown(() => cluster.stop());
+  const args = ['--config', cluster.configPath, '--state-dir', join(cluster.directory, 'local state')];
+  t.teardown(() => runProgram(kvctlPath, [...args, 'down']));
+  const up = await runProgram(kvctlPath, [...args, 'up', '--nodes', '3', '--shards', '4']);
+  t.equal(up.code, 0, up.stderr);
+  t.match(up.stdout.toString(), /^nats:\/\/127\.0\.0\.1:\d+\n$/);
+  t.equal((await runProgram(kvctlPath, [...args, 'up'])).code, 0, 'up again says that it runs');
+  t.equal((await runProgram(kvctlPath, [...args, 'put', 'k', 'v'])).code, 0, 'the local cluster is found');
+  const status = await runProgram(kvctlPath, [...args, 'status', '-o', 'json']);
+  t.equal(status.code, 0);
+  t.match(JSON.parse(status.stdout.toString()), { healthy: true, nodes: [{ id: 'n1' }, { id: 'n2' }, { id: 'n3' }] });
+  t.equal((await runProgram(kvctlPath, [...args, 'down'])).code, 0);
+  t.equal((await runProgram(kvctlPath, [...args, 'status'])).code, 1, 'nothing runs any more');
+  t.equal((await runProgram(kvctlPath, [...args, 'up'])).code, 0);
+  t.equal(
+    (await runProgram(kvctlPath, [...args, 'get', 'k'])).stdout.toString(),
+    'v',
+    'the data outlive the processes',
+  );
+});
+
+t.test('bench reports what it measured', async (t) => {
+  const cluster = await TestCluster.start({ shards: 4 });
+  t.teardown(() => cluster.stop());
+  const args = ['bench', '--op', 'mixed', '-C', '16', '-N', '200', '-S', '1', '--warmup', '0.2', '-o', 'json'];
+  const { code, stdout } = await cluster.kvctl(args);
+  t.equal(code, 0);
+  const result = JSON.parse(stdout.toString());
+  t.ok(result.operations > 0);
+  t.ok(result.latencyMs.p50 > 0 && result.latencyMs.p50 <= result.latencyMs.p99);
+  t.same(result.errors, {});
+});

@@ -28,13 +28,15 @@ import {
 import { openEngine } from './engine/index.js';
 import { Host } from './host/index.js';
 import { nodeSnapshotFiles, Store } from './kv/index.js';
-import { staticMap } from './meta/index.js';
+import { describeLayout, staticMap } from './meta/index.js';
 import { initHash } from './ring/index.js';
 import { startService } from './service/index.js';
 import { connectNats, lanes } from './transport/index.js';
 import { nodeDisk, openWal } from './wal/index.js';
 
 const exitCodes = { stopped: 0, error: 1, usage: 2, locked: 3 } as const;
+/** Log entries kept in memory for followers that lag, all shards together. */
+const logMemoryBytes = 24 * 1024 * 1024;
 const clock: Clock = systemClock;
 
 const packageVersion = (): string => {
@@ -75,7 +77,7 @@ async function start(
   const directory = flags.data ?? join(config.dataDirectory, nodeId);
   await initHash();
   const map = staticMap(config);
-  await claimDataDirectory(directory, { cluster: config.cluster, nodeId });
+  await claimDataDirectory(directory, { cluster: config.cluster, nodeId, layout: describeLayout(map) });
   const onFatal = (error: unknown): void => {
     // Nothing may be answered after this: no clean-up, no farewell to NATS.
     logger.error({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) }, 'stopping: fatal');
@@ -111,7 +113,7 @@ async function start(
       limits: {
         ...config.limits,
         maxPendingWriteBytes: 64 * 1024 * 1024,
-        retainedLogBytes: Math.max(256 * 1024, Math.floor((64 * 1024 * 1024) / map.shards.length)),
+        retainedLogBytes: Math.max(256 * 1024, Math.floor(logMemoryBytes / map.shards.length)),
       },
     },
   );

@@ -43,6 +43,10 @@ t.test('a data directory in use, or of another node, is refused', async (t) => {
   const foreign = await runProgram(kvdPath, [...args, '--node', 'n2', '--data', data]);
   t.equal(foreign.code, 3, 'it belongs to another node');
   t.match(foreign.stdout.toString() + foreign.stderr, /belongs to node n1/);
+  await cluster.signal('n1', 'SIGTERM');
+  const reshaped = await runProgram(kvdPath, [...args, '--node', 'n1', '--set', 'shards=5']);
+  t.equal(reshaped.code, 2, 'data that were placed otherwise');
+  t.match(reshaped.stdout.toString() + reshaped.stderr, /was begun with 2 shards/);
   t.match(JSON.parse(readFileSync(join(data, 'identity.json'), 'utf8')), { nodeId: 'n1' });
 });
 

@@ -3,6 +3,7 @@ import { isRingraftError, RingraftError } from '../../base/index.js';
 import type { Context } from '../context.js';
 import { exitCodes } from '../exit-codes.js';
 import { write } from '../io.js';
+import { mapWithLeaders } from '../local/leaders.js';
 import { isRunning, readState } from '../local/state.js';
 import { type Connect, startLocalCluster, stopLocalCluster, untilReady } from '../local/supervisor.js';
 import { colorsFor, json, table } from '../output.js';
@@ -119,7 +120,7 @@ export const status: Command = {
       throw new RingraftError('UNREACHABLE', 'the local cluster does not run any more: `kvctl up` starts it again');
     }
     const client = await context.connect();
-    const { map, leaders } = await client.map(context.timeoutMs);
+    const { map, leaders } = await mapWithLeaders(client, context.timeoutMs);
     const pids = new Map(local?.nodes.map(({ id, pid }) => [id, pid]));
     const nodes = await Promise.all(map.nodes.map(({ id }) => nodeRow(context, id, pids.get(id) ?? null)));
     const leaderless = leaders.filter((leader) => leader === null).length;

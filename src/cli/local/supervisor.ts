@@ -10,9 +10,10 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, write
 import { connect as connectSocket, createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { messageOf, RingraftError } from '../../base/index.js';
+import { isRingraftError, RingraftError } from '../../base/index.js';
 import type { RingraftClient } from '../../client/index.js';
 import { type ClusterConfig, loadConfig } from '../../config/index.js';
+import { mapWithLeaders } from './leaders.js';
 import {
   isRunning,
   type LocalNode,
@@ -99,7 +100,7 @@ function writeEffectiveConfig(options: StartOptions, natsUrl: string): { path: s
   if (options.shards !== undefined) input.shards = options.shards;
   if (options.nodes !== undefined) {
     input.nodes = Array.from({ length: options.nodes }, (_, at) => ({ id: `n${at + 1}`, zone: `z${at + 1}` }));
-    if (options.nodes < 3) input.replication = 1;
+    input.replication = options.nodes < 3 ? 1 : 3;
   }
   const path = join(options.stateDirectory, 'cluster.config.json');
   writeFileSync(path, `${JSON.stringify(input, null, 2)}\n`);
@@ -174,7 +175,7 @@ export async function untilReady(stateDirectory: string, state: LocalState, conn
       const client = await connect(state, 2000);
       try {
         for (const { id } of state.nodes) await client.nodeStatus(id, 1000);
-        const { leaders } = await client.map();
+        const { leaders } = await mapWithLeaders(client, 2000);
         const without = leaders.filter((leader) => leader === null).length;
         if (without === 0) return;
         problem = `${without} shards have no leader`;
@@ -182,7 +183,8 @@ export async function untilReady(stateDirectory: string, state: LocalState, conn
         await client.close();
       }
     } catch (error) {
-      problem = messageOf(error);
+      if (!isRingraftError(error)) throw error;
+      problem = error.message;
     }
     await sleep(50);
   }

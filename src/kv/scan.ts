@@ -107,7 +107,7 @@ class Scan {
         this.end(error, false);
         return;
       }
-      const isLast = page.length < indexPageKeys;
+      const isLast = page.length === 0;
       const keys = merge(
         page.map(([key]) => userKeyOfIndexKey(key)),
         this.overlaid,

@@ -86,7 +86,7 @@ async function* parse(bytes: AsyncIterable<Buffer>): AsyncGenerator<{ header: He
         break;
       }
       crc = crc32(record, crc);
-      if (record[0] === headerTag) yield { header: JSON.parse(record.toString('utf8', 5)) as Header };
+      if (record[0] === headerTag) yield { header: parseHeader(record, corrupt) };
       else if (record[0] === pairTag) {
         pairs++;
         const valueAt = pairHeadBytes + record.readUInt32BE(1);
@@ -95,6 +95,14 @@ async function* parse(bytes: AsyncIterable<Buffer>): AsyncGenerator<{ header: He
     }
   }
   if (!ended) throw corrupt('has no end');
+}
+
+function parseHeader(record: Buffer, corrupt: (what: string) => RingraftError): Header {
+  try {
+    return JSON.parse(record.toString('utf8', 5)) as Header;
+  } catch {
+    throw corrupt('has a header that does not read');
+  }
 }
 
 function recordBytes(bytes: Buffer): number | undefined {

@@ -130,7 +130,7 @@ class RangeSource implements SnapshotSource {
         iterator.next(pairsPerRead, (error, some) => (error === undefined ? resolve(some) : reject(error)));
       });
       this.ahead = [...pairs];
-      if (pairs.length < pairsPerRead) {
+      if (pairs.length === 0) {
         this.iterators.shift();
         await closeIterator(iterator);
       }

@@ -143,9 +143,11 @@ export class Store {
     done: (applied: readonly AppliedEntry[]) => void,
   ): void {
     const prepared = entries.map(prepare);
-    const wanted = this.unknownKeys(prepared);
+    // Held from here on: what memory knows now may be evicted before it is needed.
+    const old = new Map<string, StoredValue | undefined>();
+    const wanted = this.unknownKeys(prepared, old);
     if (wanted.size === 0) {
-      done(this.applier.apply(shard, prepared, nothing));
+      done(this.applier.apply(shard, prepared, old));
       return;
     }
     shard.isApplying = true;
@@ -155,19 +157,29 @@ export class Store {
         this.options.onFailure(error);
         return;
       }
-      const old = new Map(names.map((name, at) => [name, stored[at]] as const));
+      names.forEach((name, at) => {
+        old.set(name, stored[at]);
+      });
       done(this.applier.apply(shard, prepared, old));
       shard.isApplying = false;
       while (!shard.isApplying && shard.queue.length > 0) shard.queue.shift()?.();
     });
   }
 
-  /** Keys whose old value decides something and is not in memory. */
-  private unknownKeys(prepared: readonly PreparedEntry[]): ReadonlyMap<string, Buffer> {
+  /** Keys whose old value decides something and is not in memory; those in memory go into `old`. */
+  private unknownKeys(
+    prepared: readonly PreparedEntry[],
+    old: Map<string, StoredValue | undefined>,
+  ): ReadonlyMap<string, Buffer> {
     let wanted: Map<string, Buffer> | undefined;
     for (const { commands } of prepared) {
       for (const { command, dataKey, name } of commands) {
-        if (!needsOldValue(command) || this.reader.peek(name) !== undefined) continue;
+        if (!needsOldValue(command)) continue;
+        const known = this.reader.peek(name);
+        if (known !== undefined) {
+          old.set(name, known.stored);
+          continue;
+        }
         wanted ??= new Map();
         wanted.set(name, dataKey);
       }
@@ -241,7 +253,6 @@ export class Store {
   }
 }
 
-const nothing: ReadonlyMap<string, StoredValue | undefined> = new Map();
 const noKeys: ReadonlyMap<string, Buffer> = new Map();
 
 /** Whether a data key, as a map key, lies on the arc. */

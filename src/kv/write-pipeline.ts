@@ -164,7 +164,7 @@ export class WritePipeline {
   private fail(cause: Error, syncs: readonly ((error: Error | undefined) => void)[]): void {
     const error = new RingraftError('CORRUPT', `the engine failed to write: ${messageOf(cause)}`, { cause });
     this.failure = error;
-    for (const done of syncs) done(error);
+    for (const done of [...syncs, ...this.syncWanted.splice(0)]) done(error);
     this.onFailure(error);
   }
 }

@@ -88,8 +88,8 @@ export class GroupIndex {
   }
 
   noteSnapshot(shardId: ShardId, snapshot: SnapshotMetadata): void {
-    this.noteBase(this.of(shardId), snapshot);
-    this.of(shardId).extents = [];
+    // Entries after it stay when the log held (index, term); terms are not known here, so their segments stay too.
+    this.noteRelease(shardId, snapshot);
   }
 
   noteRelease(shardId: ShardId, snapshot: SnapshotMetadata): void {

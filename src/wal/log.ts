@@ -8,7 +8,7 @@
  * 4. After a failed write nothing is written ever again (poison): whether it is on disk is unknowable (RAFT-PITFALLS 34).
  * 5. A segment goes only when no group needs a record in it.
  */
-import { assert, messageOf, type ReplicaId, RingraftError, type ShardId } from '../base/index.js';
+import { assert, messageOf, type ReplicaId, RingraftError, type ShardId, type Timer } from '../base/index.js';
 import type { Entry, HardState, SnapshotMetadata } from '../raft/index.js';
 import type { Disk, DiskFile } from './disk.js';
 import { GroupIndex } from './group-index.js';
@@ -52,6 +52,11 @@ class SegmentedWal implements Wal {
   private position = segmentHeaderBytes;
   private next: Segment | undefined;
   private preparing = false;
+  /** Set while the disk is known to be full. */
+  private retry: Timer | undefined;
+  /** Segments may have come free: to be looked at once the next batch is durable. */
+  private collectDue = false;
+  private collecting = false;
   private nextSequence: number;
   private nextBatch: number;
   private poison: Error | undefined;
@@ -165,6 +170,9 @@ class SegmentedWal implements Wal {
     this.pendingBytes = 0;
     this.pendingRecords = 0;
     this.index.flushed(this.current.sequence);
+    // What is needed once this batch is durable; later appends, not yet durable, must not let anything go.
+    const oldest = this.collectDue ? this.index.oldestOfAll(this.current.sequence) : undefined;
+    this.collectDue = false;
     this.writing = true;
     this.writingSinceMs = this.options.clock.nowMs();
     this.current.file.writeDurably(chunks, this.position, (error) => {
@@ -176,6 +184,7 @@ class SegmentedWal implements Wal {
       }
       this.position += bytes;
       this.totals.syncs++;
+      if (oldest !== undefined) void this.collect(oldest);
       this.finish(callbacks, bytes, records);
     });
     if (this.position > this.current.sizeBytes * prepareAtShare) this.prepare(0);
@@ -222,6 +231,7 @@ class SegmentedWal implements Wal {
         return;
       }
       this.prepare(bytes);
+      this.full = this.retry !== undefined;
       return;
     }
     const old = this.current;
@@ -230,19 +240,24 @@ class SegmentedWal implements Wal {
     this.next = undefined;
     this.position = segmentHeaderBytes;
     void old.file.close().catch(() => {});
-    this.collect();
+    this.collectDue = true;
     this.write();
   }
 
   /** Makes the next segment, ahead of its use where possible. Waits for room on a full disk. */
   private prepare(bytes: number): void {
-    if (this.preparing || this.next !== undefined || this.closed) return;
+    if (this.preparing || this.next !== undefined || this.retry !== undefined) return;
+    if (this.closed || this.poison !== undefined) return;
     this.preparing = true;
     const sequence = this.nextSequence;
     const sizeBytes = Math.max(this.options.segmentBytes, segmentHeaderBytes + bytes);
     createSegment(this.disk, this.options.directory, sequence, sizeBytes).then(
       (segment) => {
         this.preparing = false;
+        if (this.closed) {
+          void segment.file.close().catch(() => {});
+          return;
+        }
         this.full = false;
         this.nextSequence = sequence + 1;
         this.next = segment;
@@ -256,8 +271,9 @@ class SegmentedWal implements Wal {
           return;
         }
         // Nothing was acknowledged that is not on disk: it can wait until there is room.
-        this.full = this.callbacks.length > 0;
-        this.options.clock.after(fullRetryMs, () => {
+        this.full = this.callbacks.length > 0 && !this.writing;
+        this.retry = this.options.clock.after(fullRetryMs, () => {
+          this.retry = undefined;
           this.full = false;
           this.prepare(bytes);
           this.write();
@@ -266,15 +282,23 @@ class SegmentedWal implements Wal {
     );
   }
 
-  /** Deletes the segments nobody needs any more. */
-  private collect(): void {
-    const oldest = this.index.oldestOfAll(this.current.sequence);
-    for (const sequence of [...this.sizes.keys()]) {
-      if (sequence >= oldest || sequence >= this.current.sequence) continue;
-      this.sizes.delete(sequence);
-      // A segment that stays behind holds nothing that matters; the next start deletes it.
-      void this.disk.remove(segmentPath(this.options.directory, sequence)).catch(() => {});
+  /** Deletes the segments before `oldest`, one after another from the front: a gap would look like damage. */
+  private async collect(oldest: number): Promise<void> {
+    if (this.collecting) {
+      this.collectDue = true;
+      return;
     }
+    this.collecting = true;
+    try {
+      for (const sequence of [...this.sizes.keys()]) {
+        if (sequence >= oldest) break;
+        await this.disk.remove(segmentPath(this.options.directory, sequence));
+        this.sizes.delete(sequence);
+      }
+    } catch {
+      // What stays behind holds nothing that matters; the next time it is tried again.
+    }
+    this.collecting = false;
   }
 
   async close(): Promise<void> {
@@ -286,6 +310,7 @@ class SegmentedWal implements Wal {
       if (this.poison !== undefined || this.full) resolve();
     });
     this.closed = true;
+    this.retry?.cancel();
     await this.current.file.close();
     await this.next?.file.close();
   }

@@ -63,6 +63,13 @@ export async function recover(disk: Disk, directory: string): Promise<Recovered>
       }
     }
     const isLast = at === used.length - 1;
+    if (scan.tail === 'torn' && isLast && scan.batches.length === 0) {
+      // Cut, it would hold nothing, be deleted by the next start and leave a gap in the numbers.
+      notes.push(`deleted ${path}, which holds one unfinished write`);
+      await disk.remove(path);
+      used.pop();
+      break;
+    }
     if (scan.tail === 'torn' && isLast && scan.headerReadable) {
       notes.push(`cut an unfinished write off ${path} at ${scan.validEnd}`);
       const file = await disk.open(path);

@@ -55,7 +55,8 @@ const isZero = (bytes: Buffer): boolean => bytes.every((byte) => byte === 0);
 export function scanSegment(bytes: Buffer, sequence: number, previousNumber: number | undefined): SegmentScan {
   const headerReadable = decodeSegmentHeader(bytes) === sequence;
   if (!headerReadable) {
-    const isEmpty = isZero(bytes);
+    // No batch was ever written: the segment was being made.
+    const isEmpty = isZero(bytes.subarray(segmentHeaderBytes));
     return { batches: [], validEnd: 0, tail: isEmpty ? 'torn' : 'damaged', headerReadable };
   }
   const batches: { number: number; records: DecodedRecord[] }[] = [];

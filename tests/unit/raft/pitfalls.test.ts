@@ -1,0 +1,449 @@
+/** Goal: consensus bugs that other systems shipped do not happen here. Each test is one short story around one or few cores. */
+import test from 'ava';
+import { noReplica, type ReplicaId, replicaId, seededRandom } from '../../../src/base/index.js';
+import {
+  type Entry,
+  EntryType,
+  encodeConfiguration,
+  type Message,
+  Raft,
+  type RaftInitialState,
+} from '../../../src/raft/index.js';
+import { Cluster, testOptions } from './harness.js';
+
+const one = replicaId(1);
+const two = replicaId(2);
+const three = replicaId(3);
+const voters = [one, two, three];
+const configuration = { voters, outgoing: [], learners: [], learnersNext: [] };
+
+const entry = (index: number, term: number, text = ''): Entry => ({
+  index,
+  term,
+  type: EntryType.Normal,
+  data: Buffer.from(text),
+});
+
+function core(id: ReplicaId, state: Partial<RaftInitialState> & { term?: number } = {}, ids = voters): Raft {
+  const { term = 0, ...rest } = state;
+  return new Raft(
+    { ...testOptions, replicaId: id },
+    seededRandom(id),
+    {
+      hardState: { currentTerm: term, votedFor: noReplica, commitIndex: 0 },
+      snapshot: { index: 0, term: 0, configuration: { ...configuration, voters: ids } },
+      entries: [],
+      appliedIndex: 0,
+      ...rest,
+    },
+    0,
+  );
+}
+
+/** Everything the core wants to send, now and after its writes, which are taken as durable. */
+function flush(raft: Raft, durable = true): Message[] {
+  const sent: Message[] = [];
+  while (raft.hasReady()) {
+    const ready = raft.ready();
+    sent.push(...ready.messages);
+    if (!durable) continue;
+    sent.push(...ready.messagesAfterPersist);
+    const last = ready.entries.at(-1);
+    if (last !== undefined) raft.persisted(last.index, last.term);
+    for (const { index } of ready.committedEntries) raft.applied(index);
+  }
+  return sent;
+}
+
+const ask = (from: ReplicaId, to: ReplicaId, term: number, extra: object = {}): Message => ({
+  type: 'VoteRequest',
+  from,
+  to,
+  term,
+  preVote: false,
+  lastIndex: 0,
+  lastTerm: 0,
+  leadershipTransfer: false,
+  ...extra,
+});
+
+const granted = (messages: readonly Message[]): boolean =>
+  messages.some((message) => message.type === 'VoteResponse' && message.granted);
+
+/** Elects `id` with the votes of the others, at `nowMs`. */
+function lead(raft: Raft, nowMs: number): void {
+  raft.tick(nowMs + 5000);
+  for (const message of flush(raft)) {
+    if (message.type !== 'VoteRequest') continue;
+    raft.step(
+      { type: 'VoteResponse', from: message.to, to: message.from, term: message.term, preVote: true, granted: true },
+      nowMs + 5000,
+    );
+  }
+  for (const message of flush(raft)) {
+    if (message.type !== 'VoteRequest') continue;
+    raft.step(
+      { type: 'VoteResponse', from: message.to, to: message.from, term: message.term, preVote: false, granted: true },
+      nowMs + 5000,
+    );
+  }
+}
+
+const accept = (raft: Raft, from: ReplicaId, index: number, nowMs = 5000): void =>
+  raft.step(
+    {
+      type: 'AppendResponse',
+      from,
+      to: one,
+      term: raft.currentTerm,
+      index,
+      rejected: false,
+      hintIndex: 0,
+      hintTerm: 0,
+    },
+    nowMs,
+  );
+
+const beatAnswer = (raft: Raft, from: ReplicaId, round: number, nowMs: number): void =>
+  raft.step({ type: 'HeartbeatResponse', from, to: one, term: raft.currentTerm, round }, nowMs);
+
+const roundOf = (messages: readonly Message[]): number =>
+  Math.max(0, ...messages.map((message) => (message.type === 'HeartbeatRequest' ? message.round : 0)));
+
+test('pitfall 1: a vote outlives stepping down in the same term', (t) => {
+  const raft = core(one);
+  raft.step(ask(two, one, 1), 0);
+  t.true(granted(flush(raft)));
+  raft.step(ask(three, one, 1), 0);
+  t.false(granted(flush(raft)));
+});
+
+test('pitfall 2: neither a vote nor a candidacy leaves before it is durable', (t) => {
+  const voter = core(one);
+  voter.step(ask(two, one, 1), 0);
+  t.false(granted(flush(voter, false)));
+  const candidate = core(two);
+  candidate.tick(5000);
+  for (const message of flush(candidate)) {
+    candidate.step({ type: 'VoteResponse', from: message.to, to: two, term: 1, preVote: true, granted: true }, 5000);
+  }
+  t.false(flush(candidate, false).some((message) => message.type === 'VoteRequest' && !message.preVote));
+});
+
+test('pitfall 7: an entry of an older term is not committed by counting (Figure 8)', (t) => {
+  const raft = core(one, { term: 2, entries: [entry(1, 1), entry(2, 2)] });
+  lead(raft, 0);
+  flush(raft);
+  t.is(raft.currentTerm, 3);
+  accept(raft, two, 2);
+  flush(raft);
+  t.is(raft.commitIndex, 0, 'a majority holds entry 2, which is of term 2');
+  accept(raft, two, 3);
+  flush(raft);
+  t.is(raft.commitIndex, 3, 'with the entry of its own term the older ones commit');
+});
+
+test('pitfall 8: an acknowledgement of an earlier leadership does not count', (t) => {
+  const raft = core(one);
+  lead(raft, 0);
+  flush(raft);
+  const { currentTerm } = raft;
+  raft.step(ask(two, one, currentTerm + 1, { leadershipTransfer: true, lastIndex: 9, lastTerm: 9 }), 6000);
+  flush(raft);
+  raft.step(
+    {
+      type: 'AppendResponse',
+      from: two,
+      to: one,
+      term: currentTerm,
+      index: 1,
+      rejected: false,
+      hintIndex: 0,
+      hintTerm: 0,
+    },
+    6000,
+  );
+  flush(raft);
+  t.is(raft.commitIndex, 0);
+});
+
+test('pitfalls 9 and 10: a leader counts itself only once its own copy is durable', (t) => {
+  const raft = core(one);
+  lead(raft, 0);
+  const ready = raft.ready();
+  t.is(ready.entries.length, 1, 'its blank entry');
+  accept(raft, two, 1);
+  t.is(raft.commitIndex, 0, 'one durable copy of three');
+  raft.persisted(1, raft.currentTerm);
+  t.is(raft.commitIndex, 1);
+  const follower = core(two);
+  follower.step(
+    {
+      type: 'AppendRequest',
+      from: one,
+      to: two,
+      term: 1,
+      prevIndex: 0,
+      prevTerm: 0,
+      entries: [entry(1, 1)],
+      commitIndex: 1,
+    },
+    0,
+  );
+  const sent = follower.ready();
+  t.deepEqual(sent.messages, [], 'no acknowledgement before the write');
+  t.deepEqual(sent.committedEntries, [], 'and nothing to apply');
+});
+
+test('pitfall 11: a doubled or reordered append never touches what is committed', (t) => {
+  const raft = core(two);
+  const append = (prevIndex: number, entries: Entry[], commitIndex: number): void =>
+    raft.step(
+      {
+        type: 'AppendRequest',
+        from: one,
+        to: two,
+        term: 1,
+        prevIndex,
+        prevTerm: prevIndex === 0 ? 0 : 1,
+        entries,
+        commitIndex,
+      },
+      0,
+    );
+  append(0, [entry(1, 1), entry(2, 1), entry(3, 1)], 3);
+  flush(raft);
+  append(0, [entry(1, 1)], 1);
+  append(1, [], 0);
+  flush(raft);
+  t.is(raft.lastIndex, 3);
+  t.is(raft.commitIndex, 3);
+});
+
+test('pitfall 12: a completion for a rewritten index says nothing', (t) => {
+  const raft = core(two);
+  raft.step(
+    {
+      type: 'AppendRequest',
+      from: one,
+      to: two,
+      term: 1,
+      prevIndex: 0,
+      prevTerm: 0,
+      entries: [entry(1, 1)],
+      commitIndex: 0,
+    },
+    0,
+  );
+  raft.ready();
+  raft.step(
+    {
+      type: 'AppendRequest',
+      from: three,
+      to: two,
+      term: 2,
+      prevIndex: 0,
+      prevTerm: 0,
+      entries: [entry(1, 2)],
+      commitIndex: 1,
+    },
+    0,
+  );
+  raft.ready();
+  raft.persisted(1, 1);
+  t.is(raft.status.persistedIndex, 0);
+  raft.persisted(1, 2);
+  t.is(raft.status.persistedIndex, 1);
+});
+
+test('pitfalls 15 and 17: one change of membership at a time, and none before the term has a commit', (t) => {
+  const raft = core(one);
+  lead(raft, 0);
+  flush(raft);
+  const target = { voters: [one, two], learners: [] };
+  t.is(raft.proposeConfiguration(target), 'noCommitInTerm');
+  accept(raft, two, 1);
+  t.not(typeof raft.proposeConfiguration(target), 'string');
+  t.is(raft.proposeConfiguration({ voters: [one, three], learners: [] }), 'changeInFlight');
+});
+
+test('pitfall 19: a configuration whose entry is replaced is rolled back', (t) => {
+  const raft = core(two);
+  const joint = { voters: [one, two], outgoing: voters, learners: [], learnersNext: [] };
+  const change: Entry = { index: 1, term: 1, type: EntryType.Configuration, data: encodeConfiguration(joint) };
+  raft.step(
+    {
+      type: 'AppendRequest',
+      from: one,
+      to: two,
+      term: 1,
+      prevIndex: 0,
+      prevTerm: 0,
+      entries: [change],
+      commitIndex: 0,
+    },
+    0,
+  );
+  t.deepEqual(raft.status.configuration, joint);
+  raft.step(
+    {
+      type: 'AppendRequest',
+      from: three,
+      to: two,
+      term: 2,
+      prevIndex: 0,
+      prevTerm: 0,
+      entries: [entry(1, 2)],
+      commitIndex: 0,
+    },
+    0,
+  );
+  t.deepEqual(raft.status.configuration, configuration);
+});
+
+test('pitfall 21: late answers of a removed replica do not count', (t) => {
+  const cluster = new Cluster(3, 21);
+  const leader = cluster.elect();
+  const [removed, kept] = voters.filter((id) => id !== leader.id) as [ReplicaId, ReplicaId];
+  leader.raft.proposeConfiguration({ voters: [leader.id, kept], learners: [] });
+  cluster.run(1000);
+  t.deepEqual(leader.raft.status.configuration, {
+    voters: [leader.id, kept],
+    outgoing: [],
+    learners: [],
+    learnersNext: [],
+  });
+  cluster.isolate(leader.id);
+  leader.raft.propose(Buffer.from('x'));
+  const { lastIndex, commitIndex } = leader.raft;
+  leader.raft.step(
+    {
+      type: 'AppendResponse',
+      from: removed,
+      to: leader.id,
+      term: leader.raft.currentTerm,
+      index: lastIndex,
+      rejected: false,
+      hintIndex: 0,
+      hintTerm: 0,
+    },
+    cluster.nowMs,
+  );
+  cluster.settle();
+  t.is(leader.raft.commitIndex, commitIndex);
+});
+
+test('pitfall 24: a promoted learner that has not heard of it still votes', (t) => {
+  const learner = new Raft(
+    { ...testOptions, replicaId: three },
+    seededRandom(3),
+    {
+      hardState: { currentTerm: 0, votedFor: noReplica, commitIndex: 0 },
+      snapshot: {
+        index: 0,
+        term: 0,
+        configuration: { voters: [one, two], outgoing: [], learners: [three], learnersNext: [] },
+      },
+      entries: [],
+      appliedIndex: 0,
+    },
+    0,
+  );
+  learner.step(ask(two, three, 1), 5000);
+  t.true(granted(flush(learner)));
+  learner.tick(60_000);
+  t.is(learner.role, 'follower', 'and does not campaign by itself');
+});
+
+test('pitfall 26: no read is vouched for before the term has a commit', (t) => {
+  const raft = core(one);
+  lead(raft, 0);
+  raft.readIndex('early');
+  const sent = flush(raft);
+  beatAnswer(raft, two, roundOf(sent), 5000);
+  t.deepEqual(raft.hasReady() ? raft.ready().readStates : [], []);
+  accept(raft, two, 1);
+  const round = roundOf(flush(raft));
+  beatAnswer(raft, two, round, 5000);
+  t.deepEqual(raft.ready().readStates, [{ context: 'early', index: 1 }]);
+});
+
+test('pitfall 27: answers to an older round release nothing newer', (t) => {
+  const raft = core(one);
+  lead(raft, 0);
+  flush(raft);
+  accept(raft, two, 1);
+  raft.readIndex('first');
+  const first = roundOf(flush(raft));
+  raft.readIndex('second');
+  flush(raft);
+  beatAnswer(raft, two, first, 5000);
+  t.deepEqual(
+    raft.ready().readStates.map(({ context }) => context),
+    ['first'],
+  );
+});
+
+test('pitfall 28: an announced transfer ends the lease for the rest of the term', (t) => {
+  const raft = core(one);
+  lead(raft, 0);
+  flush(raft);
+  accept(raft, two, 1);
+  raft.tick(5060);
+  beatAnswer(raft, two, roundOf(flush(raft)), 5061);
+  t.true(raft.leaseValid(5062));
+  t.is(raft.transferLeadership(two, 5063), 'started');
+  t.true(flush(raft).some((message) => message.type === 'TimeoutNow'));
+  t.false(raft.leaseValid(5064));
+  raft.tick(6100);
+  beatAnswer(raft, two, roundOf(flush(raft)), 6101);
+  t.false(raft.leaseValid(6102), 'not even when the transfer came to nothing: TimeoutNow may still be on its way');
+});
+
+test('pitfall 29: a lease counts from when its round was sent, and a clock that jumps back does not lengthen it', (t) => {
+  const raft = core(one);
+  lead(raft, 0);
+  flush(raft);
+  accept(raft, two, 1);
+  raft.tick(5060);
+  const round = roundOf(flush(raft));
+  beatAnswer(raft, two, round, 5200);
+  t.true(raft.leaseValid(5205), 'sent at 5060, lasts 150 ms');
+  t.false(raft.leaseValid(5211));
+  t.false(raft.leaseValid(5100), 'behind what was seen already');
+});
+
+test('an early election waits until the old leader can have no lease, whatever NATS says', (t) => {
+  const raft = core(two, { term: 1 });
+  raft.step({ type: 'HeartbeatRequest', from: one, to: two, term: 1, commitIndex: 0, round: 1 }, 1000);
+  flush(raft);
+  raft.leaderUnreachable(1001);
+  t.true(raft.nextDeadlineMs >= 1000 + testOptions.voteHoldMs);
+  raft.step(ask(three, two, 2, { preVote: true }), 1100);
+  raft.step(ask(three, two, 2), 1150);
+  t.deepEqual(flush(raft), [], 'no vote and no pre-vote meanwhile');
+  t.is(raft.currentTerm, 1);
+  raft.tick(1000 + 2 * testOptions.voteHoldMs);
+  t.is(raft.role, 'preCandidate', 'and then at once');
+});
+
+test('pitfall 39: a partially connected replica does not depose the leader', (t) => {
+  const cluster = new Cluster(3, 39);
+  const leader = cluster.elect();
+  const [bridge, cut] = voters.filter((id) => id !== leader.id) as [ReplicaId, ReplicaId];
+  cluster.cut.add(`${leader.id}>${cut}`).add(`${cut}>${leader.id}`);
+  const { currentTerm } = leader.raft;
+  cluster.run(20_000);
+  t.true(leader.raft.isLeader);
+  t.is(leader.raft.currentTerm, currentTerm);
+  t.is(cluster.get(bridge).raft.leader, leader.id);
+});
+
+test('a leader cut off from its majority steps down', (t) => {
+  const cluster = new Cluster(3, 40);
+  const leader = cluster.elect();
+  cluster.isolate(leader.id);
+  cluster.run(2 * testOptions.electionTimeoutMs + 100);
+  t.false(leader.raft.isLeader);
+  t.not(cluster.leader(), undefined, 'and the others have another one');
+});

@@ -1,0 +1,99 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { replicaId, shardId } from '../../../src/base/index.js';
+import { type Entry, EntryType } from '../../../src/raft/index.js';
+import {
+  decodeBatchHeader,
+  decodeRecord,
+  decodeSegmentHeader,
+  type EncodedRecord,
+  encodeBase,
+  encodeBatchHeader,
+  encodeEntries,
+  encodeHardState,
+  encodeSegmentHeader,
+  encodeTombstone,
+  RecordType,
+} from '../../../src/wal/record.js';
+import { configuration, entriesOf } from '../../support/wal-calls.js';
+
+const u48 = fc.integer({ min: 0, max: 2 ** 48 });
+const u32 = fc.integer({ min: 0, max: 0xffff_ffff });
+const shard = fc.integer({ min: 0, max: 0xffff }).map(shardId);
+
+function decodeWhole({ chunks, bytes }: EncodedRecord) {
+  const encoded = Buffer.concat(chunks);
+  const decoded = decodeRecord(encoded, 0, encoded.length);
+  return encoded.length === bytes && decoded?.next === bytes ? decoded.record : undefined;
+}
+
+test('every kind of record reads back as it was written', (t) => {
+  const group = { replicaId: 7, snapshot: { index: 2 ** 40, term: 9, configuration } };
+  for (const type of ['Group', 'Snapshot', 'Release'] as const) {
+    const record = encodeBase(shardId(3), RecordType[type], replicaId(7), group.snapshot);
+    t.deepEqual(decodeWhole(record), { type, shardId: shardId(3), replicaId: replicaId(7), snapshot: group.snapshot });
+  }
+  t.deepEqual(decodeWhole(encodeTombstone(shardId(65535))), { type: 'Tombstone', shardId: shardId(65535) });
+});
+
+test('hard states and entries of any size read back as they were written', (t) => {
+  const entry = fc.record({ term: u48, type: fc.constantFrom(...Object.values(EntryType)), data: fc.uint8Array() });
+  fc.assert(
+    fc.property(
+      shard,
+      u48,
+      u32,
+      u48,
+      fc.array(entry, { minLength: 1, maxLength: 20 }),
+      (id, index, vote, commit, list) => {
+        const hardState = { currentTerm: index, votedFor: replicaId(vote), commitIndex: commit };
+        t.deepEqual(decodeWhole(encodeHardState(id, hardState)), { type: 'HardState', shardId: id, hardState });
+        const entries: Entry[] = list.map(({ data, ...one }, at) => ({
+          ...one,
+          index: index + at,
+          data: Buffer.from(data),
+        }));
+        const read = decodeWhole(encodeEntries(id, entries, commit));
+        t.deepEqual(read, { type: 'Entries', shardId: id, entries, commitIndex: commit });
+      },
+    ),
+    { numRuns: 100 },
+  );
+});
+
+test('an entry with empty data, followed by nothing or by more, reads back', (t) => {
+  for (const texts of [[''], ['a', ''], ['', 'a'], ['', '', '']]) {
+    const entries = entriesOf(1, texts);
+    const read = decodeWhole(encodeEntries(shardId(1), entries, 0));
+    t.deepEqual(read, { type: 'Entries', shardId: shardId(1), entries, commitIndex: 0 });
+  }
+});
+
+test('a record with any one bit flipped, or cut short, does not read', (t) => {
+  const { chunks } = encodeEntries(shardId(1), entriesOf(5, ['ab', '', 'cdef']), 4);
+  const encoded = Buffer.concat(chunks);
+  for (let bit = 0; bit < encoded.length * 8; bit++) {
+    const flipped = Buffer.from(encoded);
+    flipped[bit >>> 3] = (flipped[bit >>> 3] as number) ^ (1 << (bit & 7));
+    t.is(decodeRecord(flipped, 0, flipped.length), undefined, `bit ${bit}`);
+  }
+  for (let end = 0; end < encoded.length; end++) t.is(decodeRecord(encoded, 0, end), undefined, `cut at ${end}`);
+});
+
+test('headers read back, and with any one bit flipped they do not', (t) => {
+  const segment = encodeSegmentHeader(2 ** 40 + 3);
+  const header = { number: 2 ** 33 + 1, bytes: 77, records: 3 };
+  const batch = encodeBatchHeader(header);
+  t.is(decodeSegmentHeader(segment), 2 ** 40 + 3);
+  t.deepEqual(decodeBatchHeader(batch, 0), header);
+  for (let bit = 0; bit < batch.length * 8; bit++) {
+    const flipped = Buffer.from(batch);
+    flipped[bit >>> 3] = (flipped[bit >>> 3] as number) ^ (1 << (bit & 7));
+    t.is(decodeBatchHeader(flipped, 0), undefined, `batch bit ${bit}`);
+  }
+  for (let bit = 0; bit < 20 * 8; bit++) {
+    const flipped = Buffer.from(segment);
+    flipped[bit >>> 3] = (flipped[bit >>> 3] as number) ^ (1 << (bit & 7));
+    t.is(decodeSegmentHeader(flipped), undefined, `segment bit ${bit}`);
+  }
+});

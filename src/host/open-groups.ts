@@ -82,12 +82,15 @@ function restore(
   position: ShardPosition,
 ): Restored {
   const recovered = wal.recovered.get(shard.id);
-  if (recovered === undefined) return firstState(shard, position);
   const corrupt = (what: string): never => {
     throw new RingraftError('CORRUPT', `shard ${shard.id}: ${what}; the replica must be rebuilt from its leader`, {
       fields: { shardId: shard.id },
     });
   };
+  if (recovered === undefined) {
+    if (wal.damage !== undefined) corrupt(wal.damage);
+    return firstState(shard, position);
+  }
   if (recovered.replicaId !== replicaId) {
     corrupt(`the log belongs to replica ${recovered.replicaId}, the cluster map places replica ${replicaId} here`);
   }

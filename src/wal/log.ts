@@ -41,6 +41,7 @@ const prepareAtShare = 0.5;
 
 class SegmentedWal implements Wal {
   readonly recovered: ReadonlyMap<ShardId, RecoveredGroup>;
+  readonly damage: string | undefined;
   private readonly index: GroupIndex;
   /** Older segments and the current one, with their sizes. */
   private readonly sizes = new Map<number, number>();
@@ -73,6 +74,7 @@ class SegmentedWal implements Wal {
     private current: Segment,
   ) {
     this.recovered = found.groups;
+    this.damage = found.damage;
     this.nextSequence = current.sequence + 1;
     this.nextBatch = found.nextBatch;
     for (const { sequence, bytes } of found.segments) this.sizes.set(sequence, bytes);

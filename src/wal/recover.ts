@@ -15,6 +15,8 @@ export type RecoveredSegment = { readonly sequence: number; readonly path: strin
 
 export type Recovered = {
   readonly groups: ReadonlyMap<ShardId, RecoveredGroup>;
+  /** What does not read, if anything. */
+  readonly damage: string | undefined;
   /** That hold records; ascending. */
   readonly segments: readonly RecoveredSegment[];
   readonly nextSequence: number;
@@ -86,6 +88,7 @@ export async function recover(disk: Disk, directory: string): Promise<Recovered>
   if (nextSequence > Number.MAX_SAFE_INTEGER) throw new RingraftError('CORRUPT', 'segment numbers are used up');
   return {
     groups: replay.result(),
+    damage: replay.damage,
     segments: kept,
     // An unused segment's number is free again: numbers have no gaps.
     nextSequence: (used[used.length - 1]?.sequence ?? 0) + 1,

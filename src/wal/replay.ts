@@ -27,7 +27,7 @@ const noHardState: HardState = { currentTerm: 0, votedFor: noReplica, commitInde
 export class Replay {
   private readonly groups = new Map<ShardId, GroupReplay>();
   /** What damage a group that is seen for the first time after it must assume. */
-  private damage: string | undefined;
+  damage: string | undefined;
 
   private group(shardId: ShardId): GroupReplay {
     let group = this.groups.get(shardId);

@@ -42,6 +42,8 @@ export type WalStatistics = {
  */
 export type Wal = {
   readonly recovered: ReadonlyMap<ShardId, RecoveredGroup>;
+  /** Some of the log does not read: a group that is not in `recovered` may have been in it. Says what was found. */
+  readonly damage: string | undefined;
   /** A new group, or a new incarnation of one: its log is empty after `snapshot`. */
   appendGroup(shardId: ShardId, replicaId: ReplicaId, snapshot: SnapshotMetadata): void;
   /** Replaces whatever the group's log holds from `entries[0].index` on. The data must not change afterwards. */

@@ -70,6 +70,16 @@ export class BatchSender {
     this.publish(link, operations, ackedBelow);
   }
 
+  /**
+   * Asks whether anybody listens on the node's subject: a batch without operations is never answered, but NATS says at
+   * once when there is nobody. A node may have died with what it was sent.
+   */
+  probe(link: NodeLink): void {
+    const { clientId, mapEpoch } = this.context;
+    const payload = encodeOperationBatch({ clientId, ackedBelow: 0, mapEpoch: mapEpoch(), operations: [] });
+    this.bus.publish('client', link.subject, payload, { replyTo: link.probeReplyTo });
+  }
+
   private publish(link: NodeLink, operations: Operation[], ackedBelow: number): void {
     const { clientId, mapEpoch } = this.context;
     const payload = encodeOperationBatch({ clientId, ackedBelow, mapEpoch: mapEpoch(), operations });

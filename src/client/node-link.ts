@@ -8,14 +8,19 @@
 import type { NodeId } from '../base/index.js';
 import type { PendingOperation } from './pending-operation.js';
 
+const probeEpoch = 'probe';
+
 export class NodeLink {
   /** Attempts sent and not yet answered, refused or given up. */
   outstanding = 0;
   /** Nobody listened there lately: not asked before this, while there is another choice. */
   downUntilMs = Number.NEGATIVE_INFINITY;
   lastHeardMs = Number.NEGATIVE_INFINITY;
+  lastProbedMs = Number.NEGATIVE_INFINITY;
   /** Reply subject of the current epoch. */
   replyTo: string;
+  /** Reply subject of probes: what comes back there says nothing about a batch. */
+  readonly probeReplyTo: string;
   /** Operations of this turn, on their way into one batch. */
   outgoing: PendingOperation[] = [];
   private epoch = 0;
@@ -31,6 +36,12 @@ export class NodeLink {
     private readonly replySubject: (token: string) => string,
   ) {
     this.replyTo = replySubject(`${number}-0`);
+    this.probeReplyTo = replySubject(`${number}-${probeEpoch}`);
+  }
+
+  /** Whether a 503 came back for a probe. */
+  isProbe(token: string): boolean {
+    return token === `${this.number}-${probeEpoch}`;
   }
 
   isDown(nowMs: number): boolean {

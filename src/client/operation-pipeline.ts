@@ -20,6 +20,7 @@ import {
   backOffMs,
   downMs,
   maxHops,
+  probeAfterMs,
   sweepIntervalMs,
   waitingSweepIntervalMs,
 } from './retry-policy.js';
@@ -151,6 +152,10 @@ export class OperationPipeline {
     const link = this.parts.routes.linkOfToken(token);
     if (link === undefined || this.closed) return;
     if (message.noResponders) {
+      if (link.isProbe(token)) {
+        this.onNoResponders(link, false);
+        return;
+      }
       const allRefused = link.onNoResponders(token);
       if (allRefused !== undefined) this.onNoResponders(link, allRefused);
       return;
@@ -281,11 +286,22 @@ export class OperationPipeline {
       if (nowMs >= pending.deadlineMs) this.fail(pending, errorOfDeadline(pending, isConnected));
       else if (nowMs >= pending.dueMs) this.onDue(pending, nowMs);
     }
+    if (isConnected) this.probeSilentNodes(nowMs);
     if (nowMs >= this.nextExpiryMs) {
       this.nextExpiryMs = nowMs + waitingSweepIntervalMs;
       this.waiting.expire(nowMs, (pending) => pending.sink.fail(pending, errorOfDeadline(pending, isConnected)));
     }
     this.admitWaiting();
+  }
+
+  /** Nodes that owe answers and say nothing are asked whether they are there. */
+  private probeSilentNodes(nowMs: number): void {
+    for (const link of this.parts.routes.allLinks) {
+      if (link.outstanding === 0 || nowMs - link.lastHeardMs < probeAfterMs) continue;
+      if (nowMs - link.lastProbedMs < probeAfterMs) continue;
+      link.lastProbedMs = nowMs;
+      this.sender.probe(link);
+    }
   }
 
   private onDue(pending: PendingOperation, nowMs: number): void {

@@ -7,6 +7,8 @@ export const sweepIntervalMs = 10;
 export const waitingSweepIntervalMs = 50;
 /** Nobody listened on a node's subject: for this long it is asked only when there is no other choice. */
 export const downMs = 500;
+/** A node that owes answers and was not heard for this long is probed, and again each time it passes. */
+export const probeAfterMs = 40;
 /** Hints followed at once before they are taken for a ping-pong. */
 export const maxHops = 3;
 

@@ -26,6 +26,8 @@ import {
 } from './types.js';
 
 const never = Number.POSITIVE_INFINITY;
+/** How much later than we another replica may have heard the leader, as a rule. */
+const holdMarginMs = 15;
 
 export class Core {
   currentTerm: number;
@@ -108,8 +110,17 @@ export class Core {
   }
 
   resetElectionTimer(): void {
-    const least = this.isEarly ? this.options.voteHoldMs : this.options.electionTimeoutMs;
-    this.electionDueMs = this.nowMs + randomBetween(this.random, least, 2 * least - 1);
+    const { voteHoldMs, electionTimeoutMs } = this.options;
+    if (this.isEarly) this.electionDueMs = this.earliestElectionMs(Math.floor(voteHoldMs / 2));
+    else this.electionDueMs = this.nowMs + randomBetween(this.random, electionTimeoutMs, 2 * electionTimeoutMs - 1);
+  }
+
+  /**
+   * When to stand once no leader is expected to be there. Asking before the others' hold has run out is asking in vain,
+   * and theirs ends a little after ours where they heard the leader a little later.
+   */
+  earliestElectionMs(spreadMs: number): number {
+    return Math.max(this.nowMs, this.holdUntilMs) + holdMarginMs + randomBetween(this.random, 0, spreadMs);
   }
 
   /** A word from the leader of this term. */

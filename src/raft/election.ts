@@ -133,8 +133,8 @@ export function sendTimeoutNow(core: Core): void {
  */
 export function leaderUnreachable(core: Core): void {
   if (core.role !== 'follower' || core.leader === noReplica) return;
-  const earliest = Math.max(core.nowMs, core.holdUntilMs) + (core.random.nextU32() % earlySpreadMs);
-  if (core.isEarly && core.electionDueMs <= earliest + earlySpreadMs) return;
+  // Said again with every message that finds nobody: the date stands.
+  if (core.isEarly) return;
   core.isEarly = true;
-  core.electionDueMs = Math.min(core.electionDueMs, earliest);
+  core.electionDueMs = Math.min(core.electionDueMs, core.earliestElectionMs(earlySpreadMs));
 }

@@ -27,7 +27,7 @@ const lastNumber = (output, pattern) => Number([...output.matchAll(pattern)].at(
 async function runAva(patterns) {
   const ava = join(root, 'node_modules', 'ava', 'entrypoints', 'cli.mjs');
   const { output, code } = await run(process.execPath, [ava, ...patterns]);
-  const passed = lastNumber(output, /^\s*(\d+) tests? passed$/gm);
+  const passed = [...output.matchAll(/^\s*✔ /gm)].length;
   const failed =
     lastNumber(output, /^\s*(\d+) tests? failed$/gm) +
     lastNumber(output, /^\s*(\d+) (?:uncaught exceptions?|unhandled rejections?)$/gm);

@@ -112,6 +112,8 @@ function build() {
   }
   const wanted = hash.digest('hex');
   if (readStamp(stamp) === wanted) return;
+  // From nothing: what a deleted source left behind would still be run.
+  rmSync(join(root, 'dist'), { recursive: true, force: true });
   runQuietly('Compiling messages', process.execPath, [join(root, 'scripts', 'build-proto.mjs')]);
   runQuietly('Compiling', process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', root]);
   writeFileSync(stamp, wanted);

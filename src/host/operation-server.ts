@@ -27,6 +27,11 @@ import type { HostOptions } from './options.js';
 import { type Confirmation, errorResult, okResult, type PendingOperation, type ReadRound } from './pending.js';
 import type { ResultOutbox } from './result-outbox.js';
 
+const clientIdBytes = 8;
+const maxTtlMs = 10 * 366 * 24 * 3_600_000;
+/** Numbers the state machine keeps have 48 bits. */
+const isStorable = (value: number): boolean => Number.isSafeInteger(value) && value >= 0 && value < 2 ** 48;
+
 type ServableRead = { readonly pending: PendingOperation; readonly level: ConsistencyLevel };
 
 export type OperationServerParts = {
@@ -87,6 +92,17 @@ export class OperationServer {
       this.parts.logger.warn({ error: error.message }, 'dropped a malformed batch of operations');
       return;
     }
+    if (batch.clientId.length !== clientIdBytes || !isStorable(batch.ackedBelow)) {
+      // What the state machine could not store would stop every replica: it must not reach the log.
+      for (const { requestId } of batch.operations) {
+        this.refuse(
+          replyTo,
+          errorResult(requestId, 'BAD_REQUEST', 'a client id has 8 bytes, a sequence at most 2^48 - 1'),
+        );
+      }
+      this.parts.schedule();
+      return;
+    }
     this.counters.batches++;
     const wallMs = this.parts.clock.wallMs();
     for (const operation of batch.operations) this.accept(operation, batch, replyTo, wallMs);
@@ -129,6 +145,10 @@ export class OperationServer {
     const { requestId, kind } = operation;
     if (kind !== OperationKind.Get && kind !== OperationKind.Put && kind !== OperationKind.Delete) {
       return errorResult(requestId, 'BAD_REQUEST', `unknown kind of operation: ${kind}`);
+    }
+    if (!isStorable(operation.sequence)) return errorResult(requestId, 'BAD_REQUEST', 'a sequence is at most 2^48 - 1');
+    if (!(operation.ttlMs <= maxTtlMs)) {
+      return errorResult(requestId, 'BAD_REQUEST', 'a time to live is at most ten years');
     }
     if (operation.level > ConsistencyLevel.Lease) {
       return errorResult(requestId, 'BAD_REQUEST', `this node does not serve consistency level ${operation.level}`);

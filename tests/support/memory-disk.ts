@@ -16,28 +16,27 @@ const failure = (code: string, path: string): NodeJS.ErrnoException =>
 export class MemoryDisk implements Disk {
   /** What a reader sees. */
   private names = new Map<string, Inode>();
-  private durableNames = new Map<string, Inode>();
-  private readonly directories = new Set<string>();
-  private underway: Underway[] = [];
-  private held = false;
+  private readonly durableNames = new Map<string, Inode>();
+  private readonly underway: Underway[] = [];
+  private held: 'none' | 'writes' | 'all' = 'none';
   private generation = 0;
   /** Bytes that may still be allocated. */
   freeBytes = Number.POSITIVE_INFINITY;
   /** The nth durable write from now on fails with EIO (1: the next); 0: none. Those after it go through. */
   failWrite = 0;
-  /** Fails the removal of the path. */
+  /** Fails the removal of a path that is there. */
   failRemove: ((path: string) => boolean) | undefined;
-  readonly counts = { writes: 0, creates: 0, removes: 0, failedWrites: 0 };
-  /** Durable changes of names, in order. */
-  readonly history: string[] = [];
+  /** How many turns until an operation is durable: a disk may take independent ones in any order. */
+  turns: () => number = () => 1;
+  readonly counts = { writes: 0, creates: 0, removes: 0 };
 
-  /** From here on nothing becomes durable until `release`. */
-  hold(): void {
-    this.held = true;
+  /** From here on nothing, or no write, becomes durable until `release`. */
+  hold(what: 'writes' | 'all' = 'all'): void {
+    this.held = what;
   }
 
   release(): void {
-    this.held = false;
+    this.held = 'none';
     for (const operation of this.underway.splice(0)) operation.settle();
   }
 
@@ -56,7 +55,7 @@ export class MemoryDisk implements Disk {
       operation.tear(tornBytes);
       operation.dead = true;
     }
-    this.held = false;
+    this.held = 'none';
     this.names = new Map(this.durableNames);
     for (const inode of this.names.values()) inode.bytes = Buffer.from(inode.durable);
   }
@@ -90,32 +89,35 @@ export class MemoryDisk implements Disk {
   }
 
   /** Makes an effect durable later: on another turn, or when `release` is called. */
-  private later(effect: () => void, done: () => void, tear: (keepBytes: number) => void = () => {}): void {
-    const operation: Underway = {
-      dead: false,
-      tear,
-      settle: () => {
-        effect();
-        done();
-      },
+  private later(effect: () => void, done: () => void, tear?: (keepBytes: number) => void): void {
+    const isWrite = tear !== undefined;
+    const settle = (): void => {
+      effect();
+      done();
     };
+    const operation: Underway = { dead: false, tear: tear ?? (() => {}), settle };
     this.underway.push(operation);
-    if (this.held) return;
-    setImmediate(() => {
+    let turns = this.turns();
+    const turn = (): void => {
       const at = this.underway.indexOf(operation);
-      if (operation.dead || this.held || at < 0) return;
+      const isHeld = this.held === 'all' || (this.held === 'writes' && isWrite);
+      if (operation.dead || isHeld || at < 0) return;
+      if (--turns > 0) {
+        setImmediate(turn);
+        return;
+      }
       this.underway.splice(at, 1);
       operation.settle();
-    });
+    };
+    setImmediate(turn);
   }
 
   private durably(effect: () => void): Promise<void> {
     return new Promise((resolve) => this.later(effect, resolve));
   }
 
-  makeDirectory(path: string): Promise<void> {
-    this.directories.add(path);
-    return this.durably(() => {});
+  makeDirectory(): Promise<void> {
+    return Promise.resolve();
   }
 
   list(path: string): Promise<readonly string[]> {
@@ -133,7 +135,6 @@ export class MemoryDisk implements Disk {
     this.names.set(path, inode);
     await this.durably(() => {
       this.durableNames.set(path, inode);
-      this.history.push(`create ${path}`);
     });
     return this.handle(path, inode);
   }
@@ -150,19 +151,17 @@ export class MemoryDisk implements Disk {
     return this.durably(() => {
       this.durableNames.delete(from);
       this.durableNames.set(to, inode);
-      this.history.push(`rename ${from} ${to}`);
     });
   }
 
   remove(path: string): Promise<void> {
-    if (this.failRemove?.(path) === true) return Promise.reject(failure('EIO', path));
+    if (this.names.has(path) && this.failRemove?.(path) === true) return Promise.reject(failure('EIO', path));
     const inode = this.names.get(path);
     this.names.delete(path);
     return this.durably(() => {
       if (!this.durableNames.delete(path)) return;
       this.counts.removes++;
       this.freeBytes += inode?.durable.length ?? 0;
-      this.history.push(`remove ${path}`);
     });
   }
 
@@ -175,23 +174,7 @@ export class MemoryDisk implements Disk {
       path,
       writeDurably: (chunks, position, callback) => {
         check();
-        this.counts.writes++;
-        const bytes = Buffer.concat(chunks);
-        if (this.failWrite > 0 && --this.failWrite === 0) {
-          this.counts.failedWrites++;
-          setImmediate(() => callback(failure('EIO', path)));
-          return;
-        }
-        inode.bytes = overwrite(inode.bytes, bytes, position);
-        this.later(
-          () => {
-            inode.durable = overwrite(inode.durable, bytes, position);
-          },
-          () => callback(undefined),
-          (keep) => {
-            inode.durable = overwrite(inode.durable, bytes.subarray(0, keep), position);
-          },
-        );
+        this.write(path, inode, Buffer.concat(chunks), position, callback);
       },
       read: async (position, length) => {
         check();
@@ -207,6 +190,30 @@ export class MemoryDisk implements Disk {
       },
       close: () => Promise.resolve(),
     };
+  }
+
+  private write(
+    path: string,
+    inode: Inode,
+    bytes: Buffer,
+    position: number,
+    callback: (error: Error | undefined) => void,
+  ): void {
+    this.counts.writes++;
+    if (this.failWrite > 0 && --this.failWrite === 0) {
+      setImmediate(() => callback(failure('EIO', path)));
+      return;
+    }
+    inode.bytes = overwrite(inode.bytes, bytes, position);
+    this.later(
+      () => {
+        inode.durable = overwrite(inode.durable, bytes, position);
+      },
+      () => callback(undefined),
+      (keep) => {
+        inode.durable = overwrite(inode.durable, bytes.subarray(0, keep), position);
+      },
+    );
   }
 }
 

@@ -79,6 +79,8 @@ t.test('operations answer as documented', async (t) => {
 
   await t.rejects(client.put('default', 'big', Buffer.alloc(900_000)), { code: 'TOO_LARGE', happened: 'no' });
   await t.rejects(client.get('nowhere', 'k'), { code: 'NOT_FOUND' });
+  const tooLong = client.put('default', 'k', 'x', { ttlMs: 2 ** 50 });
+  await t.rejects(tooLong, { code: 'BAD_REQUEST' }, 'what no replica could store never reaches the log');
 });
 
 t.test('a scan returns the keys of all shards in order', async (t) => {

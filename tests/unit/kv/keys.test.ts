@@ -1,0 +1,88 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { bucketId } from '../../../src/base/index.js';
+import {
+  bucketOfDataKey,
+  dataKey,
+  dataRange,
+  decodeValue,
+  encodeValue,
+  indexKey,
+  indexRange,
+  isLive,
+  userKeyOfDataKey,
+  userKeyOfIndexKey,
+} from '../../../src/kv/keys.js';
+
+const bucket = fc.integer({ min: 0, max: 0xffff }).map(bucketId);
+const ring = fc.integer({ min: 0, max: 0xffff_ffff });
+const bytes = fc.uint8Array({ maxLength: 12 }).map((array) => Buffer.from(array));
+const u48 = fc.integer({ min: 0, max: 2 ** 48 - 1 });
+
+test('data keys order by bucket, ring position and key, and read back', (t) => {
+  fc.assert(
+    fc.property(bucket, ring, bytes, bucket, ring, bytes, (b1, r1, k1, b2, r2, k2) => {
+      const expected = Math.sign(b1 - b2 || r1 - r2 || Buffer.compare(k1, k2));
+      const key = dataKey(b1, r1, k1);
+      t.is(Buffer.compare(key, dataKey(b2, r2, k2)), expected as 0);
+      t.is(bucketOfDataKey(key), b1);
+      t.deepEqual(userKeyOfDataKey(key), k1);
+    }),
+  );
+});
+
+test('index keys order by bucket and key, and read back', (t) => {
+  fc.assert(
+    fc.property(bucket, bytes, bucket, bytes, (b1, k1, b2, k2) => {
+      const expected = Math.sign(b1 - b2 || Buffer.compare(k1, k2));
+      t.is(Buffer.compare(indexKey(b1, k1), indexKey(b2, k2)), expected as 0);
+      t.deepEqual(userKeyOfIndexKey(indexKey(b1, k1)), k1);
+    }),
+  );
+});
+
+test('a data range holds exactly the arc, the end of the ring and the last bucket included', (t) => {
+  const buckets = fc.oneof(bucket, fc.constantFrom(0, 0xffff).map(bucketId));
+  const edges = fc.oneof(ring, fc.constantFrom(0, 0xffff_ffff, 0x1_0000_0000));
+  fc.assert(
+    fc.property(buckets, edges, edges, buckets, ring, bytes, (ours, a, b, other, position, key) => {
+      const [start, end] = [Math.min(a, b, 0xffff_ffff), Math.max(a, b)];
+      const { gte, lt } = dataRange(ours, start, end);
+      for (const one of [ours, other]) {
+        const encoded = dataKey(one, position, key);
+        const isIn = Buffer.compare(encoded, gte) >= 0 && Buffer.compare(encoded, lt) < 0;
+        t.is(isIn, one === ours && position >= start && position < end);
+      }
+    }),
+  );
+});
+
+test('an index range holds exactly its keys', (t) => {
+  fc.assert(
+    fc.property(bucket, bytes, fc.option(bytes, { nil: undefined }), bucket, bytes, (ours, from, to, other, key) => {
+      const { gte, lt } = indexRange(ours, from, to);
+      for (const one of [ours, other]) {
+        const encoded = indexKey(one, key);
+        const isIn = Buffer.compare(encoded, gte) >= 0 && Buffer.compare(encoded, lt) < 0;
+        const wanted = Buffer.compare(key, from) >= 0 && (to === undefined || Buffer.compare(key, to) < 0);
+        t.is(isIn, one === ours && wanted);
+      }
+    }),
+  );
+});
+
+test('values read back with revision and expiry, empty ones too', (t) => {
+  fc.assert(
+    fc.property(u48, fc.oneof(fc.constant(0), u48), bytes, (revision, expiresAtMs, value) => {
+      const stored = decodeValue(encodeValue(revision, expiresAtMs, value).encoded);
+      t.is(stored.revision, revision);
+      t.is(stored.expiresAtMs, expiresAtMs);
+      t.deepEqual(stored.value, value);
+    }),
+  );
+  const expiring = encodeValue(1, 500, Buffer.from('x'));
+  t.deepEqual(
+    [499, 500, 501].map((nowMs) => isLive(expiring, nowMs)),
+    [true, false, false],
+  );
+});

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// Who may import whom (docs/decisions.md). Checks src/ and prints every breach; exit code 1 when there is one.
+// Who may import whom, and a few rules of tidiness. Checks src/ and tests/ and prints every breach; exit code 1 when
+// there is one.
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -23,6 +24,8 @@ export const allowed = {
   meta: ['base', 'client', 'host', 'ring', 'wire'],
   config: ['base'],
   daemon: ['base'],
+  checker: ['base'],
+  faults: ['base', 'config'],
   cli: ['base', 'client', 'config', 'wire'],
 };
 
@@ -32,6 +35,10 @@ const roots = {
   'src/cli/connect.ts': [...allowed.cli, 'ring', 'transport'],
   'src/cli/quickstart/steps.ts': [...allowed.cli, 'ring'],
 };
+
+/** What builds an adapter, and the files outside the adapter's own folder that may name it. Tests may, too. */
+const builders = { connectNats: 'transport', openEngine: 'engine', nodeDisk: 'wal' };
+const builderUsers = /^(src\/main\.ts|src\/cli\/(main|connect)\.ts|src\/cli\/quickstart\/.*)$/;
 
 /** Packages that one file alone may import. */
 const oneDoor = {
@@ -51,7 +58,69 @@ const oneDoor = {
 const mostLines = 500;
 const importPattern = /(?:^|\n)\s*(?:import|export)\s[^;]*?\bfrom\s+'([^']+)'|\bimport\(\s*'([^']+)'\s*\)/g;
 
+/** Names brought in by an import or re-export of more than a type. */
+const namesPattern = /(?:^|\n)\s*(?:import|export)\s+(?!type\b)[^;]*?\{([^}]*)\}\s*from/g;
+
 const folderOf = (path) => (path.split('/').length > 2 ? path.split('/')[1] : '');
+
+function untidy(path, text, say) {
+  const name = path.split('/').at(-1);
+  if (!/^[a-z0-9]+(-[a-z0-9]+)*(\.d|\.test)?\.ts$/.test(name)) say('file names are kebab-case');
+  if (text.split('\n').length > mostLines) say(`has more than ${mostLines} lines`);
+  // "as any client would" is prose, not a cast.
+  if (/\bas any\b(?! (?!as\b)[a-zA-Z])|@ts-ignore|@ts-nocheck|\bTODO\b|\bFIXME\b/.test(text)) {
+    say('holds `as any`, a silenced type, a TODO or a FIXME');
+  }
+  if (/\btest\w*(\.\w+)*\.only\(|\bonly: true\b/.test(text)) say('runs one test alone (.only)');
+}
+
+function checkPackage(path, target, say) {
+  const name = target
+    .split('/')
+    .slice(0, target.startsWith('@') ? 2 : 1)
+    .join('/');
+  const door = oneDoor[name];
+  if (door !== undefined && !path.startsWith(door)) say(`imports ${name}: not allowed, only ${door} may`);
+}
+
+/** The path from the root that a relative import means. */
+function resolveImport(path, target) {
+  const parts = path.split('/').slice(0, -1);
+  for (const part of target.split('/')) {
+    if (part === '..') parts.pop();
+    else if (part !== '.') parts.push(part);
+  }
+  return parts;
+}
+
+function checkImports(path, text, say, edges) {
+  const folder = folderOf(path);
+  const may = roots[path] ?? allowed[folder];
+  if (may === undefined) say(`src/${folder} has no rule about what it may import`);
+  for (const [, from, dynamic] of text.matchAll(importPattern)) {
+    const target = from ?? dynamic;
+    if (!target.startsWith('.')) {
+      checkPackage(path, target, say);
+      continue;
+    }
+    const [top, targetFolder = '', ...rest] = resolveImport(path, target);
+    if (top !== 'src') say(`imports ${target}: not allowed, it is outside src`);
+    if (top !== 'src' || targetFolder === folder) continue;
+    if (!may?.includes(targetFolder)) {
+      const most = may?.join(', ') || 'nothing';
+      say(`imports src/${targetFolder}: not allowed, src/${folder || 'main.ts'} may import only ${most}`);
+    }
+    if (rest.join('/') !== 'index.js') say(`reaches into src/${targetFolder} past its index.ts (${target})`);
+    if (roots[path] === undefined) edges.set(folder, (edges.get(folder) ?? new Set()).add(targetFolder));
+  }
+  for (const [, names] of text.matchAll(namesPattern)) {
+    for (const name of names.split(',').map((each) => each.trim().split(/\s/)[0])) {
+      const home = builders[name];
+      if (home === undefined || home === folder || builderUsers.test(path)) continue;
+      say(`imports ${name}: not allowed, only the roots of a program build adapters`);
+    }
+  }
+}
 
 /** The breaches in `files` ({path, text}; paths from the root, with `/`). */
 export function check(files) {
@@ -59,36 +128,18 @@ export function check(files) {
   const edges = new Map();
   for (const { path, text } of files) {
     const say = (what) => breaches.push(`${path}: ${what}`);
-    const folder = folderOf(path);
-    const may = roots[path] ?? allowed[folder];
-    if (may === undefined) say(`src/${folder} has no rule about what it may import`);
-    const name = path.split('/').at(-1);
-    if (!/^[a-z0-9]+(-[a-z0-9]+)*(\.d)?\.ts$/.test(name)) say('file names are kebab-case');
-    if (text.split('\n').length > mostLines) say(`has more than ${mostLines} lines`);
-    if (/\bas any\b|@ts-ignore|@ts-nocheck|\bTODO\b|\bFIXME\b/.test(text))
-      say('holds `as any`, a silenced type, a TODO or a FIXME');
-    for (const [, from, dynamic] of text.matchAll(importPattern)) {
-      const target = from ?? dynamic;
-      if (!target.startsWith('.')) {
-        const name = target.startsWith('@') ? target.split('/').slice(0, 2).join('/') : target.split('/')[0];
-        const door = oneDoor[name];
-        if (door !== undefined && !path.startsWith(door)) say(`imports ${name}, which only ${door} may`);
-        continue;
-      }
-      const parts = [...path.split('/').slice(0, -1)];
-      for (const part of target.split('/')) part === '..' ? parts.pop() : part !== '.' && parts.push(part);
-      const targetFolder = parts[1] ?? '';
-      if (parts[0] !== 'src' || targetFolder === folder) continue;
-      if (!may?.includes(targetFolder)) {
-        say(`imports src/${targetFolder}; src/${folder || 'main.ts'} may import only ${may?.join(', ') || 'nothing'}`);
-      }
-      if (parts.slice(2).join('/') !== 'index.js')
-        say(`reaches into src/${targetFolder} past its index.ts (${target})`);
-      if (roots[path] === undefined) edges.set(folder, (edges.get(folder) ?? new Set()).add(targetFolder));
-    }
+    untidy(path, text, say);
+    if (path.startsWith('src/')) checkImports(path, text, say, edges);
   }
   for (const cycle of cycles(edges)) breaches.push(`src: a cycle of folders: ${cycle.join(' -> ')}`);
   return breaches;
+}
+
+/** Folders of src without the index.ts that others import. */
+export function foldersWithoutIndex(files) {
+  const paths = new Set(files.map(({ path }) => path));
+  const folders = new Set(files.filter(({ path }) => path.startsWith('src/')).map(({ path }) => folderOf(path)));
+  return [...folders].filter((folder) => folder !== '' && !paths.has(`src/${folder}/index.ts`));
 }
 
 function cycles(edges) {
@@ -113,16 +164,17 @@ function* sources(directory) {
   }
 }
 
-/** All of src/, as `check` wants it. */
+/** All of src/ and tests/, as `check` wants it. */
 export const readTree = () =>
-  [...sources(join(root, 'src'))].map((path) => ({
+  [...sources(join(root, 'src')), ...sources(join(root, 'tests'))].map((path) => ({
     path: relative(root, path).split(sep).join('/'),
     text: readFileSync(path, 'utf8'),
   }));
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const files = readTree();
-  const breaches = check(files);
+  const missing = foldersWithoutIndex(files).map((folder) => `src/${folder}: has no index.ts`);
+  const breaches = [...check(files), ...missing];
   for (const breach of breaches) console.error(breach);
   console.log(`layering: ${files.length} files, ${breaches.length} breaches`);
   process.exitCode = breaches.length === 0 ? 0 : 1;

@@ -20,11 +20,13 @@ export const isUtf8 = (bytes: Buffer): boolean => Buffer.from(bytes.toString('ut
 
 const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** `500ms`, `5s`, `2m`, `1h`; a bare number is seconds. Milliseconds. */
-export function parseDuration(text: string): number {
+/** `500ms`, `5s`, `2m`, `1h`; a bare number is seconds. Milliseconds, at least `leastMs`. */
+export function parseDuration(text: string, leastMs = 1): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(text.trim());
   if (match === null) throw new RingraftError('BAD_REQUEST', `not a duration: ${text} (try 500ms, 5s, 2m)`);
-  return Math.round(Number(match[1]) * (units[match[2] ?? 's'] as number));
+  const ms = Math.round(Number(match[1]) * (units[match[2] ?? 's'] as number));
+  if (ms < leastMs) throw new RingraftError('BAD_REQUEST', `${text} is too short: at least ${leastMs}ms`);
+  return ms;
 }
 
 /** A whole number of at least `least`. */

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { messageOf, type NodeId, RingraftError } from '../base/index.js';
+import { jsonErrorPosition } from './json-position.js';
 import { type Problem, problemsOf } from './problems.js';
 import { type ConfigShape, configJsonSchema, configSchema } from './schema.js';
 
@@ -31,14 +32,13 @@ const failure = (source: string, problems: readonly Problem[]): RingraftError =>
   return new RingraftError('CONFIG', `${source} has ${count}:\n${lines.join('\n')}`, { fields: { problems } });
 };
 
-/** Where in the text JSON.parse gave up. */
 function syntaxProblem(text: string, error: unknown): Problem {
-  const message = messageOf(error);
-  const position = Number(/position (\d+)/.exec(message)?.[1] ?? text.length);
-  const before = text.slice(0, position).split('\n');
+  const before = text.slice(0, jsonErrorPosition(text)).split('\n');
   const line = before.length;
   const column = (before[before.length - 1]?.length ?? 0) + 1;
-  return { path: `line ${line}, column ${column}`, message: `not JSON: ${message.replace(/ in JSON.*$/, '')}` };
+  // The message may go on with a piece of the text, over lines: the position says it better.
+  const what = messageOf(error).replace(/ in JSON.*$|, (\.\.\.)?".*$/s, '');
+  return { path: `line ${line}, column ${column}`, message: `not JSON: ${what}` };
 }
 
 function readJson(path: string): unknown {
@@ -64,9 +64,11 @@ const parseValue = (text: string): unknown => {
 };
 
 function assign(target: unknown, path: readonly string[], value: unknown): void {
+  // Assigning to it would change objects everywhere, not the configuration.
+  if (path.includes('__proto__')) throw new RingraftError('CONFIG', `${path.join('.')}: unknown setting`);
   let at = target as Record<string, unknown>;
   for (const part of path.slice(0, -1)) {
-    if (typeof at[part] !== 'object' || at[part] === null) at[part] = {};
+    if (!Object.hasOwn(at, part) || typeof at[part] !== 'object' || at[part] === null) at[part] = {};
     at = at[part] as Record<string, unknown>;
   }
   at[path[path.length - 1] as string] = value;

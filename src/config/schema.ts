@@ -66,10 +66,7 @@ const shape = z.strictObject({
   nats,
   subjectPrefix: token.default('kv').describe('First token of the public subjects'),
   shards: z.int().min(1).max(4096).default(16).describe('Number of shards; fixed once there are data'),
-  replication: z
-    .union([z.literal(1), z.literal(3), z.literal(5)])
-    .default(3)
-    .describe('Replicas of every shard'),
+  replication: z.literal([1, 3, 5]).default(3).describe('Replicas of every shard'),
   nodes: z.array(node).min(1),
   buckets: z
     .array(bucket)

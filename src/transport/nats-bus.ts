@@ -120,7 +120,7 @@ class NatsBus implements Bus {
   }
 
   private report(lane: Lane, what: string): void {
-    const code = /permissions? violation|authorization/i.test(what) ? 'DENIED' : 'UNREACHABLE';
+    const code = /permissions?[ _]violation|authorization/i.test(what) ? 'DENIED' : 'UNREACHABLE';
     const error = new RingraftError(code, `NATS reports: ${what}`);
     for (const listener of this.errorListeners) listener(lane, error);
   }
@@ -172,10 +172,17 @@ class NatsBus implements Bus {
       natsHeaders = makeHeaders();
       for (const [name, value] of Object.entries(headers)) natsHeaders.set(name, value);
     }
-    connection.publish(subject, payload, {
-      ...(replyTo === undefined ? {} : { reply: replyTo }),
-      ...(natsHeaders === undefined ? {} : { headers: natsHeaders }),
-    });
+    try {
+      connection.publish(subject, payload, {
+        ...(replyTo === undefined ? {} : { reply: replyTo }),
+        ...(natsHeaders === undefined ? {} : { headers: natsHeaders }),
+      });
+    } catch (cause) {
+      // Only the client knows how long headers become.
+      if (!(cause instanceof NatsError) || cause.code !== 'MAX_PAYLOAD_EXCEEDED') throw cause;
+      const what = `a message of ${payload.length} bytes with headers; NATS takes ${this.maxPayloadBytes}`;
+      throw new RingraftError('TOO_LARGE', what, { cause });
+    }
   }
 
   isConnected(lane: Lane): boolean {

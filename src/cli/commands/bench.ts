@@ -43,7 +43,7 @@ export const bench: Command = {
       valueBytes: parseCount(text(args, 'valueSize'), '--value-size', 0),
       keys: parseCount(text(args, 'keys'), '--keys', 1),
       seconds: parseDuration(text(args, 'seconds')) / 1000,
-      warmupSeconds: parseDuration(optionalText(args, 'warmup') ?? '2') / 1000,
+      warmupSeconds: parseDuration(optionalText(args, 'warmup') ?? '2', 0) / 1000,
       timeoutMs: context.timeoutMs,
       consistency: context.args.consistency ?? 'linearizable',
       signal: io.signal,

@@ -8,7 +8,7 @@ import type { Readable } from 'node:stream';
 import { parse } from 'csv-parse';
 import { stringify } from 'csv-stringify/sync';
 import { messageOf, RingraftError } from '../../base/index.js';
-import { isUtf8 } from '../values.js';
+import { decodeText, isUtf8 } from '../values.js';
 import { keyFields, valueFields } from './keys.js';
 
 export const formats = ['ndjson', 'csv'] as const;
@@ -30,10 +30,19 @@ const malformed = (line: number, what: string): RingraftError =>
 
 type JsonRecord = { key?: unknown; keyB64?: unknown; value?: unknown; valueB64?: unknown };
 
+/** Buffer.from skips what is no base64: an import must not. */
+function fromBase64(text: string, what: string, line: number): Buffer {
+  try {
+    return decodeText(text, 'base64', what);
+  } catch (cause) {
+    throw malformed(line, messageOf(cause));
+  }
+}
+
 function bytesOf(record: JsonRecord, plain: 'key' | 'value', line: number): Buffer {
   const encoded = record[`${plain}B64`];
   const given = record[plain];
-  if (typeof encoded === 'string') return Buffer.from(encoded, 'base64');
+  if (typeof encoded === 'string') return fromBase64(encoded, `${plain}B64`, line);
   if (typeof given === 'string') return Buffer.from(given);
   // A value that is not text is kept as its JSON: files from elsewhere often hold objects.
   if (plain === 'value' && given !== undefined) return Buffer.from(JSON.stringify(given));
@@ -45,12 +54,13 @@ async function* readNdjson(input: Readable): AsyncGenerator<TransferRecord> {
   for await (const text of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
     line++;
     if (text.trim() === '') continue;
-    let record: JsonRecord;
+    let record: JsonRecord | null;
     try {
-      record = JSON.parse(text) as JsonRecord;
+      record = JSON.parse(text) as JsonRecord | null;
     } catch (cause) {
       throw malformed(line, `not JSON: ${messageOf(cause)}`);
     }
+    if (typeof record !== 'object' || record === null) throw malformed(line, 'not a JSON object');
     yield { key: bytesOf(record, 'key', line), value: bytesOf(record, 'value', line), line };
   }
 }
@@ -65,7 +75,9 @@ async function* readCsv(input: Readable): AsyncGenerator<TransferRecord> {
       const { key, value, encoding = 'utf8' } = record;
       if (key === undefined || value === undefined) throw malformed(info.lines, 'the heading must name key and value');
       if (encoding !== 'utf8' && encoding !== 'base64') throw malformed(info.lines, `unknown encoding ${encoding}`);
-      yield { key: Buffer.from(key, encoding), value: Buffer.from(value, encoding), line: info.lines };
+      const bytes = (text: string, what: string): Buffer =>
+        encoding === 'base64' ? fromBase64(text, what, info.lines) : Buffer.from(text);
+      yield { key: bytes(key, 'key'), value: bytes(value, 'value'), line: info.lines };
     }
   } catch (error) {
     if (error instanceof RingraftError) throw error;

@@ -1,0 +1,147 @@
+/** A client over a map in memory, and one run of kvctl against it: no cluster, no process. */
+import { PassThrough, Readable } from 'node:stream';
+import { RingraftError } from '../../src/base/index.js';
+import { type Io, type RunDependencies, run } from '../../src/cli/index.js';
+import type { Key, PutResult, RingraftClient, ScanItem, ScanOptions, WriteOptions } from '../../src/client/index.js';
+
+const bytes = (key: Key): Buffer => Buffer.from(key as string);
+const name = (key: Key): string => bytes(key).toString('latin1');
+
+export type Call = { readonly what: string; readonly bucket: string; readonly options: object };
+
+export class FakeClient implements RingraftClient {
+  readonly entries = new Map<string, { value: Buffer; revision: number }>();
+  readonly calls: Call[] = [];
+  /** When set, every operation fails with it. */
+  failure: Error | undefined;
+  closed = 0;
+  private revision = 0;
+
+  valueOf(key: Key): Buffer | undefined {
+    return this.entries.get(name(key))?.value;
+  }
+
+  private note(what: string, bucket: string, options: object = {}): void {
+    this.calls.push({ what, bucket, options });
+    if (this.failure !== undefined) throw this.failure;
+  }
+
+  async get(bucket: string, key: Key, options: object = {}) {
+    this.note('get', bucket, options);
+    const found = this.entries.get(name(key));
+    return found === undefined ? undefined : { ...found, consistency: 'linearizable' as const, maybeStale: false };
+  }
+
+  async put(bucket: string, key: Key, value: Key, options: WriteOptions = {}): Promise<PutResult> {
+    this.note('put', bucket, options);
+    const found = this.entries.get(name(key));
+    const { ifAbsent, ifRevision, ifValue } = options;
+    const holds =
+      (ifAbsent !== true || found === undefined) &&
+      (ifRevision === undefined || found?.revision === ifRevision) &&
+      (ifValue === undefined || found?.value.equals(ifValue) === true);
+    if (!holds) throw new RingraftError('CONFLICT', 'condition', { fields: { revision: found?.revision ?? 0 } });
+    this.entries.set(name(key), { value: bytes(value), revision: ++this.revision });
+    return { revision: this.revision };
+  }
+
+  async delete(bucket: string, key: Key, options: WriteOptions = {}) {
+    this.note('delete', bucket, options);
+    const found = this.entries.get(name(key));
+    if (options.ifRevision !== undefined && found?.revision !== options.ifRevision) {
+      throw new RingraftError('CONFLICT', 'condition', { fields: { revision: found?.revision ?? 0 } });
+    }
+    return { found: this.entries.delete(name(key)), revision: ++this.revision };
+  }
+
+  async getMany(): Promise<never> {
+    throw new RangeError('kvctl reads one key at a time');
+  }
+
+  async putMany(bucket: string, pairs: readonly (readonly [Key, Key])[]) {
+    this.note('putMany', bucket);
+    return pairs.map(([key, value]) => {
+      if (bytes(key).length > 100) return { ok: false as const, error: new RingraftError('TOO_LARGE', 'key too long') };
+      this.entries.set(name(key), { value: bytes(value), revision: ++this.revision });
+      return { ok: true as const, result: { revision: this.revision } };
+    });
+  }
+
+  async *scan(bucket: string, options: ScanOptions = {}): AsyncGenerator<ScanItem> {
+    this.note('scan', bucket, options);
+    const prefix = options.prefix === undefined ? '' : name(options.prefix);
+    const names = [...this.entries.keys()].filter((key) => key.startsWith(prefix)).sort();
+    if (options.reverse === true) names.reverse();
+    for (const key of names.slice(0, options.limit)) {
+      const { value, revision } = this.entries.get(key) as { value: Buffer; revision: number };
+      yield { key: Buffer.from(key, 'latin1'), value: options.keysOnly === true ? Buffer.alloc(0) : value, revision };
+    }
+  }
+
+  async map(): Promise<never> {
+    throw new RingraftError('UNREACHABLE', 'there is no cluster');
+  }
+
+  async nodeStatus(): Promise<never> {
+    throw new RingraftError('UNREACHABLE', 'there is no cluster');
+  }
+
+  async transferLeader(shardId: number, toNode: string): Promise<void> {
+    this.note('transferLeader', `${shardId}`, { toNode });
+  }
+
+  async metrics(nodeId: string): Promise<string> {
+    this.note('metrics', nodeId);
+    return 'ringraft_up 1\n';
+  }
+
+  async close(): Promise<void> {
+    this.closed++;
+  }
+}
+
+export type Ran = {
+  readonly code: number;
+  readonly out: Buffer;
+  readonly err: string;
+  readonly requests: Parameters<RunDependencies['connect']>[0][];
+};
+
+export type RunOptions = {
+  readonly client?: FakeClient;
+  readonly input?: readonly Uint8Array[];
+  readonly env?: Record<string, string>;
+  readonly isTTY?: boolean;
+};
+
+function sink(isTTY: boolean): { stream: PassThrough & { isTTY: boolean }; read: () => Buffer } {
+  const stream = Object.assign(new PassThrough(), { isTTY });
+  const chunks: Buffer[] = [];
+  stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+  return { stream, read: () => Buffer.concat(chunks) };
+}
+
+/** Runs kvctl in this process, on the cluster `test` unless the arguments say otherwise. */
+export async function kvctl(argv: readonly string[], options: RunOptions = {}): Promise<Ran> {
+  const { client = new FakeClient(), input = [], env = {}, isTTY = false } = options;
+  const out = sink(isTTY);
+  const err = sink(false);
+  const requests: Ran['requests'] = [];
+  const io: Io = {
+    out: out.stream,
+    err: err.stream,
+    in: Readable.from(input),
+    env,
+    signal: new AbortController().signal,
+  };
+  const code = await run(argv, io, {
+    version: '9.9.9',
+    connect: async (request) => {
+      requests.push(request);
+      return client;
+    },
+    connectLocal: async () => client,
+  });
+  await new Promise((resolve) => setImmediate(resolve));
+  return { code, out: out.read(), err: err.read().toString(), requests };
+}

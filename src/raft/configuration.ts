@@ -18,17 +18,20 @@ export function encodeConfiguration(configuration: Configuration): Buffer {
   return bytes;
 }
 
+/** Throws CORRUPT for anything `encodeConfiguration` cannot have written. */
 export function decodeConfiguration(bytes: Buffer): Configuration {
   if (bytes[0] !== formatVersion) throw new RingraftError('CORRUPT', `unknown configuration format ${bytes[0]}`);
   let at = 1;
   const list = (): ReplicaId[] => {
-    const count = bytes.readUInt16BE(at);
-    at += 2;
     const ids: ReplicaId[] = [];
-    for (let i = 0; i < count; i++, at += 4) ids.push(bytes.readUInt32BE(at) as ReplicaId);
+    const end = at + 2 > bytes.length ? at + 2 : at + 2 + 4 * bytes.readUInt16BE(at);
+    if (end > bytes.length) throw new RingraftError('CORRUPT', 'a configuration is cut short');
+    for (at += 2; at < end; at += 4) ids.push(bytes.readUInt32BE(at) as ReplicaId);
     return ids;
   };
-  return { voters: list(), outgoing: list(), learners: list(), learnersNext: list() };
+  const configuration = { voters: list(), outgoing: list(), learners: list(), learnersNext: list() };
+  if (at !== bytes.length) throw new RingraftError('CORRUPT', 'a configuration has bytes left over');
+  return configuration;
 }
 
 export const isJoint = (configuration: Configuration): boolean => configuration.outgoing.length > 0;

@@ -6,6 +6,8 @@
  * 1. `currentTerm` never falls; `votedFor` is set at most once a term (Raft §5.2).
  * 2. One leader a term: a second one heard of in the same term stops the node (Figure 3, election safety).
  * 3. A leader never overwrites or deletes entries of its own log (leader append-only).
+ * 4. Until `holdUntilMs` this replica helps nobody depose the leader it last heard: that leader's lease rests on it
+ *    (thesis §6.4.1). `electionDueMs` is never earlier.
  */
 import { assert, noReplica, type Random, type ReplicaId, randomBetween } from '../base/index.js';
 import { encodeConfiguration, isJoint, isVoter, leaveConfiguration, members } from './configuration.js';
@@ -34,6 +36,8 @@ export class Core {
   votedFor: ReplicaId;
   role: Role = 'follower';
   leader: ReplicaId = noReplica;
+  /** Whoever was seen to lead `currentTerm`, also after contact was lost. */
+  private leaderOfTerm: ReplicaId = noReplica;
   readonly log: RaftLog;
   readonly reads = new ReadIndexQueue();
   /** Leader: every other member's progress. */
@@ -47,7 +51,11 @@ export class Core {
   /** Heartbeat rounds begun in this life; never repeats. */
   round = 0;
 
+  /** The time of the latest input, made never to fall: the host's clock and `clockOffsetMs`. */
   nowMs: number;
+  private hostNowMs: number;
+  /** What the host's clock has jumped back so far. */
+  private clockOffsetMs = 0;
   /** Until then no vote and no pre-vote: a leader may hold a lease on our silence. */
   holdUntilMs: number;
   electionDueMs = never;
@@ -56,6 +64,8 @@ export class Core {
   transferDueMs = never;
   /** The leader is known to be gone: elections follow quickly until one is heard again. */
   isEarly = true;
+  /** How often this replica stood in vain since it last heard a leader. */
+  private candidacies = 0;
 
   messages: Message[] = [];
   messagesAfterPersist: Message[] = [];
@@ -73,14 +83,23 @@ export class Core {
     initial: RaftInitialState,
     nowMs: number,
   ) {
+    assert(
+      options.leaseMs < options.voteHoldMs && options.voteHoldMs <= options.electionTimeoutMs,
+      'a lease ends before the votes it rests on are free, and those before an election is due',
+    );
     this.currentTerm = initial.hardState.currentTerm;
     this.votedFor = initial.hardState.votedFor;
     this.log = new RaftLog(initial);
     this.handedHardState = this.hardState;
     this.nowMs = nowMs;
-    // Before the restart this replica may have promised its silence; a group without a past has promised nothing.
-    this.holdUntilMs = this.currentTerm === 0 ? nowMs : nowMs + options.voteHoldMs;
-    this.resetElectionTimer();
+    this.hostNowMs = nowMs;
+    // Before a restart this replica may have promised a leader its silence, even one of a term that did not reach the
+    // disk (heartbeats are answered at once). Only a sole voter that never had another leader promised nothing.
+    const isNew = this.currentTerm === 0 && this.log.lastIndex === 0;
+    const promisedNothing = this.isSoleVoter && (isNew || this.votedFor === this.id);
+    this.holdUntilMs = promisedNothing ? nowMs : nowMs + options.voteHoldMs;
+    if (this.isSoleVoter) this.electionDueMs = this.holdUntilMs;
+    else this.resetElectionTimer();
   }
 
   get id(): ReplicaId {
@@ -104,15 +123,46 @@ export class Core {
     return voters.length === 1 && outgoing.length === 0 && voters[0] === this.id;
   }
 
-  advanceClock(nowMs: number): void {
-    // A clock that jumps back stands still: it must not give an old lease new life.
-    if (nowMs > this.nowMs) this.nowMs = nowMs;
+  /**
+   * Takes the host's time. A clock that jumps back goes on from where it stood, so that timers still run out; but how
+   * much time its jump hides nobody knows, so no lease outlives it (RAFT-PITFALLS 29). Promises only get longer.
+   */
+  advanceClock(hostNowMs: number): void {
+    if (hostNowMs < this.hostNowMs) {
+      this.clockOffsetMs += this.hostNowMs - hostNowMs;
+      this.reads.voidLease(this.round);
+    }
+    this.hostNowMs = hostNowMs;
+    this.nowMs = hostNowMs + this.clockOffsetMs;
+  }
+
+  /** Whether the lease holds at this reading of the host's clock. */
+  leaseValid(hostNowMs: number): boolean {
+    if (!this.hasCommittedInTerm || this.transferTarget !== noReplica || hostNowMs < this.hostNowMs) return false;
+    return this.isSoleVoter || this.reads.leaseValid(hostNowMs + this.clockOffsetMs, this.options.leaseMs);
+  }
+
+  /** The earliest of the timers, on the host's clock. */
+  get nextDeadlineMs(): number {
+    const due = Math.min(this.electionDueMs, this.heartbeatDueMs, this.quorumCheckDueMs, this.transferDueMs);
+    return due - this.clockOffsetMs;
+  }
+
+  /** While a leader may count on our silence, nobody gets a vote (thesis §4.2.3). */
+  get withholdsVotes(): boolean {
+    return this.role === 'leader' || this.nowMs < this.holdUntilMs;
   }
 
   resetElectionTimer(): void {
     const { voteHoldMs, electionTimeoutMs } = this.options;
-    if (this.isEarly) this.electionDueMs = this.earliestElectionMs(Math.floor(voteHoldMs / 2));
-    else this.electionDueMs = this.nowMs + randomBetween(this.random, electionTimeoutMs, 2 * electionTimeoutMs - 1);
+    if (!this.isEarly) {
+      this.electionDueMs = this.nowMs + randomBetween(this.random, electionTimeoutMs, 2 * electionTimeoutMs - 1);
+      return;
+    }
+    // A candidacy takes writes on several disks: on slow ones it must not be overtaken by the next one for ever.
+    const { candidacies } = this;
+    const patienceMs = candidacies === 0 ? 0 : Math.min((voteHoldMs / 4) * 2 ** candidacies, electionTimeoutMs);
+    this.electionDueMs = this.earliestElectionMs(Math.floor(voteHoldMs / 2)) + patienceMs;
   }
 
   /**
@@ -126,13 +176,14 @@ export class Core {
   /** A word from the leader of this term. */
   heardLeader(from: ReplicaId): void {
     assert(
-      this.leader === noReplica || this.leader === from,
-      () => `two leaders in term ${this.currentTerm}: ${this.leader} and ${from}`,
+      this.leaderOfTerm === noReplica || this.leaderOfTerm === from,
+      () => `two leaders in term ${this.currentTerm}: ${this.leaderOfTerm} and ${from}`,
     );
-    assert(this.role !== 'leader', () => `replica ${this.id} leads term ${this.currentTerm}, and so claims ${from}`);
+    this.leaderOfTerm = from;
     if (this.role !== 'follower') this.role = 'follower';
     this.leader = from;
     this.isEarly = false;
+    this.candidacies = 0;
     this.holdUntilMs = this.nowMs + this.options.voteHoldMs;
     this.resetElectionTimer();
   }
@@ -142,6 +193,7 @@ export class Core {
     if (term > this.currentTerm) {
       this.currentTerm = term;
       this.votedFor = noReplica;
+      this.leaderOfTerm = noReplica;
     }
     if (this.role === 'leader') {
       this.reads.reset(this.droppedReads);
@@ -159,12 +211,24 @@ export class Core {
     this.resetElectionTimer();
   }
 
+  /** A new term of our own, with our own vote in it. */
+  becomeCandidate(): void {
+    this.role = 'candidate';
+    this.candidacies++;
+    this.currentTerm++;
+    this.votedFor = this.id;
+    this.leaderOfTerm = noReplica;
+  }
+
   becomeLeader(): void {
     assert(this.role === 'candidate', 'only a candidate becomes leader');
+    assert(this.leaderOfTerm === noReplica, () => `${this.leaderOfTerm} leads term ${this.currentTerm} already`);
     this.role = 'leader';
     this.leader = this.id;
+    this.leaderOfTerm = this.id;
     this.electionDueMs = never;
     this.isEarly = false;
+    this.candidacies = 0;
     this.uncommittedBytes = 0;
     this.reads.reset(this.droppedReads);
     this.progress = new Map();
@@ -198,18 +262,19 @@ export class Core {
     return index;
   }
 
-  matchIndexOf(id: ReplicaId): number {
-    // A leader counts itself once its own copy is durable (RAFT-PITFALLS 9, 10).
-    if (id === this.id) return this.log.persisted;
-    return this.progress.get(id)?.matchIndex ?? 0;
-  }
+  /** A leader counts itself once its own copy is durable (RAFT-PITFALLS 9, 10). */
+  private readonly matchIndexOf = (id: ReplicaId): number =>
+    id === this.id ? this.log.persisted : (this.progress.get(id)?.matchIndex ?? 0);
+
+  readonly roundAckedBy = (id: ReplicaId): number =>
+    id === this.id ? this.round : (this.progress.get(id)?.roundAcked ?? 0);
 
   /** Commits what a quorum holds, if it is of this term (Raft §5.4.2, Figure 8). */
   maybeCommit(): void {
-    const index = quorumReached(this.configuration, (id) => this.matchIndexOf(id));
+    const index = quorumReached(this.configuration, this.matchIndexOf);
     if (index <= this.log.committed || this.log.term(index) !== this.currentTerm) return;
     const first = Math.max(this.log.committed + 1, this.termStartIndex);
-    for (const entry of this.log.slice(first, index, never)) this.uncommittedBytes -= entry.data.length;
+    this.uncommittedBytes -= this.log.dataBytes(first, index);
     this.log.commitTo(index);
     this.afterCommit();
   }
@@ -220,7 +285,22 @@ export class Core {
     if (isJoint(this.configuration)) {
       this.appendOwn(EntryType.Configuration, encodeConfiguration(leaveConfiguration(this.configuration)));
     } else if (!isVoter(this.configuration, this.id)) {
+      // Nobody is left without a leader for longer than it takes to elect the best of them (thesis §4.2.2).
+      this.sendTimeoutNow(this.mostAdvancedVoter());
       this.becomeFollower(this.currentTerm, noReplica);
     }
+  }
+
+  private mostAdvancedVoter(): ReplicaId {
+    let best = noReplica;
+    for (const id of this.configuration.voters) if (this.matchIndexOf(id) > this.matchIndexOf(best)) best = id;
+    assert(best !== noReplica, 'a committed configuration is held by a quorum of its voters');
+    return best;
+  }
+
+  /** From here on the target may depose us at any later time: no more leases in this term (RAFT-PITFALLS 28). */
+  sendTimeoutNow(to: ReplicaId): void {
+    this.reads.forbidLease();
+    this.messages.push({ type: 'TimeoutNow', from: this.id, to, term: this.currentTerm });
   }
 }

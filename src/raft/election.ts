@@ -10,19 +10,15 @@ const earlySpreadMs = 40;
 
 /** Begins an election: a pre-vote, or at once the real one when the leader itself asked for it. */
 export function campaign(core: Core, kind: 'preVote' | 'vote' | 'transfer'): void {
-  if (!isVoter(core.configuration, core.id)) {
+  // While a snapshot is being installed there is no state to lead with.
+  if (!isVoter(core.configuration, core.id) || core.log.installingIndex > 0) {
     core.resetElectionTimer();
     return;
   }
   core.leader = noReplica;
   core.votes = new Map([[core.id, true]]);
-  if (kind === 'preVote') {
-    core.role = 'preCandidate';
-  } else {
-    core.role = 'candidate';
-    core.currentTerm++;
-    core.votedFor = core.id;
-  }
+  if (kind === 'preVote') core.role = 'preCandidate';
+  else core.becomeCandidate();
   core.resetElectionTimer();
   const preVote = kind === 'preVote';
   for (const to of members(core.configuration)) {
@@ -63,9 +59,11 @@ function countVotes(core: Core): void {
 
 /** The message's term is ours, or it is a pre-vote for a later one. */
 export function handleVoteRequest(core: Core, message: VoteRequest): void {
+  // Here in the candidate's term already, by another way than its request, with a promise still to keep.
+  const isHeld = core.withholdsVotes && !message.leadershipTransfer;
   const mayVote = message.preVote
     ? message.term > core.currentTerm
-    : core.votedFor === message.from || (core.votedFor === noReplica && core.leader === noReplica);
+    : core.votedFor === message.from || (core.votedFor === noReplica && core.leader === noReplica && !isHeld);
   const granted = mayVote && core.log.isUpToDate(message.lastIndex, message.lastTerm);
   if (granted && !message.preVote) {
     core.votedFor = message.from;
@@ -116,15 +114,9 @@ export function transferLeadership(core: Core, to: ReplicaId): 'started' | 'notL
   core.transferTarget = to;
   core.transferDueMs = core.nowMs + core.options.electionTimeoutMs;
   core.reads.voidLease(core.round);
-  if (progress.matchIndex === core.log.lastIndex) sendTimeoutNow(core);
+  if (progress.matchIndex === core.log.lastIndex) core.sendTimeoutNow(to);
   else core.appendsWanted = true;
   return 'started';
-}
-
-/** From here on the target may depose us at any later time: no more leases in this term (RAFT-PITFALLS 28). */
-export function sendTimeoutNow(core: Core): void {
-  core.reads.forbidLease();
-  core.messages.push({ type: 'TimeoutNow', from: core.id, to: core.transferTarget, term: core.currentTerm });
 }
 
 /**

@@ -2,7 +2,8 @@
  * The log as the core sees it: entries after a snapshot, in memory, with four marks.
  *
  * Invariants:
- * 1. snapshot.index <= applied <= committed <= last index; `committed` and `applied` never fall.
+ * 1. snapshot.index <= applied <= committed <= last index; `committed` and `applied` never fall. While a snapshot is
+ *    being installed (`installingIndex`), `applied` and `persisted` may lie before it.
  * 2. persisted <= handedOut <= last index: what is durable here, and what was handed to the host to be made so.
  * 3. Nothing at or below `committed` is ever replaced.
  * 4. `configurations` holds every configuration entry of the log and, first, the snapshot's; ascending by index.
@@ -13,6 +14,14 @@ import { type Configuration, type Entry, EntryType, type RaftInitialState, type 
 
 /** What an entry costs in memory beside its data; rough. */
 const entryOverheadBytes = 96;
+
+/**
+ * Entries the host was given to write. `intactTo`: the last of them that was not replaced since; what became durable
+ * beyond it is no longer part of this log.
+ */
+type Write = { readonly lastIndex: number; readonly lastTerm: number; intactTo: number };
+
+const noEntries: readonly Entry[] = [];
 
 type ConfigurationAt = { readonly index: number; readonly configuration: Configuration };
 
@@ -28,6 +37,10 @@ export class RaftLog {
   handedOut: number;
   /** Committed entries handed to the host to be applied. */
   handedToApply: number;
+  /** Index of the snapshot the host was given to install and that is not durable yet; 0: none. */
+  installingIndex = 0;
+  /** Writes under way, in the order they were handed out. */
+  private writes: Write[] = [];
 
   constructor(initial: RaftInitialState) {
     this.snapshot = initial.snapshot;
@@ -118,6 +131,7 @@ export class RaftLog {
     this.entries.length = index - this.firstIndex;
     this.persisted = Math.min(this.persisted, index - 1);
     this.handedOut = Math.min(this.handedOut, index - 1);
+    for (const write of this.writes) write.intactTo = Math.min(write.intactTo, index - 1);
     while ((this.configurations[this.configurations.length - 1] as ConfigurationAt).index >= index) {
       this.configurations.pop();
     }
@@ -141,7 +155,7 @@ export class RaftLog {
 
   commitTo(index: number): boolean {
     if (index <= this.committed) return false;
-    assert(index <= this.lastIndex, 'only what is in the log is committed');
+    assert(index <= this.lastIndex, () => `commit ${index} lies beyond the end of the log, ${this.lastIndex}`);
     this.committed = index;
     return true;
   }
@@ -149,13 +163,79 @@ export class RaftLog {
   /** Everything here is replaced by a snapshot. */
   restore(snapshot: SnapshotMetadata): void {
     assert(snapshot.index > this.committed, 'a snapshot never takes back a commit');
+    this.persisted = Math.min(this.persisted, this.committed);
+    for (const write of this.writes) write.intactTo = 0;
     this.snapshot = snapshot;
     this.entries = [];
     this.configurations = [{ index: snapshot.index, configuration: snapshot.configuration }];
     this.committed = snapshot.index;
     this.handedOut = snapshot.index;
     this.handedToApply = snapshot.index;
-    this.persisted = Math.min(this.persisted, snapshot.index);
+    this.installingIndex = snapshot.index;
+  }
+
+  /** A snapshot was installed and is durable. */
+  installed(index: number): void {
+    assert(index <= this.committed, 'only a snapshot that was handed out is installed');
+    this.persisted = Math.max(this.persisted, index);
+    this.applied = Math.max(this.applied, index);
+    if (index >= this.installingIndex) this.installingIndex = 0;
+  }
+
+  /** Hands out the entries that are to be made durable. */
+  takeUnwritten(): readonly Entry[] {
+    if (this.handedOut >= this.lastIndex) return noEntries;
+    const entries = this.slice(this.handedOut + 1, this.lastIndex, Number.POSITIVE_INFINITY);
+    this.handedOut = this.lastIndex;
+    this.writes.push({ lastIndex: this.lastIndex, lastTerm: this.lastTerm, intactTo: this.lastIndex });
+    return entries;
+  }
+
+  /**
+   * The write that ended with (index, term) is durable, and every earlier one. (index, term) alone does not name a
+   * state of the disk: the same entry may have been written, replaced, and be on its way again, with the replacement
+   * still to reach the disk first (RAFT-PITFALLS 12). So each write is known by its place in the order, and for what
+   * it wrote and was since replaced it stands for nothing. Whether `persisted` rose.
+   */
+  writtenTo(index: number, term: number): boolean {
+    let known = this.persisted;
+    for (let at = 0; at < this.writes.length; at++) {
+      const write = this.writes[at] as Write;
+      known = Math.max(known, write.intactTo);
+      if (write.lastIndex !== index || write.lastTerm !== term) continue;
+      this.writes.splice(0, at + 1);
+      const isNews = known > this.persisted;
+      this.persisted = known;
+      return isNews;
+    }
+    return false;
+  }
+
+  /** Hands out what may be applied: committed, and durable here. */
+  takeApplicable(): readonly Entry[] {
+    const last = this.applicableIndex;
+    if (this.handedToApply >= last) return noEntries;
+    const entries = this.slice(this.handedToApply + 1, last, Number.POSITIVE_INFINITY);
+    this.handedToApply = last;
+    return entries;
+  }
+
+  get applicableIndex(): number {
+    return Math.min(this.committed, this.persisted);
+  }
+
+  appliedTo(index: number): void {
+    assert(index <= this.handedToApply, 'only what was handed out to be applied is applied');
+    this.applied = Math.max(this.applied, index);
+  }
+
+  /** Sum of the data of the entries of [from, to]. */
+  dataBytes(from: number, to: number): number {
+    let bytes = 0;
+    for (let at = from - this.firstIndex; at <= to - this.firstIndex; at++) {
+      bytes += (this.entries[at] as Entry).data.length;
+    }
+    return bytes;
   }
 
   /** Forgets the entries up to `index`. */

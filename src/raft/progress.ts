@@ -13,8 +13,8 @@ export class Progress {
   private inflight: number[] = [];
   /** An append is unanswered (probe). */
   probeSent = false;
-  /** The commit index last sent along. */
-  sentCommit = 0;
+  /** In `snapshot`: the index of the one asked for. */
+  private snapshotIndex = 0;
   /** The newest heartbeat round answered. */
   roundAcked = 0;
   recentlyActive = false;
@@ -45,10 +45,22 @@ export class Progress {
     this.nextIndex = this.matchIndex + 1;
   }
 
-  becomeSnapshot(): void {
+  becomeSnapshot(index: number): void {
     this.state = 'snapshot';
     this.probeSent = false;
     this.inflight = [];
+    this.snapshotIndex = index;
+  }
+
+  /**
+   * The snapshot's bytes arrived, or did not. When they did the follower's own answer says where it stands; should
+   * that be lost, probing begins after the snapshot and not before it, where only another snapshot would help.
+   */
+  snapshotEnded(ok: boolean): void {
+    this.becomeProbe();
+    if (!ok) return;
+    this.nextIndex = Math.max(this.nextIndex, this.snapshotIndex + 1);
+    this.probeSent = true;
   }
 
   /** An append up to `lastIndex` was sent. */

@@ -9,8 +9,17 @@ const majority = (count: number): number => Math.floor(count / 2) + 1;
 /** The greatest number that a majority of `voters` has reached. An empty half puts no bound: Infinity. */
 function majorityReached(voters: readonly ReplicaId[], reached: (id: ReplicaId) => number): number {
   if (voters.length === 0) return Number.POSITIVE_INFINITY;
-  const values = voters.map(reached).sort((a, b) => b - a);
-  return values[majority(voters.length) - 1] as number;
+  // Voters are few and this runs for every acknowledgement: counting beats sorting, and allocates nothing.
+  const needed = majority(voters.length);
+  let best = Number.NEGATIVE_INFINITY;
+  for (const id of voters) {
+    const value = reached(id);
+    if (value <= best) continue;
+    let count = 0;
+    for (const other of voters) if (reached(other) >= value) count++;
+    if (count >= needed) best = value;
+  }
+  return best;
 }
 
 /** The greatest number that a quorum of the configuration has reached: a commit index, a round, a time. */
@@ -31,7 +40,8 @@ function majorityVotes(voters: readonly ReplicaId[], votes: ReadonlyMap<ReplicaI
 }
 
 export function quorumVotes(configuration: Configuration, votes: ReadonlyMap<ReplicaId, boolean>): VoteResult {
-  const results = [majorityVotes(configuration.voters, votes), majorityVotes(configuration.outgoing, votes)];
-  if (results.includes('lost')) return 'lost';
-  return results.includes('pending') ? 'pending' : 'won';
+  const incoming = majorityVotes(configuration.voters, votes);
+  const outgoing = majorityVotes(configuration.outgoing, votes);
+  if (incoming === 'lost' || outgoing === 'lost') return 'lost';
+  return incoming === 'pending' || outgoing === 'pending' ? 'pending' : 'won';
 }

@@ -10,7 +10,7 @@
  * 4. Move the bytes of snapshots beside it; step a SnapshotRequest only once they are staged.
  * 5. An assertion that fails means this replica's state cannot be trusted: stop the node.
  */
-import { assert, noReplica, type Random, type ReplicaId } from '../base/index.js';
+import { noReplica, type Random, type ReplicaId } from '../base/index.js';
 import { encodeConfiguration, enterConfiguration, isJoint } from './configuration.js';
 import { Core } from './core.js';
 import {
@@ -52,7 +52,6 @@ export class Raft {
 
   constructor(options: RaftOptions, random: Random, initial: RaftInitialState, nowMs: number) {
     this.core = new Core(options, random, initial, nowMs);
-    if (this.core.isSoleVoter) this.core.electionDueMs = nowMs;
   }
 
   get role(): Role {
@@ -89,8 +88,7 @@ export class Raft {
 
   /** When `tick` must be called next, at the latest. */
   get nextDeadlineMs(): number {
-    const { core } = this;
-    return Math.min(core.electionDueMs, core.heartbeatDueMs, core.quorumCheckDueMs, core.transferDueMs);
+    return this.core.nextDeadlineMs;
   }
 
   /** Time has passed. Does nothing before `nextDeadlineMs`. */
@@ -114,6 +112,8 @@ export class Raft {
   step(message: Message, nowMs: number): void {
     const { core } = this;
     core.advanceClock(nowMs);
+    // A replica id is never used again: whatever is for another one is for the past (RAFT-PITFALLS 23).
+    if (message.to !== core.id) return;
     if (message.term > core.currentTerm) {
       if (!this.acceptHigherTerm(message)) return;
     } else if (message.term < core.currentTerm) {
@@ -128,9 +128,8 @@ export class Raft {
     const { core } = this;
     switch (message.type) {
       case 'VoteRequest': {
-        // While a leader may count on our silence, nobody gets a vote, nor makes us leave the term (thesis §4.2.3).
-        const isHeld = core.role === 'leader' || core.nowMs < core.holdUntilMs;
-        if (isHeld && !message.leadershipTransfer) return false;
+        // While a leader may count on our silence, nobody makes us leave its term either (thesis §4.2.3).
+        if (core.withholdsVotes && !message.leadershipTransfer) return false;
         if (!message.preVote) core.becomeFollower(message.term, noReplica);
         return true;
       }
@@ -155,8 +154,8 @@ export class Raft {
     if (message.type === 'AppendRequest' || message.type === 'HeartbeatRequest' || message.type === 'SnapshotRequest') {
       const nothing = { index: 0, rejected: true, hintIndex: 0, hintTerm: 0 };
       core.messagesAfterPersist.push({ type: 'AppendResponse', ...answer, ...nothing });
-    } else if (message.type === 'VoteRequest' && message.preVote) {
-      core.messagesAfterPersist.push({ type: 'VoteResponse', ...answer, preVote: true, granted: false });
+    } else if (message.type === 'VoteRequest') {
+      core.messagesAfterPersist.push({ type: 'VoteResponse', ...answer, preVote: message.preVote, granted: false });
     }
   }
 
@@ -232,11 +231,7 @@ export class Raft {
 
   /** Whether this leader may serve reads at `leaseReadIndex` without asking anyone (thesis §6.4.1). */
   leaseValid(nowMs: number): boolean {
-    const { core } = this;
-    if (!core.hasCommittedInTerm || core.transferTarget !== noReplica) return false;
-    // A clock behind what was already seen cannot tell how much of the lease is left.
-    if (nowMs < core.nowMs) return false;
-    return core.isSoleVoter || core.reads.leaseValid(nowMs, core.options.leaseMs);
+    return this.core.leaseValid(nowMs);
   }
 
   get leaseReadIndex(): number {
@@ -269,14 +264,8 @@ export class Raft {
   reportSnapshot(replica: ReplicaId, ok: boolean): void {
     const progress = this.core.progress.get(replica);
     if (progress?.state !== 'snapshot') return;
-    progress.becomeProbe();
-    // Its own answer says where it stands; without one the next heartbeat's does.
-    progress.probeSent = ok;
+    progress.snapshotEnded(ok);
     if (!ok) this.core.appendsWanted = true;
-  }
-
-  private get applicableIndex(): number {
-    return Math.min(this.core.log.committed, this.core.log.persisted);
   }
 
   private get mayBeginReads(): boolean {
@@ -291,7 +280,7 @@ export class Raft {
       core.appendsWanted ||
       core.heartbeatWanted ||
       core.log.handedOut < core.log.lastIndex ||
-      core.log.handedToApply < this.applicableIndex ||
+      core.log.handedToApply < core.log.applicableIndex ||
       core.restored !== undefined ||
       core.readStates.length > 0 ||
       core.droppedReads.length > 0 ||
@@ -316,12 +305,8 @@ export class Raft {
     const mustWriteHardState = before.currentTerm !== core.currentTerm || before.votedFor !== core.votedFor;
     const hardState = mustWriteHardState || before.commitIndex !== log.committed ? core.hardState : undefined;
     if (hardState !== undefined) core.handedHardState = hardState;
-    const entries = log.handedOut < log.lastIndex ? log.slice(log.handedOut + 1, log.lastIndex, Infinity) : [];
-    log.handedOut = log.lastIndex;
-    const applicable = this.applicableIndex;
-    const committedEntries =
-      log.handedToApply < applicable ? log.slice(log.handedToApply + 1, applicable, Infinity) : [];
-    log.handedToApply = Math.max(log.handedToApply, applicable);
+    const entries = log.takeUnwritten();
+    const committedEntries = log.takeApplicable();
     const ready: Ready = {
       hardState,
       mustSync: mustWriteHardState || entries.length > 0 || core.restored !== undefined,
@@ -348,25 +333,23 @@ export class Raft {
     if (core.isSoleVoter) confirmRounds(core);
   }
 
-  /** Entries up to (index, term) are durable. An answer about entries that were replaced since says nothing (12). */
+  /**
+   * A batch is durable, and every earlier one: (index, term) of the last of its entries. Call it once for each batch
+   * that had entries, in order. What was replaced since stays unconfirmed (RAFT-PITFALLS 12).
+   */
   persisted(lastIndex: number, lastTerm: number): void {
     const { core } = this;
-    if (core.log.term(lastIndex) !== lastTerm || lastIndex <= core.log.persisted) return;
-    core.log.persisted = lastIndex;
-    if (core.role === 'leader') core.maybeCommit();
+    if (core.log.writtenTo(lastIndex, lastTerm) && core.role === 'leader') core.maybeCommit();
   }
 
   /** The snapshot of a batch was installed and is durable: the state machine stands at `index`. */
   snapshotPersisted(index: number): void {
-    const { log } = this.core;
-    log.persisted = Math.max(log.persisted, index);
-    log.applied = Math.max(log.applied, index);
+    this.core.log.installed(index);
   }
 
+  /** The state machine has applied everything up to `index`. */
   applied(index: number): void {
-    const { log } = this.core;
-    assert(index <= log.committed, 'only committed entries are applied');
-    log.applied = Math.max(log.applied, index);
+    this.core.log.appliedTo(index);
   }
 
   /** Forgets the entries up to `index`, which must be applied. */

@@ -1,20 +1,19 @@
 /** Log replication, heartbeats and snapshots, from both sides (Raft §5.3, §7; thesis §10.2). */
 import { assert, type ReplicaId } from '../base/index.js';
 import type { Core } from './core.js';
-import { sendTimeoutNow } from './election.js';
 import type { RaftLog } from './log.js';
 import type { Progress } from './progress.js';
 import { quorumReached } from './quorum.js';
 import type { AppendRequest, AppendResponse, HeartbeatRequest, HeartbeatResponse, SnapshotRequest } from './types.js';
 
-/** The last index at or below `index` whose term is at most `term`: where two logs may still agree. */
-function lastPossibleMatch(log: RaftLog, index: number, term: number): { index: number; term: number } {
+/**
+ * The last index at or below `index` whose term is at most `term`: where two logs may still agree (Raft §5.3). One
+ * answer skips a whole term. Where the log was compacted nothing is known, and the search ends.
+ */
+function lastPossibleMatch(log: RaftLog, index: number, term: number): number {
   let at = Math.min(index, log.lastIndex);
-  for (;;) {
-    const known = log.term(at);
-    if (known === undefined || known <= term) return { index: at, term: known ?? 0 };
-    at--;
-  }
+  while ((log.term(at) ?? 0) > term) at--;
+  return at;
 }
 
 function acknowledge(core: Core, to: ReplicaId, index: number): void {
@@ -56,8 +55,11 @@ export function handleAppendRequest(core: Core, message: AppendRequest): void {
     return;
   }
   if (log.term(message.prevIndex) !== message.prevTerm) {
-    const hint = lastPossibleMatch(log, message.prevIndex, message.prevTerm);
-    core.messagesAfterPersist.push(appendResponse(core, message.from, message.prevIndex, true, hint.index, hint.term));
+    // What is committed here the leader has as well.
+    const hint = Math.max(lastPossibleMatch(log, message.prevIndex, message.prevTerm), log.committed);
+    core.messagesAfterPersist.push(
+      appendResponse(core, message.from, message.prevIndex, true, hint, log.term(hint) ?? 0),
+    );
     return;
   }
   log.merge(message.entries);
@@ -72,19 +74,20 @@ export function handleAppendResponse(core: Core, message: AppendResponse): void 
   progress.recentlyActive = true;
   if (message.rejected) {
     const hint =
-      message.hintTerm > 0 ? lastPossibleMatch(core.log, message.hintIndex, message.hintTerm).index : message.hintIndex;
+      message.hintTerm > 0 ? lastPossibleMatch(core.log, message.hintIndex, message.hintTerm) : message.hintIndex;
     if (progress.refused(message.index, hint)) core.appendsWanted = true;
     return;
   }
   assert(message.index <= core.log.lastIndex, 'a follower acknowledges only what this leader has');
   const isNews = progress.accepted(message.index);
   const hasCaughtUp = progress.state === 'snapshot' && progress.matchIndex + 1 >= core.log.firstIndex;
-  if (progress.state === 'probe' || hasCaughtUp) progress.becomeReplicate();
-  core.appendsWanted = true;
+  const isProbed = progress.state === 'probe' && message.index >= progress.matchIndex;
+  if (isProbed || hasCaughtUp) progress.becomeReplicate();
+  if (progress.nextIndex <= core.log.lastIndex) core.appendsWanted = true;
   if (!isNews) return;
   core.maybeCommit();
   if (core.role === 'leader' && core.transferTarget === message.from && progress.matchIndex === core.log.lastIndex) {
-    sendTimeoutNow(core);
+    core.sendTimeoutNow(message.from);
   }
 }
 
@@ -118,10 +121,7 @@ export function handleHeartbeatResponse(core: Core, message: HeartbeatResponse):
 
 /** Releases the reads, and starts the lease, that the answers so far vouch for. */
 export function confirmRounds(core: Core): void {
-  const confirmed = quorumReached(core.configuration, (id) =>
-    id === core.id ? core.round : (core.progress.get(id)?.roundAcked ?? 0),
-  );
-  core.reads.confirm(confirmed, core.readStates);
+  core.reads.confirm(quorumReached(core.configuration, core.roundAckedBy), core.readStates);
 }
 
 /** Begins a heartbeat round to everyone. */
@@ -180,14 +180,9 @@ function sendAppend(core: Core, to: ReplicaId, progress: Progress): boolean {
 
 function sendSnapshot(core: Core, to: ReplicaId, progress: Progress): void {
   if (!progress.recentlyActive) return;
-  progress.becomeSnapshot();
-  core.messages.push({
-    type: 'SnapshotRequest',
-    from: core.id,
-    to,
-    term: core.currentTerm,
-    snapshot: core.log.snapshotMetadata,
-  });
+  const snapshot = core.log.snapshotMetadata;
+  progress.becomeSnapshot(snapshot.index);
+  core.messages.push({ type: 'SnapshotRequest', from: core.id, to, term: core.currentTerm, snapshot });
 }
 
 export function handleSnapshotRequest(core: Core, message: SnapshotRequest): void {

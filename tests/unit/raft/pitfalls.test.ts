@@ -112,15 +112,16 @@ const roundOf = (messages: readonly Message[]): number =>
 
 test('pitfall 1: a vote outlives stepping down in the same term', (t) => {
   const raft = core(one);
-  raft.step(ask(two, one, 1), 0);
+  raft.step(ask(two, one, 1), 1000);
   t.true(granted(flush(raft)));
-  raft.step(ask(three, one, 1), 0);
+  raft.step(ask(three, one, 1), 1000);
   t.false(granted(flush(raft)));
 });
 
 test('pitfall 2: neither a vote nor a candidacy leaves before it is durable', (t) => {
   const voter = core(one);
-  voter.step(ask(two, one, 1), 0);
+  voter.step(ask(two, one, 1), 1000);
+  t.true(voter.hasReady());
   t.false(granted(flush(voter, false)));
   const candidate = core(two);
   candidate.tick(5000);

@@ -160,8 +160,8 @@ export class Core {
       return;
     }
     // A candidacy takes writes on several disks: on slow ones it must not be overtaken by the next one for ever.
-    const { candidacies } = this;
-    const patienceMs = candidacies === 0 ? 0 : Math.min((voteHoldMs / 4) * 2 ** candidacies, electionTimeoutMs);
+    const grownMs = Math.min((voteHoldMs / 4) * 2 ** this.candidacies, electionTimeoutMs);
+    const patienceMs = this.candidacies === 0 ? 0 : grownMs;
     this.electionDueMs = this.earliestElectionMs(Math.floor(voteHoldMs / 2)) + patienceMs;
   }
 

@@ -113,6 +113,7 @@ async function start(
       limits: {
         ...config.limits,
         maxPendingWriteBytes: 64 * 1024 * 1024,
+        trimEveryBytes: 32 * 1024 * 1024,
         retainedLogBytes: Math.max(256 * 1024, Math.floor(logMemoryBytes / map.shards.length)),
       },
     },

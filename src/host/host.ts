@@ -49,7 +49,6 @@ const tickMs = 10;
 const balanceIntervalMs = 1000;
 /** How long a stop waits for leaderships to be taken over and for operations in flight. */
 const handOverTimeoutMs = 3000;
-const trimEveryBytes = 32 * 1024 * 1024;
 
 export class Host {
   private readonly groups = new Map<ShardId, Group>();
@@ -148,7 +147,7 @@ export class Host {
       groups: () => this.groups.values(),
       groupOf,
       syncMarker: (done) => store.syncMarker(done),
-      trimEveryBytes,
+      trimEveryBytes: options.limits.trimEveryBytes,
       retainedLogBytes: options.limits.retainedLogBytes,
       onFatal,
     });
@@ -199,6 +198,11 @@ export class Host {
     const leaders = map.shards.map((shard) => this.groups.get(shard.id)?.leaderNode ?? null);
     const answer: ClusterMapAnswer = { map, leaders };
     return Buffer.from(JSON.stringify(answer));
+  }
+
+  /** Every replica this node holds. */
+  replicas(): Iterable<Group> {
+    return this.groups.values();
   }
 
   get status(): NodeStatus {

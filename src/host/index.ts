@@ -1,2 +1,3 @@
+export type { Group } from './group.js';
 export * from './host.js';
 export type { HostLimits, HostOptions } from './options.js';

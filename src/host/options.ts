@@ -11,6 +11,8 @@ export type HostLimits = {
   readonly maxPendingWriteBytes: number;
   /** Log bytes a group keeps in memory for followers that lag; beyond it they get a snapshot. */
   readonly retainedLogBytes: number;
+  /** Log bytes of all groups since the last trim beyond which the next one is due. */
+  readonly trimEveryBytes: number;
 };
 
 export type HostOptions = {

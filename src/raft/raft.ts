@@ -33,6 +33,7 @@ import {
   sendAppends,
 } from './replication.js';
 import {
+  type Entry,
   EntryType,
   type Message,
   type RaftInitialState,
@@ -84,6 +85,11 @@ export class Raft {
 
   get lastIndex(): number {
     return this.core.log.lastIndex;
+  }
+
+  /** The entries of [from, to], which must be in the log: for checks and diagnosis. */
+  entries(from: number, to: number): readonly Entry[] {
+    return this.core.log.slice(from, to, Number.POSITIVE_INFINITY);
   }
 
   /** When `tick` must be called next, at the latest. */

@@ -1,0 +1,97 @@
+/**
+ * What goes wrong in a run: a list of faults, drawn from the seed, each with its time and duration. The list is data, so
+ * that a failing run can be repeated with fewer of them.
+ */
+import type { World } from './world.js';
+
+export const faultKinds = [
+  'loss',
+  'duplication',
+  'delay',
+  'reorder',
+  'partition',
+  'one-way',
+  'bridge',
+  'disconnect',
+  'kill',
+  'power-loss',
+  'power-loss-all',
+  'bit-flip',
+  'slow-disk',
+  'full-disk',
+  'disk-error',
+  'clock-drift',
+  'clock-jump',
+  'pause',
+  'transfer',
+  'membership',
+] as const;
+export type FaultKind = (typeof faultKinds)[number];
+
+export type Fault = {
+  readonly kind: FaultKind;
+  readonly atMs: number;
+  readonly forMs: number;
+  /** Which nodes, by position; what each kind makes of it stands in `injection.ts`. */
+  readonly nodes: readonly number[];
+  /** Drawn for the kind to use as it likes, of [0, 1). */
+  readonly strength: number;
+};
+
+/** How often each kind is drawn. */
+const weights: Readonly<Record<FaultKind, number>> = {
+  loss: 3,
+  duplication: 2,
+  delay: 3,
+  reorder: 2,
+  partition: 5,
+  'one-way': 3,
+  bridge: 2,
+  disconnect: 2,
+  kill: 6,
+  'power-loss': 6,
+  'power-loss-all': 2,
+  'bit-flip': 3,
+  'slow-disk': 3,
+  'full-disk': 2,
+  'disk-error': 2,
+  'clock-drift': 2,
+  'clock-jump': 2,
+  pause: 4,
+  transfer: 5,
+  membership: 5,
+};
+
+export type FaultPlan = {
+  /** Faults begin within this time. */
+  readonly untilMs: number;
+  readonly most: number;
+  readonly nodes: number;
+  readonly kinds: readonly FaultKind[];
+};
+
+/** Draws the faults of a run. */
+export function drawFaults(world: World, { untilMs, most, nodes, kinds }: FaultPlan): readonly Fault[] {
+  const pool = kinds.flatMap((kind) => Array<FaultKind>(weights[kind]).fill(kind));
+  if (pool.length === 0) return [];
+  const count = world.between(1, most);
+  const faults: Fault[] = [];
+  for (let i = 0; i < count; i++) {
+    const order = Array.from({ length: nodes }, (_, at) => at);
+    for (let at = nodes - 1; at > 0; at--) {
+      const other = world.between(0, at);
+      [order[at], order[other]] = [order[other] as number, order[at] as number];
+    }
+    faults.push({
+      kind: world.pick(pool),
+      atMs: world.between(200, untilMs),
+      forMs: world.pick([world.between(5, 150), world.between(100, 800), world.between(500, 2500)]),
+      nodes: order,
+      strength: world.fraction(),
+    });
+  }
+  return faults.sort((a, b) => a.atMs - b.atMs);
+}
+
+export const describeFault = ({ kind, atMs, forMs, nodes }: Fault): string =>
+  `${kind} at ${atMs} ms for ${forMs} ms (n${nodes.map((at) => at + 1).join(', n')})`;

@@ -1,0 +1,211 @@
+/** Carries faults out: what each kind does to the world, and how it ends. */
+import { assertNever } from '../../src/base/index.js';
+import type { Fault, FaultKind } from './faults.js';
+import type { Network } from './network.js';
+import type { SimNode } from './sim-node.js';
+import type { World } from './world.js';
+
+export type InjectionParts = {
+  readonly world: World;
+  readonly network: Network;
+  readonly nodes: readonly SimNode[];
+  readonly clients: readonly string[];
+  readonly trace: (node: string, what: string, fields?: Readonly<Record<string, unknown>>) => void;
+  /** Changes the membership of a shard; whether a change was begun. */
+  readonly changeMembership: (fault: Fault) => boolean;
+};
+
+export class Injection {
+  readonly injected = new Map<FaultKind, number>();
+  private over = false;
+
+  constructor(private readonly parts: InjectionParts) {}
+
+  /** Schedules everything. */
+  plan(faults: readonly Fault[]): void {
+    for (const fault of faults) {
+      this.parts.world.at(fault.atMs, () => {
+        if (this.over) return;
+        const end = this.begin(fault);
+        if (end === undefined) return;
+        this.injected.set(fault.kind, (this.injected.get(fault.kind) ?? 0) + 1);
+        this.parts.trace('fault', fault.kind, { nodes: fault.nodes.map((at) => `n${at + 1}`), forMs: fault.forMs });
+        this.parts.world.at(fault.forMs, () => {
+          if (this.over) return;
+          this.parts.trace('fault', `end of ${fault.kind}`);
+          end();
+        });
+      });
+    }
+  }
+
+  /** Everything is put right and every node runs. */
+  heal(): void {
+    this.over = true;
+    const { network, nodes } = this.parts;
+    Object.assign(network.weather, { loss: 0, duplication: 0, reorder: 0, jitterMs: 0 });
+    network.mendAll();
+    for (const node of nodes) {
+      Object.assign(node.machine.weather, { slowMs: 0.5, isFull: false, failNext: false });
+      node.life?.settleClock();
+      node.clockFault.rate = 1;
+      node.life?.resume();
+      node.endpoint?.setConnected(true);
+      node.start();
+    }
+  }
+
+  private node(fault: Fault, at: number): SimNode {
+    return this.parts.nodes[fault.nodes[at] as number] as SimNode;
+  }
+
+  /** Begins the fault; returns how it ends, or undefined when there was nothing to do it to. */
+  private begin(fault: Fault): (() => void) | undefined {
+    const { network, nodes, clients } = this.parts;
+    const { weather } = network;
+    const first = this.node(fault, 0);
+    const { strength } = fault;
+    switch (fault.kind) {
+      case 'loss':
+        weather.loss = 0.02 + 0.4 * strength;
+        return () => {
+          weather.loss = 0;
+        };
+      case 'duplication':
+        weather.duplication = 0.5 * strength;
+        return () => {
+          weather.duplication = 0;
+        };
+      case 'delay':
+        weather.jitterMs = 1 + 150 * strength ** 2;
+        return () => {
+          weather.jitterMs = 0;
+        };
+      case 'reorder':
+        weather.reorder = 0.5 * strength;
+        weather.jitterMs = 1 + 30 * strength;
+        return () => {
+          weather.reorder = 0;
+          weather.jitterMs = 0;
+        };
+      case 'partition': {
+        // A minority on one side, sometimes with a client; clients are somewhere.
+        const size = 1 + Math.floor(strength * (nodes.length / 2));
+        const side = new Set(fault.nodes.slice(0, size).map((at) => (nodes[at] as SimNode).id as string));
+        for (const [at, client] of clients.entries()) if ((Math.floor(strength * 8) >> at) % 2 === 1) side.add(client);
+        return this.cutAll((from, to) => side.has(from) !== side.has(to));
+      }
+      case 'one-way': {
+        const deaf = first.id;
+        const speaks = strength < 0.5;
+        const toClients = strength * 4 - Math.floor(strength * 4) < 0.5;
+        return this.cutAll(
+          (from, to) =>
+            (speaks ? to === deaf : from === deaf) && (toClients || !(clients.includes(from) || clients.includes(to))),
+        );
+      }
+      case 'bridge': {
+        // The first node sees everybody, the others only one half of the rest.
+        const side = new Map(
+          fault.nodes.map((at, order) => [(nodes[at] as SimNode).id as string, order === 0 ? 0 : 1 + (order % 2)]),
+        );
+        return this.cutAll((from, to) => {
+          const sides = [side.get(from) ?? 0, side.get(to) ?? 0];
+          return sides[0] !== sides[1] && !sides.includes(0);
+        });
+      }
+      case 'disconnect':
+        if (first.endpoint === undefined) return undefined;
+        first.endpoint.setConnected(false);
+        return () => first.endpoint?.setConnected(true);
+      case 'kill':
+      case 'power-loss':
+        if (!first.isUp) return undefined;
+        first.crash(fault.kind === 'power-loss');
+        return () => first.start();
+      case 'power-loss-all':
+        for (const node of nodes) if (node.isUp) node.crash(true);
+        return () => {
+          for (const node of nodes) node.start();
+        };
+      case 'bit-flip':
+        if (!first.isUp || nodes.some((node) => node.refusal !== undefined)) return undefined;
+        first.crash(strength < 0.5);
+        first.machine.flipBit();
+        return () => first.start();
+      case 'slow-disk':
+        first.machine.weather.slowMs = 2 + 300 * strength ** 2;
+        return () => {
+          first.machine.weather.slowMs = 0.5;
+        };
+      case 'full-disk':
+        first.machine.weather.isFull = true;
+        return () => {
+          first.machine.weather.isFull = false;
+        };
+      case 'disk-error':
+        first.machine.weather.failNext = true;
+        return () => {
+          first.machine.weather.failNext = false;
+          first.start();
+        };
+      case 'clock-drift': {
+        first.life?.settleClock();
+        // Two clocks may differ by this much and leases still hold: 200 ms of silence against 150 ms of lease.
+        first.clockFault.rate = 0.9 + 0.2 * strength;
+        return () => {
+          first.life?.settleClock();
+          first.clockFault.rate = 1;
+        };
+      }
+      case 'clock-jump': {
+        const jumpMs = (strength - 0.5) * 7_200_000;
+        first.clockFault.wallOffsetMs += jumpMs;
+        return () => {
+          first.clockFault.wallOffsetMs -= jumpMs;
+        };
+      }
+      case 'pause': {
+        const { life } = first;
+        if (life === undefined || life.isPaused) return undefined;
+        life.pause();
+        return () => life.resume();
+      }
+      case 'transfer': {
+        const leaders = nodes.flatMap((node) => [...(node.host?.replicas() ?? [])].filter(({ raft }) => raft.isLeader));
+        if (leaders.length === 0) return undefined;
+        const group = leaders[Math.floor(strength * leaders.length)];
+        const to = group?.raft.status.configuration.voters.find((id) => id !== group.replicaId);
+        const owner = nodes.find((node) => [...(node.host?.replicas() ?? [])].some((one) => one === group));
+        if (group === undefined || to === undefined || owner?.life === undefined) return undefined;
+        const { life } = owner;
+        life.run(() => {
+          group.raft.transferLeadership(to, life.clock.nowMs());
+        });
+        return () => {};
+      }
+      case 'membership':
+        return this.parts.changeMembership(fault) ? () => {} : undefined;
+      default:
+        return assertNever(fault.kind, 'kind of fault');
+    }
+  }
+
+  /** Cuts every link the rule names; the servers notice at once, later, or not before it is over. */
+  private cutAll(isCut: (from: string, to: string) => boolean): () => void {
+    const { network, nodes, clients, world } = this.parts;
+    const everyone = [...nodes.map(({ id }) => id as string), ...clients];
+    const cut: (readonly [string, string])[] = [];
+    const noticedAfterMs = world.pick([0, 20, 300, 1e9]);
+    for (const from of everyone) {
+      for (const to of everyone) {
+        if (from === to || !isCut(from, to) || network.isCut(from, to)) continue;
+        network.cut(from, to, noticedAfterMs);
+        cut.push([from, to]);
+      }
+    }
+    return () => {
+      for (const [from, to] of cut) network.mend(from, to);
+    };
+  }
+}

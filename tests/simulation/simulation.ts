@@ -1,0 +1,294 @@
+/**
+ * One run from one seed: a cluster of real nodes in a simulated world, clients, faults, and all checks. First faults
+ * under load; then everything is put right, and the cluster must come back and agree.
+ */
+import { crc32 } from 'node:zlib';
+import { messageOf, type NodeId, nodeId } from '../../src/base/index.js';
+import { checkHistory, type OperationRecord } from '../../src/checker/index.js';
+import { staticMap } from '../../src/meta/index.js';
+import { initHash } from '../../src/ring/index.js';
+import { Checks, Violation } from './checks.js';
+import { drawFaults, type Fault, type FaultKind, faultKinds } from './faults.js';
+import { Injection } from './injection.js';
+import { Life } from './life.js';
+import { Network } from './network.js';
+import { SimNode } from './sim-node.js';
+import { Workload } from './workload.js';
+import { World } from './world.js';
+
+export type RunOptions = {
+  readonly kinds?: readonly FaultKind[];
+  /** Instead of those the seed would draw. */
+  readonly faults?: readonly Fault[];
+  /** Called with every line of what happens. */
+  readonly onTrace?: (line: string) => void;
+};
+
+export type RunResult = {
+  readonly seed: number;
+  readonly failure: { readonly check: string; readonly message: string } | undefined;
+  readonly faults: readonly Fault[];
+  readonly injected: Readonly<Record<string, number>>;
+  readonly operations: {
+    readonly ok: number;
+    readonly refused: number;
+    readonly failed: number;
+    readonly unknown: number;
+  };
+  readonly checked: number;
+  readonly elections: number;
+  readonly snapshots: number;
+  readonly configurations: number;
+  readonly repairs: number;
+  readonly events: number;
+  readonly virtualMs: number;
+  readonly digest: string;
+  readonly history: readonly OperationRecord[];
+};
+
+const bucket = { name: 'default', id: 1 };
+const dataTag = 0x64;
+const indexTag = 0x69;
+/** How long the cluster may take to come back and agree once nothing is wrong any more. */
+const recoveryMs = 30_000;
+
+export async function runSeed(seed: number, options: RunOptions = {}): Promise<RunResult> {
+  await initHash();
+  return new Simulation(seed, options).run();
+}
+
+class Simulation {
+  private readonly world: World;
+  private readonly network: Network;
+  private readonly checks: Checks;
+  private readonly nodes: readonly SimNode[];
+  private readonly workloads: Workload[] = [];
+  private readonly injection: Injection;
+  private readonly faults: readonly Fault[];
+  private readonly faultsEndMs: number;
+  private stamp = 0;
+
+  constructor(
+    private readonly seed: number,
+    private readonly options: RunOptions,
+  ) {
+    const world = new World(seed);
+    this.world = world;
+    this.network = new Network(world);
+    this.checks = new Checks((value) => world.note(value));
+    const replication = world.chance(0.8) ? 3 : 5;
+    const ids = Array.from({ length: replication }, (_, at) => nodeId(`n${at + 1}`));
+    const shards = world.pick([1, 1, 2, 3]);
+    const map = staticMap({
+      cluster: 'sim',
+      shards,
+      replication,
+      nodes: ids.map((id) => ({ id, zone: 'z', weight: 1 })),
+      buckets: [bucket],
+    });
+    const settings = {
+      raft: {
+        electionTimeoutMs: 1000,
+        heartbeatIntervalMs: 50,
+        voteHoldMs: 200,
+        leaseMs: 150,
+        maxAppendBytes: world.pick([300, 4000, 40_000]),
+        maxInflightAppends: world.pick([1, 4, 64]),
+        maxUncommittedBytes: 200_000,
+      },
+      limits: {
+        maxKeyBytes: 4096,
+        maxValueBytes: 8192,
+        maxInflightOperations: 1000,
+        maxPendingWriteBytes: 1_000_000,
+        retainedLogBytes: world.pick([0, 1000, 20_000]),
+        trimEveryBytes: world.pick([2000, 20_000, 200_000]),
+      },
+      segmentBytes: world.pick([16 * 1024, 64 * 1024]),
+      cacheBytes: world.pick([2000, 100_000]),
+    };
+    const trace = (node: string, what: string, fields: Readonly<Record<string, unknown>> = {}): void =>
+      this.trace(node, what, fields);
+    const parts = { world, network: this.network, checks: this.checks, map, settings, trace };
+    this.nodes = ids.map((id) => new SimNode(id, parts));
+    const clients = Array.from({ length: world.between(1, 3) }, (_, at) => `c${at + 1}`);
+    this.faultsEndMs = world.pick([2500, 5000, 8000]);
+    const thinkMs = world.pick([5, 20, 60]);
+    clients.forEach((name, at) => {
+      const life = new Life(name, world, { rate: 1, wallOffsetMs: 0 });
+      const workload = new Workload(
+        at + 1,
+        world,
+        life,
+        this.network.connect(name, life),
+        {
+          cluster: 'sim',
+          bucket: bucket.name,
+          keys: world.pick([1, 3, 8]),
+          concurrency: world.between(1, 3),
+          thinkMs,
+          timeoutMs: world.pick([300, 1000, 3000]),
+        },
+        () => this.stamp++,
+      );
+      this.workloads.push(workload);
+    });
+    this.injection = new Injection({
+      world,
+      network: this.network,
+      nodes: this.nodes,
+      clients,
+      trace,
+      changeMembership: () => false,
+    });
+    const drawn = drawFaults(world, {
+      untilMs: this.faultsEndMs,
+      most: world.pick([2, 6, 16]),
+      nodes: replication,
+      kinds: options.kinds ?? faultKinds,
+    });
+    this.faults = options.faults ?? drawn;
+    world.afterEvent = (process) => this.afterEvent(process);
+  }
+
+  private afterEvent(process: string | undefined): void {
+    if (process === undefined) return;
+    const node = this.nodes.find(({ id }) => id === process);
+    if (node?.host !== undefined) this.checks.observe(process, node.host);
+  }
+
+  private trace(node: string, what: string, fields: Readonly<Record<string, unknown>>): void {
+    this.world.note(crc32(node + what));
+    this.options.onTrace?.(
+      `${this.world.nowMs.toFixed(2).padStart(9)} ${node.padEnd(5)} ${what} ${JSON.stringify(fields)}`,
+    );
+  }
+
+  async run(): Promise<RunResult> {
+    let failure: RunResult['failure'];
+    try {
+      await this.underFaults();
+      await this.recover();
+      this.checkHistory();
+    } catch (error) {
+      const check = error instanceof Violation ? error.check : error instanceof Error ? error.name : 'error';
+      failure = { check, message: messageOf(error) };
+      this.options.onTrace?.(`FAILED ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    }
+    const counts = { ok: 0, refused: 0, failed: 0, unknown: 0 };
+    for (const workload of this.workloads) {
+      for (const name of ['ok', 'refused', 'failed', 'unknown'] as const) counts[name] += workload.counts[name];
+    }
+    return {
+      seed: this.seed,
+      failure,
+      faults: this.faults,
+      injected: Object.fromEntries(this.injection.injected),
+      operations: counts,
+      checked: this.history.length,
+      elections: this.checks.elections,
+      snapshots: this.snapshots,
+      configurations: this.checks.configurations,
+      repairs: 0,
+      events: this.world.events,
+      virtualMs: Math.round(this.world.nowMs),
+      digest: this.world.digest,
+      history: this.history,
+    };
+  }
+
+  private get history(): OperationRecord[] {
+    return this.workloads.flatMap((workload) => workload.history);
+  }
+
+  private get snapshots(): number {
+    return this.nodes.reduce((sum, node) => sum + (node.host?.status.counters.snapshotsInstalled ?? 0), 0);
+  }
+
+  private async underFaults(): Promise<void> {
+    for (const node of this.nodes) node.start();
+    for (const workload of this.workloads) workload.start();
+    this.injection.plan(this.faults);
+    await this.world.runUntil(this.faultsEndMs);
+  }
+
+  /** Faults stop; the cluster must come back, answer, and agree in every byte. */
+  private async recover(): Promise<void> {
+    const { world } = this;
+    this.trace('fault', 'all faults end', {});
+    this.injection.heal();
+    const endMs = world.nowMs + recoveryMs;
+    await world.runUntil(world.nowMs + 500);
+    for (const workload of this.workloads) workload.stop();
+    await world.runUntil(endMs, () => this.workloads.every((workload) => workload.isIdle));
+    let readsLeft = this.workloads.length;
+    for (const workload of this.workloads) {
+      workload.readAll().then(
+        () => {
+          readsLeft--;
+        },
+        (error: unknown) => world.fail(new Violation('liveness', `a client cannot read: ${messageOf(error)}`)),
+      );
+    }
+    const isSettled = (): boolean => readsLeft === 0 && this.hasConverged();
+    await world.runUntil(endMs, isSettled);
+    if (!isSettled())
+      throw new Violation('liveness', `not converged ${recoveryMs} ms after the last fault: ${this.describe()}`);
+    // What was applied reaches the engine.
+    await world.runUntil(world.nowMs + 100);
+    this.compareStates();
+  }
+
+  private hasConverged(): boolean {
+    const reached = new Map<number, Set<number>>();
+    for (const node of this.nodes) {
+      if (node.host === undefined) return false;
+      for (const { shardId, raft } of node.host.replicas()) {
+        let indexes = reached.get(shardId);
+        if (indexes === undefined) {
+          indexes = new Set();
+          reached.set(shardId, indexes);
+        }
+        indexes.add(raft.appliedIndex).add(raft.lastIndex);
+      }
+    }
+    for (const indexes of reached.values()) if (indexes.size !== 1) return false;
+    return true;
+  }
+
+  private describe(): string {
+    return this.nodes
+      .map((node) => {
+        const groups = [...(node.host?.replicas() ?? [])].map(
+          ({ shardId, raft }) =>
+            `${shardId}:${raft.role}@${raft.currentTerm} leader=${raft.leader} last=${raft.lastIndex} applied=${raft.appliedIndex}`,
+        );
+        return `${node.id} ${node.refusal ?? (node.isServing ? groups.join(' ') : 'down')}`;
+      })
+      .join('; ');
+  }
+
+  /** Every replica of the same entries holds the same bytes. */
+  private compareStates(): void {
+    const states = new Map<string, NodeId>();
+    const first = this.nodes[0] as SimNode;
+    const of = (node: SimNode): string => {
+      const data = node.machine.engine.dump().filter(([key]) => key[0] === dataTag || key[0] === indexTag);
+      return crc32(
+        Buffer.concat(data.flatMap(([key, value]) => [key, Buffer.from([0]), value, Buffer.from([1])])),
+      ).toString();
+    };
+    for (const node of this.nodes) {
+      states.set(of(node), node.id);
+      if (states.size > 1) throw new Violation('convergence', `${first.id} and ${node.id} hold different data`);
+    }
+  }
+
+  private checkHistory(): void {
+    const verdict = checkHistory(this.history);
+    if (verdict.ok === true) return;
+    if (verdict.ok === 'unknown') throw new Violation('linearizability', `undecided for ${verdict.key}`);
+    const operations = verdict.operations.map((operation) => JSON.stringify(operation)).join('\n  ');
+    throw new Violation('linearizability', `${verdict.key}:\n  ${operations}`);
+  }
+}

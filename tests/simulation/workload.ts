@@ -1,0 +1,167 @@
+/**
+ * What clients do during a run: few keys, many conflicts, every written value unique, so that a history says a lot.
+ */
+import { type Clock, isRingraftError, type Random, randomBetween } from '../../src/base/index.js';
+import type { OperationRecord } from '../../src/checker/index.js';
+import { connectClient, type RingraftClient } from '../../src/client/index.js';
+import type { Life } from './life.js';
+import type { Endpoint } from './network.js';
+import type { World } from './world.js';
+
+export type WorkloadOptions = {
+  readonly cluster: string;
+  readonly bucket: string;
+  readonly keys: number;
+  /** Operations each client runs at a time. */
+  readonly concurrency: number;
+  readonly thinkMs: number;
+  readonly timeoutMs: number;
+};
+
+export type WorkloadCounts = { ok: number; refused: number; failed: number; unknown: number };
+
+const text = (value: Buffer | undefined): string | null => (value === undefined ? null : value.toString('latin1'));
+
+export class Workload {
+  readonly history: OperationRecord[] = [];
+  readonly counts: WorkloadCounts = { ok: 0, refused: 0, failed: 0, unknown: 0 };
+  private client: RingraftClient | undefined;
+  private stopped = false;
+  private values = 0;
+  private running = 0;
+  private readonly random: Random;
+  /** What this client saw last, by key: what a compare-and-swap expects. */
+  private readonly seen = new Map<string, string | null>();
+
+  constructor(
+    private readonly number: number,
+    private readonly world: World,
+    private readonly life: Life,
+    private readonly bus: Endpoint,
+    private readonly options: WorkloadOptions,
+    /** Stamps of the order of events, shared by all clients. */
+    private readonly nextStamp: () => number,
+  ) {
+    this.random = world.fork();
+  }
+
+  start(): void {
+    const { clock } = this.life;
+    const { cluster, timeoutMs } = this.options;
+    connectClient(this.bus, { cluster, clock, random: this.random, timeoutMs }).then(
+      (client) => {
+        this.client = client;
+        for (let i = 0; i < this.options.concurrency; i++) void this.loop(client, clock);
+      },
+      () => {
+        if (!this.stopped) clock.after(50, () => this.start());
+      },
+    );
+  }
+
+  /** Begins nothing new. */
+  stop(): void {
+    this.stopped = true;
+  }
+
+  get isIdle(): boolean {
+    return this.running === 0;
+  }
+
+  private async loop(client: RingraftClient, clock: Clock): Promise<void> {
+    this.running++;
+    while (!this.stopped) {
+      await this.step(client).catch((error: unknown) => this.world.fail(error));
+      await new Promise<void>((resolve) => clock.after(randomBetween(this.random, 0, this.options.thinkMs), resolve));
+    }
+    this.running--;
+  }
+
+  private async step(client: RingraftClient): Promise<void> {
+    const key = `key-${randomBetween(this.random, 1, this.options.keys)}`;
+    const kind = randomBetween(this.random, 0, 9);
+    if (kind < 4) await this.get(client, key);
+    else if (kind < 7) await this.put(client, key);
+    else if (kind < 9) await this.cas(client, key);
+    else await this.delete(client, key);
+  }
+
+  /** A linearizable read of every key, once faults are over. */
+  async readAll(): Promise<void> {
+    const { client } = this;
+    if (client === undefined) throw new Error('this client never reached the cluster');
+    for (let n = 1; n <= this.options.keys; n++) await this.get(client, `key-${n}`, 'linearizable');
+  }
+
+  private newValue(): string {
+    const size = randomBetween(this.random, 0, 9) === 0 ? randomBetween(this.random, 500, 3000) : 10;
+    return `${this.number}-${++this.values}-`.padEnd(size, 'x');
+  }
+
+  private async record(
+    key: string,
+    input: OperationRecord['input'],
+    run: () => Promise<OperationRecord['output'] & { readonly kind: 'ok' }>,
+  ): Promise<void> {
+    const invoked = this.nextStamp();
+    const { number: client } = this;
+    let output: OperationRecord['output'];
+    try {
+      output = await run();
+      this.counts.ok++;
+    } catch (error) {
+      if (!isRingraftError(error)) throw error;
+      if (error.code === 'CONFLICT') {
+        this.counts.refused++;
+        output = { kind: 'refused' };
+      } else if (error.happened === 'no') {
+        this.counts.failed++;
+        return;
+      } else {
+        this.counts.unknown++;
+        if (input.op === 'get') return;
+        output = { kind: 'unknown' };
+      }
+    }
+    const completed = output.kind === 'unknown' ? Number.POSITIVE_INFINITY : this.nextStamp();
+    this.world.note(completed);
+    this.history.push({ client, invoked, completed, key, input, output });
+  }
+
+  private get(client: RingraftClient, key: string, level?: 'linearizable'): Promise<void> {
+    const consistency = level ?? (randomBetween(this.random, 0, 2) === 0 ? 'lease' : 'linearizable');
+    return this.record(key, { op: 'get' }, async () => {
+      const value = text((await client.get(this.options.bucket, key, { consistency }))?.value);
+      this.seen.set(key, value);
+      return { kind: 'ok', value };
+    });
+  }
+
+  private put(client: RingraftClient, key: string): Promise<void> {
+    const value = this.newValue();
+    return this.record(key, { op: 'put', value }, async () => {
+      await client.put(this.options.bucket, key, Buffer.from(value, 'latin1'));
+      this.seen.set(key, value);
+      return { kind: 'ok' };
+    });
+  }
+
+  private cas(client: RingraftClient, key: string): Promise<void> {
+    const value = this.newValue();
+    const expected = this.seen.get(key) ?? null;
+    const condition = expected === null ? { ifAbsent: true } : { ifValue: Buffer.from(expected, 'latin1') };
+    return this.record(key, { op: 'cas', expected, value }, async () => {
+      await client.put(this.options.bucket, key, Buffer.from(value, 'latin1'), condition);
+      this.seen.set(key, value);
+      return { kind: 'ok' };
+    });
+  }
+
+  private delete(client: RingraftClient, key: string): Promise<void> {
+    return this.record(key, { op: 'delete' }, async () => {
+      await client.delete(this.options.bucket, key);
+      this.seen.set(key, null);
+      return { kind: 'ok' };
+    });
+  }
+}

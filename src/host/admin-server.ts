@@ -1,8 +1,17 @@
 /** Administration of this node over its admin subject: JSON in, JSON out. */
-import { type Clock, isRingraftError, type NodeId, RingraftError, type ShardId } from '../base/index.js';
+import {
+  type Clock,
+  isRingraftError,
+  type NodeId,
+  noReplica,
+  type ReplicaId,
+  RingraftError,
+  type ShardId,
+} from '../base/index.js';
 import type { Bus, BusSubscription } from '../transport/index.js';
 import { type AdminAnswer, type AdminRequest, adminSubject, type NodeStatus } from '../wire/index.js';
 import type { Group } from './group.js';
+import { takeInLearner } from './membership.js';
 import { metricsText } from './metrics.js';
 import type { HostOptions } from './options.js';
 
@@ -13,6 +22,8 @@ export type AdminServerParts = {
   readonly groupOf: (shardId: ShardId) => Group | undefined;
   readonly mark: (group: Group) => void;
   readonly status: () => NodeStatus;
+  /** Gives up this node's replica and begins a new one. Throws WRONG_SHARD when there is none. */
+  readonly rebuild: (shardId: ShardId, reason: string) => void;
 };
 
 export class AdminServer {
@@ -53,6 +64,18 @@ export class AdminServer {
       case 'transferLeader':
         this.transferLeader(request.shardId, request.to);
         return { done: true };
+      case 'replaceReplica': {
+        const group = this.group(request.shardId);
+        try {
+          takeInLearner(group, request.nodeId as NodeId, request.newReplicaId as ReplicaId);
+        } finally {
+          this.parts.mark(group);
+        }
+        return { member: request.newReplicaId };
+      }
+      case 'rebuildReplica':
+        this.parts.rebuild(request.shardId as ShardId, 'asked for by an administrator');
+        return { done: true };
       default:
         throw new RingraftError(
           'BAD_REQUEST',
@@ -61,11 +84,16 @@ export class AdminServer {
     }
   }
 
-  private transferLeader(shard: number, to: string): void {
+  private group(shard: number): Group {
     const group = this.parts.groupOf(shard as ShardId);
     if (group === undefined) throw new RingraftError('WRONG_SHARD', `this node holds no replica of shard ${shard}`);
-    const target = [...group.nodes].find(([, node]) => node === (to as NodeId))?.[0];
-    if (target === undefined) throw new RingraftError('BAD_REQUEST', `node ${to} holds no replica of shard ${shard}`);
+    return group;
+  }
+
+  private transferLeader(shard: number, to: string): void {
+    const group = this.group(shard);
+    const target = group.voterOn(to as NodeId);
+    if (target === noReplica) throw new RingraftError('BAD_REQUEST', `node ${to} holds no replica of shard ${shard}`);
     const started = group.raft.transferLeadership(target, this.parts.clock.nowMs());
     this.parts.mark(group);
     if (started === 'notLeader') {

@@ -3,7 +3,7 @@
  * once the preferred replica is alive and has caught up. One transfer at a time, so that a node that returns is not
  * flooded.
  */
-import type { Logger } from '../base/index.js';
+import { type Logger, noReplica } from '../base/index.js';
 import type { Group } from './group.js';
 
 /** How far behind a replica may be and still be asked to lead: the transfer itself brings it the rest. */
@@ -13,8 +13,10 @@ const nearlyCaughtUpEntries = 64;
 export function balanceLeaders(groups: Iterable<Group>, nowMs: number, logger: Logger): Group | undefined {
   for (const group of groups) {
     const { raft } = group;
-    if (!raft.isLeader || group.preferredLeader === group.replicaId) continue;
-    const target = raft.status.progress.find((peer) => peer.replicaId === group.preferredLeader);
+    if (!raft.isLeader) continue;
+    const { preferredLeader } = group;
+    if (preferredLeader === noReplica || preferredLeader === group.replicaId) continue;
+    const target = raft.status.progress.find((peer) => peer.replicaId === preferredLeader);
     if (target === undefined || !target.recentlyActive || target.state !== 'replicate') continue;
     if (raft.lastIndex - target.matchIndex > nearlyCaughtUpEntries) continue;
     if (raft.transferLeadership(target.replicaId, nowMs) !== 'started') continue;

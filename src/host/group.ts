@@ -5,10 +5,11 @@
  * 1. `proposals` is in log order; each was accepted by the core in `leaderTerm`.
  * 2. `waitingReads` is in the order of `index`.
  * 3. While `installing`, the core's output is not taken: the state machine is being replaced.
+ * 4. Once `isRemoved`, nothing of it reaches the log, the state machine or the network any more.
  */
-import type { NodeId, ReplicaId, ShardId } from '../base/index.js';
+import { type NodeId, noReplica, type ReplicaId, type ShardId } from '../base/index.js';
 import type { Arc } from '../kv/index.js';
-import type { Raft } from '../raft/index.js';
+import type { Configuration, Raft } from '../raft/index.js';
 import { CommandBuilder } from './command-builder.js';
 import type { Confirmation, PendingOperation, PendingProposal, WaitingReads } from './pending.js';
 
@@ -22,27 +23,52 @@ export class Group {
   readonly waitingReads: WaitingReads[] = [];
   dirty = false;
   installing = false;
+  isRemoved = false;
   /** Writes of this group handed to the log and not yet durable. */
   persisting = 0;
   /** The term in which this replica leads as far as the host has noticed; 0: it does not. */
   leaderTerm = 0;
   /** Followers that are being sent a snapshot. */
   readonly sendingSnapshots = new Set<ReplicaId>();
+  /** The configuration whose nodes are in `nodes`. */
+  private knownConfiguration: Configuration | undefined;
 
   constructor(
     readonly shardId: ShardId,
     readonly replicaId: ReplicaId,
     readonly arc: Arc,
-    readonly nodes: ReadonlyMap<ReplicaId, NodeId>,
-    readonly preferredLeader: ReplicaId,
+    /** Where replicas live, those included that left the group. */
+    readonly nodes: Map<ReplicaId, NodeId>,
+    readonly preferredNode: NodeId,
     readonly raft: Raft,
     maxEntryBytes: number,
   ) {
     this.builder = new CommandBuilder(maxEntryBytes);
+    this.learnNodes();
+  }
+
+  /** Takes note of where the members of the configuration in force live; whether it is another one than before. */
+  learnNodes(): boolean {
+    const { configuration } = this.raft;
+    if (configuration === this.knownConfiguration) return false;
+    this.knownConfiguration = configuration;
+    for (const [id, node] of Object.entries(configuration.nodes ?? {})) {
+      this.nodes.set(Number(id) as ReplicaId, node as NodeId);
+    }
+    return true;
   }
 
   /** The node that leads as far as this replica knows. */
   get leaderNode(): NodeId | undefined {
     return this.nodes.get(this.raft.leader);
+  }
+
+  /** The voter that lives on a node; `noReplica`: there is none. */
+  voterOn(node: NodeId): ReplicaId {
+    return this.raft.configuration.voters.find((id) => this.nodes.get(id) === node) ?? noReplica;
+  }
+
+  get preferredLeader(): ReplicaId {
+    return this.voterOn(this.preferredNode);
   }
 }

@@ -22,10 +22,12 @@ import { AdminServer } from './admin-server.js';
 import { balanceLeaders, handOverAll } from './balance.js';
 import type { Group } from './group.js';
 import { LogTrimmer } from './log-trimmer.js';
-import { openGroups } from './open-groups.js';
+import { promoteReplacements } from './membership.js';
+import { createReplica, openGroups } from './open-groups.js';
 import { OperationServer } from './operation-server.js';
 import type { HostOptions } from './options.js';
 import { Peers } from './peers.js';
+import { ReplicaRepair } from './replica-repair.js';
 import { ResultOutbox } from './result-outbox.js';
 import { ScanServer } from './scan-server.js';
 import { SnapshotMover } from './snapshot-mover.js';
@@ -61,6 +63,7 @@ export class Host {
   private readonly scans: ScanServer;
   private readonly snapshots: SnapshotMover;
   private readonly trimmer: LogTrimmer;
+  private readonly repair: ReplicaRepair;
   private readonly admin: AdminServer;
   private readonly subscriptions: BusSubscription[] = [];
   private readonly startedAtMs: number;
@@ -138,6 +141,9 @@ export class Host {
       outbox: this.outbox,
       operations: this.operations,
       snapshots: this.snapshots,
+      onMembership: (group) => {
+        for (const node of group.nodes.values()) this.peers.add(node);
+      },
       onFatal,
     });
     this.trimmer = new LogTrimmer({
@@ -151,7 +157,25 @@ export class Host {
       retainedLogBytes: options.limits.retainedLogBytes,
       onFatal,
     });
-    this.admin = new AdminServer({ bus, clock, options, groupOf, mark, status: () => this.status });
+    this.repair = new ReplicaRepair({
+      bus,
+      clock,
+      random: parts.random,
+      logger,
+      options,
+      create: (at, replicaId) => createReplica(parts, options, at, replicaId),
+      onCreated: (group, at) => this.adopt(group, at),
+      onFatal,
+    });
+    this.admin = new AdminServer({
+      bus,
+      clock,
+      options,
+      groupOf,
+      mark,
+      status: () => this.status,
+      rebuild: (shardId, reason) => this.rebuildReplica(shardId, reason),
+    });
   }
 
   /** Brings up every replica the map places on this node. Rejects when the node's data does not fit the map. */
@@ -167,15 +191,18 @@ export class Host {
     if (!map.nodes.some((node) => node.id === nodeId)) {
       throw new RingraftError('CONFIG', `node ${nodeId} is not among the nodes of cluster ${map.cluster}`);
     }
-    for (const { group, at } of await openGroups(this.parts, this.options)) {
+    const { opened, damaged } = await openGroups(this.parts, this.options);
+    for (const { group, at } of opened) {
       this.groups.set(group.shardId, group);
       this.groupsByArc[at] = group;
     }
+    for (const replica of damaged) this.repair.add(replica);
     this.peers.start();
     this.operations.start();
     this.scans.start();
     this.snapshots.start();
     this.admin.start();
+    this.repair.start();
     this.trimmer.start();
     this.subscriptions.push(
       this.parts.bus.subscribe(
@@ -191,6 +218,37 @@ export class Host {
     for (const group of this.groups.values()) this.turns.mark(group);
     this.nextBalanceMs = this.parts.clock.nowMs() + balanceIntervalMs;
     this.tick();
+  }
+
+  /** Something was done to the group from outside: it is part of the next turn. */
+  wake(group: Group): void {
+    this.turns.mark(group);
+  }
+
+  private adopt(group: Group, at: number): void {
+    this.groups.set(group.shardId, group);
+    this.groupsByArc[at] = group;
+    this.parts.logger.info({ shardId: group.shardId, replicaId: group.replicaId }, 'began a new replica');
+    this.turns.mark(group);
+  }
+
+  /**
+   * Gives up this node's replica of a shard and has it replaced by a new one, brought up from the leader. Throws
+   * WRONG_SHARD when there is none.
+   */
+  rebuildReplica(shardId: ShardId, reason: string): void {
+    const group = this.groups.get(shardId);
+    if (group === undefined) throw new RingraftError('WRONG_SHARD', `this node holds no replica of shard ${shardId}`);
+    const at = this.groupsByArc.indexOf(group);
+    group.isRemoved = true;
+    this.groups.delete(shardId);
+    this.groupsByArc[at] = undefined;
+    this.operations.abandon(group);
+    this.parts.wal.appendTombstone(shardId);
+    this.parts.wal.commit((error) => {
+      if (error !== undefined) this.fail(error);
+      else this.repair.add({ shardId, at, replicaId: group.replicaId, reason });
+    });
   }
 
   private mapAnswer(): Buffer {
@@ -209,6 +267,7 @@ export class Host {
     return nodeStatus({
       options: this.options,
       groups: this.groups.values(),
+      damaged: this.repair.waiting,
       wal: this.parts.wal,
       startedAtMs: this.startedAtMs,
       counters: {
@@ -225,13 +284,18 @@ export class Host {
         logTrims: this.trimmer.trims,
         snapshotsSent: this.snapshots.sent,
         snapshotsInstalled: this.snapshots.installed,
+        replicasRebuilt: this.repair.repaired,
       },
     });
   }
 
   private onRaftMessage(from: NodeId, shardId: ShardId, message: Message): void {
     const group = this.groups.get(shardId);
-    if (group === undefined || message.to !== group.replicaId || group.nodes.get(message.from) !== from) return;
+    if (group === undefined || message.to !== group.replicaId) return;
+    const known = group.nodes.get(message.from);
+    // A member this replica has not heard of yet lives where its message comes from.
+    if (known === undefined) group.nodes.set(message.from, from);
+    else if (known !== from) return;
     this.guard(() => {
       group.raft.step(message, this.parts.clock.nowMs());
       this.turns.mark(group);
@@ -270,6 +334,9 @@ export class Host {
       }
       if (nowMs >= this.nextBalanceMs && !this.stopping) {
         this.nextBalanceMs = nowMs + balanceIntervalMs / 10;
+        for (const group of this.groups.values()) {
+          if (promoteReplacements(group, this.parts.logger)) this.turns.mark(group);
+        }
         const moved = balanceLeaders(this.groups.values(), nowMs, this.parts.logger);
         if (moved !== undefined) this.turns.mark(moved);
         else this.nextBalanceMs = nowMs + balanceIntervalMs;
@@ -325,6 +392,7 @@ export class Host {
     this.trimmer.stop();
     this.snapshots.stop();
     this.admin.stop();
+    this.repair.stop();
     this.scans.stop();
     this.operations.stop();
     this.peers.stop();

@@ -3,12 +3,12 @@
  * together, or begins a new group.
  *
  * What can be found, per shard:
- * 1. Neither: a new replica with the map's first configuration.
+ * 1. Neither, on the node's first start: a new replica with the map's first configuration. Later: none, it was removed.
  * 2. Both, the state at or after the log's beginning: go on from the state's applied index. A state ahead of the log's
  *    end (a snapshot was installed, then the machine stopped before the log said so) makes the log begin after it;
  *    what was applied was committed, so nothing is lost by that.
- * 3. A state behind the log's beginning, or damage in the log: acknowledged entries are missing here. The replica must
- *    neither vote nor acknowledge; the node says so and refuses to start.
+ * 3. A state behind the log's beginning, or damage in the log: acknowledged entries or votes may be missing here. The
+ *    replica never votes nor acknowledges again under its id: it is replaced (`replica-repair.ts`).
  */
 import {
   type Clock,
@@ -17,7 +17,7 @@ import {
   noReplica,
   type Random,
   type ReplicaId,
-  RingraftError,
+  type ShardId,
 } from '../base/index.js';
 import type { ShardPosition, Store } from '../kv/index.js';
 import { type Configuration, type Entry, type HardState, Raft, type SnapshotMetadata } from '../raft/index.js';
@@ -36,69 +36,108 @@ export type OpenGroupsParts = {
 
 export type OpenedGroup = { readonly group: Group /** Position of its shard in the map. */; readonly at: number };
 
+/** A replica that must not take part any more. */
+export type DamagedReplica = {
+  readonly shardId: ShardId;
+  readonly at: number;
+  /** `noReplica`: not even that can be read. */
+  readonly replicaId: ReplicaId;
+  readonly reason: string;
+};
+
 type Restored = {
   readonly hardState: HardState;
   readonly snapshot: SnapshotMetadata;
   readonly entries: readonly Entry[];
 };
 
-export async function openGroups(parts: OpenGroupsParts, options: HostOptions): Promise<readonly OpenedGroup[]> {
+const noMembers: Configuration = { voters: [], outgoing: [], learners: [], learnersNext: [] };
+const newHardState: HardState = { currentTerm: 0, votedFor: noReplica, commitIndex: 0 };
+
+/** What was found of a shard: a replica to go on with, one to replace, or nothing. */
+type Found = Restored | { readonly damage: string } | undefined;
+
+export async function openGroups(
+  parts: OpenGroupsParts,
+  options: HostOptions,
+): Promise<{ readonly opened: readonly OpenedGroup[]; readonly damaged: readonly DamagedReplica[] }> {
+  const { wal, store } = parts;
+  const isFirstStart = !(await store.hasStartedBefore());
   const opened: OpenedGroup[] = [];
+  const damaged: DamagedReplica[] = [];
   for (const [at, shard] of options.map.shards.entries()) {
-    const replica = shard.replicas.find(({ nodeId }) => nodeId === options.nodeId);
-    if (replica !== undefined) opened.push({ group: await openGroup(parts, options, shard, replica.replicaId), at });
+    const placed = shard.replicas.find(({ nodeId }) => nodeId === options.nodeId);
+    const recovered = wal.recovered.get(shard.id);
+    if (placed === undefined && recovered === undefined) continue;
+    const position = await store.openShard(shard.id, { start: shard.arcStart, end: shard.arcEnd });
+    const found = restore(parts, shard, position, isFirstStart);
+    const replicaId = recovered?.replicaId ?? placed?.replicaId ?? noReplica;
+    if (found === undefined) continue;
+    if ('damage' in found) {
+      damaged.push({ shardId: shard.id, at, replicaId: recovered?.replicaId ?? noReplica, reason: found.damage });
+      continue;
+    }
+    if (position.appliedIndex === 0) store.createShard(shard.id, found.snapshot.configuration);
+    if (recovered === undefined) wal.appendGroup(shard.id, replicaId, found.snapshot);
+    opened.push({ group: buildGroup(parts, options, shard, replicaId, found, position.appliedIndex), at });
   }
-  await commit(parts.wal);
-  return opened;
+  await commit(wal);
+  if (isFirstStart) await store.noteStarted();
+  return { opened, damaged };
 }
 
-async function openGroup(
+/**
+ * Begins a replica that knows nothing, under an id that was never used: whatever was there of the shard is removed
+ * first. It waits for its leader.
+ */
+export async function createReplica(
   parts: OpenGroupsParts,
+  options: HostOptions,
+  at: number,
+  replicaId: ReplicaId,
+): Promise<Group> {
+  const { wal, store } = parts;
+  const shard = options.map.shards[at] as MapShard;
+  await store.clearShard(shard.id, { start: shard.arcStart, end: shard.arcEnd });
+  const snapshot: SnapshotMetadata = { index: 0, term: 0, configuration: noMembers };
+  store.createShard(shard.id, noMembers);
+  wal.appendGroup(shard.id, replicaId, snapshot);
+  await commit(wal);
+  return buildGroup(parts, options, shard, replicaId, { hardState: newHardState, snapshot, entries: [] }, 0);
+}
+
+function buildGroup(
+  { clock, random }: OpenGroupsParts,
   options: HostOptions,
   shard: MapShard,
   replicaId: ReplicaId,
-): Promise<Group> {
-  const { wal, store, clock, random } = parts;
-  const arc = { start: shard.arcStart, end: shard.arcEnd };
-  const position = await store.openShard(shard.id, arc);
-  const restored = restore(parts, shard, replicaId, position);
-  if (position.appliedIndex === 0) store.createShard(shard.id, restored.snapshot.configuration);
-  const raft = new Raft(
-    { ...options.raft, replicaId },
-    random,
-    { ...restored, appliedIndex: position.appliedIndex },
-    clock.nowMs(),
-  );
+  restored: Restored,
+  appliedIndex: number,
+): Group {
+  const raft = new Raft({ ...options.raft, replicaId }, random, { ...restored, appliedIndex }, clock.nowMs());
   const nodes = new Map<ReplicaId, NodeId>(shard.replicas.map(({ replicaId: id, nodeId }) => [id, nodeId]));
-  const preferred = shard.replicas[0]?.replicaId ?? replicaId;
-  if (wal.recovered.get(shard.id) === undefined) wal.appendGroup(shard.id, replicaId, restored.snapshot);
+  const preferred = shard.replicas[0]?.nodeId ?? options.nodeId;
+  const arc = { start: shard.arcStart, end: shard.arcEnd };
   return new Group(shard.id, replicaId, arc, nodes, preferred, raft, options.raft.maxAppendBytes);
 }
 
 function restore(
   { wal, logger }: OpenGroupsParts,
   shard: MapShard,
-  replicaId: ReplicaId,
   position: ShardPosition,
-): Restored {
+  isFirstStart: boolean,
+): Found {
   const recovered = wal.recovered.get(shard.id);
-  const corrupt = (what: string): never => {
-    throw new RingraftError('CORRUPT', `shard ${shard.id}: ${what}; the replica must be rebuilt from its leader`, {
-      fields: { shardId: shard.id },
-    });
-  };
   if (recovered === undefined) {
-    if (wal.damage !== undefined) corrupt(wal.damage);
-    return firstState(shard, position);
+    if (wal.damage !== undefined) return { damage: wal.damage };
+    if (position.appliedIndex > 0) return { damage: 'there is state and no log' };
+    return isFirstStart ? firstState(shard) : undefined;
   }
-  if (recovered.replicaId !== replicaId) {
-    corrupt(`the log belongs to replica ${recovered.replicaId}, the cluster map places replica ${replicaId} here`);
-  }
-  if (recovered.damage !== undefined) corrupt(recovered.damage);
-  if (position.needsSnapshot) corrupt('a snapshot was being installed and its staged bytes are gone');
+  if (recovered.damage !== undefined) return { damage: recovered.damage };
+  if (position.needsSnapshot) return { damage: 'a snapshot was being installed and its staged bytes are gone' };
   const { snapshot, entries } = recovered;
   if (position.appliedIndex < snapshot.index) {
-    corrupt(`the log begins after ${snapshot.index}, the state ends at ${position.appliedIndex}`);
+    return { damage: `the log begins after ${snapshot.index}, the state ends at ${position.appliedIndex}` };
   }
   const lastIndex = entries[entries.length - 1]?.index ?? snapshot.index;
   const appliedTerm = termAt(recovered, position.appliedIndex);
@@ -116,21 +155,13 @@ function restore(
   return { hardState, snapshot: reset, entries: [] };
 }
 
-function firstState(shard: MapShard, position: ShardPosition): Restored {
-  if (position.appliedIndex > 0) {
-    throw new RingraftError('CORRUPT', `shard ${shard.id}: there is state and no log; was the log directory removed?`);
-  }
+function firstState(shard: MapShard): Restored {
   const configuration: Configuration = {
+    ...noMembers,
     voters: shard.replicas.map((replica) => replica.replicaId),
-    outgoing: [],
-    learners: [],
-    learnersNext: [],
+    nodes: Object.fromEntries(shard.replicas.map(({ replicaId, nodeId }) => [replicaId, nodeId])),
   };
-  return {
-    hardState: { currentTerm: 0, votedFor: noReplica, commitIndex: 0 },
-    snapshot: { index: 0, term: 0, configuration },
-    entries: [],
-  };
+  return { hardState: newHardState, snapshot: { index: 0, term: 0, configuration }, entries: [] };
 }
 
 function termAt({ snapshot, entries }: RecoveredGroup, index: number): number | undefined {
@@ -145,5 +176,6 @@ const withCommit = (hardState: HardState, appliedIndex: number): HardState =>
 const atLeastTerm = (hardState: HardState, term: number): HardState =>
   hardState.currentTerm >= term ? hardState : { ...hardState, currentTerm: term, votedFor: noReplica };
 
-const commit = (wal: Wal): Promise<void> =>
+/** Everything appended so far is durable. */
+export const commit = (wal: Wal): Promise<void> =>
   new Promise((resolve, reject) => wal.commit((error) => (error === undefined ? resolve() : reject(error))));

@@ -325,6 +325,22 @@ export class OperationServer {
     }
   }
 
+  /** The replica is given up: what it has not answered has an unknown fate where it was proposed. */
+  abandon(group: Group): void {
+    for (const { operations } of group.builder.take()) this.answerNotLeader(operations, group);
+    for (const { operations } of group.proposals.splice(0)) {
+      this.answerAll(operations, (id) => this.notLeader(id, group.leaderNode, true));
+    }
+    for (const context of group.raft.takeReads()) this.dropRound(context as ReadRound, group);
+    const rounds = [...group.waitingReads.splice(0), { reads: group.newReads, confirmations: group.newConfirmations }];
+    for (const round of rounds) this.dropRound(round, group);
+    this.answerNotLeader(group.newLeaseReads, group);
+    group.newReads = [];
+    group.newLeaseReads = [];
+    group.newConfirmations = [];
+    this.parts.schedule();
+  }
+
   private answerNotLeader(operations: readonly PendingOperation[], group: Group): void {
     this.answerAll(operations, (id) => this.notLeader(id, group.leaderNode, false));
   }

@@ -145,6 +145,7 @@ export class Peers {
       return;
     }
     this.envelopesReceived++;
+    this.add(envelope.fromNode);
     const link = this.links.get(envelope.fromNode);
     if (link === undefined || !this.isCurrent(link, envelope.fromIncarnation, envelope.toIncarnation)) {
       this.messagesDropped += envelope.items.length;

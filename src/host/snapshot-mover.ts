@@ -59,6 +59,7 @@ export class SnapshotMover {
       files: parts.files,
       groupOf: parts.groupOf,
       onStaged: (group, request) => {
+        if (group.isRemoved) return;
         group.raft.step(request, parts.clock.nowMs());
         parts.mark(group);
       },

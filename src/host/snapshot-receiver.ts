@@ -77,7 +77,7 @@ export class SnapshotReceiver {
 
   private async begin(subject: string, { shardId, request }: SnapshotBegin, answer: Answer): Promise<void> {
     const group = this.parts.groupOf(shardId);
-    if (group === undefined || request.to !== group.replicaId) {
+    if (group === undefined || group.isRemoved || request.to !== group.replicaId) {
       answer({ error: `no replica ${request.to} of shard ${shardId} on this node` });
       return;
     }

@@ -2,6 +2,7 @@
 import type { Wal } from '../wal/index.js';
 import type { NodeStatus, ShardStatus } from '../wire/index.js';
 import type { Group } from './group.js';
+import type { DamagedReplica } from './open-groups.js';
 import type { HostOptions } from './options.js';
 
 const shardStatus = (group: Group): ShardStatus => {
@@ -24,9 +25,24 @@ const shardStatus = (group: Group): ShardStatus => {
   };
 };
 
+const damagedStatus = ({ shardId, replicaId, reason }: DamagedReplica): ShardStatus => ({
+  shardId,
+  replicaId,
+  role: 'damaged',
+  leaderNode: null,
+  term: 0,
+  firstIndex: 0,
+  lastIndex: 0,
+  commitIndex: 0,
+  appliedIndex: 0,
+  lagEntries: null,
+  damage: reason,
+});
+
 export type StatusParts = {
   readonly options: HostOptions;
   readonly groups: Iterable<Group>;
+  readonly damaged: Iterable<DamagedReplica>;
   readonly wal: Wal;
   readonly startedAtMs: number;
   readonly counters: Readonly<Record<string, number>>;
@@ -42,7 +58,9 @@ export function nodeStatus(parts: StatusParts): NodeStatus {
     pid: process.pid,
     startedAtMs: parts.startedAtMs,
     incarnation: options.incarnation,
-    shards: [...parts.groups].map(shardStatus),
+    shards: [...[...parts.groups].map(shardStatus), ...[...parts.damaged].map(damagedStatus)].sort(
+      (a, b) => a.shardId - b.shardId,
+    ),
     wal: { ...wal.statistics, isFull: wal.isFull },
     memory: { residentBytes: memory.rss, heapBytes: memory.heapUsed },
     counters: parts.counters,

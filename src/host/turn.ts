@@ -49,6 +49,8 @@ export type TurnParts = {
   readonly outbox: ResultOutbox;
   readonly operations: OperationServer;
   readonly snapshots: SnapshotPort;
+  /** The membership of a group is another one now. */
+  readonly onMembership: (group: Group) => void;
   /** A failed write of the log: the node must stop. */
   readonly onFatal: (error: unknown) => void;
 };
@@ -111,6 +113,7 @@ export class TurnLoop {
     const mayPropose = this.mayPropose();
     for (const group of groups) {
       group.dirty = false;
+      if (group.isRemoved) continue;
       if (mayPropose) operations.submitWrites(group);
       else if (!group.builder.isEmpty) this.gate(group);
       operations.submitReads(group, nowMs);
@@ -141,6 +144,7 @@ export class TurnLoop {
   private takeOutput(group: Group): void {
     while (!group.installing && group.raft.hasReady()) {
       const ready = group.raft.ready();
+      if (group.learnNodes()) this.parts.onMembership(group);
       this.route(group, ready.messages);
       if (ready.snapshot !== undefined) {
         assert(ready.committedEntries.length === 0, 'nothing is applied before the snapshot it builds on');
@@ -208,6 +212,7 @@ export class TurnLoop {
   private onPersisted(waiter: PersistWaiter): void {
     const { group } = waiter;
     group.persisting--;
+    if (group.isRemoved) return;
     if (waiter.snapshotIndex > 0) group.raft.snapshotPersisted(waiter.snapshotIndex);
     if (waiter.lastIndex > 0) group.raft.persisted(waiter.lastIndex, waiter.lastTerm);
     this.route(group, waiter.messages);
@@ -216,7 +221,7 @@ export class TurnLoop {
 
   private apply(group: Group, entries: readonly Entry[]): void {
     this.parts.store.apply(group.shardId, entries, (applied) => {
-      if (this.stopped) return;
+      if (this.stopped || group.isRemoved) return;
       const last = applied[applied.length - 1];
       assert(last !== undefined, 'apply answers for every entry');
       this.parts.operations.onApplied(group, applied);
@@ -234,6 +239,7 @@ export class TurnLoop {
       const { snapshot, hardState, entries } = ready;
       assert(snapshot !== undefined, 'an installation has a snapshot');
       group.installing = false;
+      if (group.isRemoved) return;
       const { wal } = this.parts;
       wal.appendSnapshot(group.shardId, snapshot);
       if (entries.length > 0) wal.appendEntries(group.shardId, entries);

@@ -152,7 +152,7 @@ export async function resumeInstall(parts: InstallParts): Promise<boolean> {
 }
 
 async function replace(parts: InstallParts, path: string): Promise<void> {
-  await clear(parts);
+  await clearShard(parts);
   const { engine, files, shardId } = parts;
   const bytes = await files.read(path);
   if (bytes === undefined) throw new RingraftError('CORRUPT', `the staged snapshot ${path} has gone`);
@@ -181,7 +181,7 @@ async function replace(parts: InstallParts, path: string): Promise<void> {
 }
 
 /** Removes what the shard holds: data, index, sessions; the intent stays. */
-async function clear({ engine, shardId, arc, bucketIds }: InstallParts): Promise<void> {
+export async function clearShard({ engine, shardId, arc, bucketIds }: InstallParts): Promise<void> {
   const system = [SystemKind.Position, SystemKind.SessionTable, SystemKind.Outcomes] as const;
   const ranges = [
     ...system.map((kind) => systemRange(shardId, kind)),

@@ -7,7 +7,7 @@
  * 3. A failed write of the engine stops the node (`onFailure`); nothing is reported applied after it.
  */
 import { type BucketId, type Clock, RingraftError, type ShardId } from '../base/index.js';
-import type { Engine } from '../engine/index.js';
+import type { Engine, EngineBatch } from '../engine/index.js';
 import type { Configuration, Entry, SnapshotMetadata } from '../raft/index.js';
 import { Applier, needsOldValue, type PreparedEntry, prepare } from './apply.js';
 import { isDataKey, type StoredValue, SystemKind, systemKey, systemRange } from './keys.js';
@@ -16,7 +16,7 @@ import { type ScanPageResult, type ScanQuery, scan } from './scan.js';
 import { defaultSessionLimits, replayEntryOutcomes, type SessionLimits } from './sessions.js';
 import { ShardState } from './shard-state.js';
 import type { SnapshotFiles } from './snapshot-files.js';
-import { installSnapshot, readAll, resumeInstall } from './snapshot-install.js';
+import { clearShard, installSnapshot, readAll, resumeInstall } from './snapshot-install.js';
 import { openSnapshotSource, type SnapshotSource } from './snapshot-source.js';
 import type { AppliedEntry, Arc, ReadKey, ReadValue, ShardPosition } from './types.js';
 import { WritePipeline } from './write-pipeline.js';
@@ -238,6 +238,43 @@ export class Store {
     const fresh = new ShardState(shardId, shard.arc, this.options.sessions ?? defaultSessionLimits);
     this.shards.set(shardId, fresh);
     await this.load(fresh);
+  }
+
+  /**
+   * Removes everything of a shard, durably, and opens it as a new one; whoever applied to it must have stopped. Safe to
+   * repeat after a crash.
+   */
+  async clearShard(shardId: ShardId, arc: Arc): Promise<void> {
+    const old = this.shards.get(shardId);
+    if (old !== undefined) {
+      while (old.isApplying) await new Promise<void>((resolve) => this.options.clock.defer(resolve));
+      await new Promise<void>((resolve) => this.pipeline.whenWritten(old, resolve));
+    }
+    const fresh = new ShardState(shardId, arc, this.options.sessions ?? defaultSessionLimits);
+    await clearShard(this.installParts(fresh));
+    await this.write((batch) => batch.delete(systemKey(shardId, SystemKind.Installing)));
+    this.reader.forget((name) => isOnArc(name, arc));
+    this.shards.set(shardId, fresh);
+  }
+
+  /** Whether `noteStarted` was called in an earlier life. */
+  async hasStartedBefore(): Promise<boolean> {
+    const [mark] = await this.lookUp([systemKey(0 as ShardId, SystemKind.Started)]);
+    return mark !== undefined;
+  }
+
+  /** The replicas this node begins with are in its log: what is missing there from now on was removed. */
+  noteStarted(): Promise<void> {
+    return this.write((batch) => batch.put(systemKey(0 as ShardId, SystemKind.Started), Buffer.from([1])));
+  }
+
+  /** A few keys, durably. */
+  private write(fill: (batch: EngineBatch) => void): Promise<void> {
+    const batch = this.engine.batch();
+    fill(batch);
+    return new Promise((resolve, reject) =>
+      batch.write(true, (error) => (error === undefined ? resolve() : reject(error))),
+    );
   }
 
   private installParts(shard: ShardState) {

@@ -2,36 +2,70 @@
  * Membership: who votes, who listens, and the steps from one configuration to the next (thesis §4.3, joint consensus).
  */
 import { type ReplicaId, RingraftError } from '../base/index.js';
-import type { Configuration } from './types.js';
+import type { Configuration, MembershipTarget } from './types.js';
 
-const formatVersion = 1;
+const formatVersion = 2;
+/** Without nodes; still read. */
+const firstFormatVersion = 1;
 
-/** Version byte, then four lists, each a u16 count and u32 replica ids, big-endian. */
+/**
+ * Version byte, then four lists, each a u16 count and u32 replica ids, big-endian; then a u16 count of nodes: u32
+ * replica id, u8 length, name.
+ */
 export function encodeConfiguration(configuration: Configuration): Buffer {
   const lists = [configuration.voters, configuration.outgoing, configuration.learners, configuration.learnersNext];
-  const bytes = Buffer.alloc(1 + lists.reduce((sum, list) => sum + 2 + 4 * list.length, 0));
+  const nodes = Object.entries(configuration.nodes ?? {}).map(([id, name]) => [Number(id), Buffer.from(name)] as const);
+  const listBytes = lists.reduce((sum, list) => sum + 2 + 4 * list.length, 0);
+  const bytes = Buffer.alloc(1 + listBytes + 2 + nodes.reduce((sum, [, name]) => sum + 5 + name.length, 0));
   let at = bytes.writeUInt8(formatVersion, 0);
   for (const list of lists) {
     at = bytes.writeUInt16BE(list.length, at);
     for (const id of list) at = bytes.writeUInt32BE(id, at);
+  }
+  at = bytes.writeUInt16BE(nodes.length, at);
+  for (const [id, name] of nodes) {
+    at = bytes.writeUInt32BE(id, at);
+    at = bytes.writeUInt8(name.length, at);
+    at += name.copy(bytes, at);
   }
   return bytes;
 }
 
 /** Throws CORRUPT for anything `encodeConfiguration` cannot have written. */
 export function decodeConfiguration(bytes: Buffer): Configuration {
-  if (bytes[0] !== formatVersion) throw new RingraftError('CORRUPT', `unknown configuration format ${bytes[0]}`);
+  const version = bytes[0];
+  if (version !== formatVersion && version !== firstFormatVersion) {
+    throw new RingraftError('CORRUPT', `unknown configuration format ${version}`);
+  }
   let at = 1;
+  const need = (count: number): void => {
+    if (at + count > bytes.length) throw new RingraftError('CORRUPT', 'a configuration is cut short');
+  };
+  const count = (): number => {
+    need(2);
+    at += 2;
+    return bytes.readUInt16BE(at - 2);
+  };
   const list = (): ReplicaId[] => {
     const ids: ReplicaId[] = [];
-    const end = at + 2 > bytes.length ? at + 2 : at + 2 + 4 * bytes.readUInt16BE(at);
-    if (end > bytes.length) throw new RingraftError('CORRUPT', 'a configuration is cut short');
-    for (at += 2; at < end; at += 4) ids.push(bytes.readUInt32BE(at) as ReplicaId);
+    for (let left = count(); left > 0; left--, at += 4) {
+      need(4);
+      ids.push(bytes.readUInt32BE(at) as ReplicaId);
+    }
     return ids;
   };
   const configuration = { voters: list(), outgoing: list(), learners: list(), learnersNext: list() };
+  const nodes: Record<number, string> = {};
+  let named = 0;
+  for (let left = version === firstFormatVersion ? 0 : count(); left > 0; left--, named++) {
+    need(5);
+    const length = bytes.readUInt8(at + 4);
+    need(5 + length);
+    nodes[bytes.readUInt32BE(at)] = bytes.toString('utf8', at + 5, at + 5 + length);
+    at += 5 + length;
+  }
   if (at !== bytes.length) throw new RingraftError('CORRUPT', 'a configuration has bytes left over');
-  return configuration;
+  return named === 0 ? configuration : { ...configuration, nodes };
 }
 
 export const isJoint = (configuration: Configuration): boolean => configuration.outgoing.length > 0;
@@ -49,33 +83,54 @@ export const members = (configuration: Configuration): readonly ReplicaId[] => [
   ]),
 ];
 
+/** The nodes of the members of `configuration`, from what is known of them. */
+function withNodes(
+  configuration: Configuration,
+  known: Readonly<Record<number, string>> | undefined,
+  added: Readonly<Record<number, string>> | undefined,
+): Configuration {
+  if (known === undefined && added === undefined) return configuration;
+  const nodes: Record<number, string> = {};
+  for (const id of members(configuration)) {
+    const name = known?.[id] ?? added?.[id];
+    if (name !== undefined) nodes[id] = name;
+  }
+  return { ...configuration, nodes };
+}
+
 /**
  * The first step from `current` (not joint) to the target: at once final when the voters stay the same, else joint.
  * undefined when the target makes no sense: no voter, or someone both voter and learner, or twice.
  */
-export function enterConfiguration(
-  current: Configuration,
-  target: { readonly voters: readonly ReplicaId[]; readonly learners: readonly ReplicaId[] },
-): Configuration | undefined {
+export function enterConfiguration(current: Configuration, target: MembershipTarget): Configuration | undefined {
   const all = [...target.voters, ...target.learners];
   if (target.voters.length === 0 || new Set(all).size !== all.length || all.some((id) => id === 0)) return undefined;
   const sameVoters =
     target.voters.length === current.voters.length && target.voters.every((id) => current.voters.includes(id));
-  if (sameVoters) return { voters: current.voters, outgoing: [], learners: target.learners, learnersNext: [] };
+  if (sameVoters) {
+    const next = { voters: current.voters, outgoing: [], learners: target.learners, learnersNext: [] };
+    return withNodes(next, current.nodes, target.nodes);
+  }
   // An outgoing voter cannot be a learner as well before the joint configuration is left.
   const learnersNext = target.learners.filter((id) => current.voters.includes(id));
-  return {
+  const next = {
     voters: target.voters,
     outgoing: current.voters,
     learners: target.learners.filter((id) => !learnersNext.includes(id)),
     learnersNext,
   };
+  return withNodes(next, current.nodes, target.nodes);
 }
 
 /** The final configuration of a joint one. */
-export const leaveConfiguration = (joint: Configuration): Configuration => ({
-  voters: joint.voters,
-  outgoing: [],
-  learners: [...joint.learners, ...joint.learnersNext],
-  learnersNext: [],
-});
+export const leaveConfiguration = (joint: Configuration): Configuration =>
+  withNodes(
+    {
+      voters: joint.voters,
+      outgoing: [],
+      learners: [...joint.learners, ...joint.learnersNext],
+      learnersNext: [],
+    },
+    joint.nodes,
+    undefined,
+  );

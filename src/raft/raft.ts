@@ -22,6 +22,7 @@ import {
   leaderUnreachable,
   transferLeadership,
 } from './election.js';
+import type { ProgressState } from './progress.js';
 import {
   broadcastHeartbeat,
   confirmRounds,
@@ -33,8 +34,10 @@ import {
   sendAppends,
 } from './replication.js';
 import {
+  type Configuration,
   type Entry,
   EntryType,
+  type MembershipTarget,
   type Message,
   type RaftInitialState,
   type RaftOptions,
@@ -85,6 +88,16 @@ export class Raft {
 
   get lastIndex(): number {
     return this.core.log.lastIndex;
+  }
+
+  /** The membership in force: that of the newest configuration in the log. The same object until it changes. */
+  get configuration(): Configuration {
+    return this.core.configuration;
+  }
+
+  /** Whether the configuration in force is committed. */
+  get isConfigurationCommitted(): boolean {
+    return this.core.log.configurationIndex <= this.core.log.committed;
   }
 
   /** The entries of [from, to], which must be in the log: for checks and diagnosis. */
@@ -213,10 +226,7 @@ export class Raft {
   }
 
   /** Changes the membership (thesis §4.3): joint where voters change; the joint state is left by itself. */
-  proposeConfiguration(target: {
-    readonly voters: readonly ReplicaId[];
-    readonly learners: readonly ReplicaId[];
-  }): Proposed | ConfigurationRefusal {
+  proposeConfiguration(target: MembershipTarget): Proposed | ConfigurationRefusal {
     const { core } = this;
     const refusal = this.refusal(0);
     if (refusal !== undefined) return refusal;
@@ -233,6 +243,16 @@ export class Raft {
     if (!this.isLeader) return 'notLeader';
     this.core.reads.add(context);
     return 'queued';
+  }
+
+  /** Takes back every read that was not answered: the replica is given up. */
+  takeReads(): readonly unknown[] {
+    const dropped: unknown[] = [
+      ...this.core.readStates.splice(0).map(({ context }) => context),
+      ...this.core.droppedReads.splice(0),
+    ];
+    this.core.reads.reset(dropped);
+    return dropped;
   }
 
   /** Whether this leader may serve reads at `leaseReadIndex` without asking anyone (thesis §6.4.1). */
@@ -376,6 +396,11 @@ export class Raft {
   /** The first index such that the entries from it on take at most about `maxBytes` of memory. */
   indexForTrailingBytes(maxBytes: number): number {
     return this.core.log.indexForTrailingBytes(maxBytes);
+  }
+
+  /** What a leader knows of one member; undefined on others, and of itself. */
+  progressOf(replica: ReplicaId): { readonly state: ProgressState; readonly matchIndex: number } | undefined {
+    return this.core.progress.get(replica);
   }
 
   get status(): RaftStatus {

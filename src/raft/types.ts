@@ -33,6 +33,15 @@ export type Configuration = {
   readonly outgoing: readonly ReplicaId[];
   readonly learners: readonly ReplicaId[];
   readonly learnersNext: readonly ReplicaId[];
+  /** The node each member lives on: carried along for the host, never looked at here. */
+  readonly nodes?: Readonly<Record<number, string>>;
+};
+
+/** What a change of the membership asks for. `nodes` says where members live that are new. */
+export type MembershipTarget = {
+  readonly voters: readonly ReplicaId[];
+  readonly learners: readonly ReplicaId[];
+  readonly nodes?: Readonly<Record<number, string>>;
 };
 
 /** A snapshot by reference: the bytes travel beside the core. `configuration` is the one in force at `index`. */

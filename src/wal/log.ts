@@ -45,6 +45,7 @@ class SegmentedWal implements Wal {
   private readonly index: GroupIndex;
   /** Older segments and the current one, with their sizes. */
   private readonly sizes = new Map<number, number>();
+  private readonly damagedSegments = new Set<number>();
   private pending: Buffer[] = [];
   private pendingBytes = 0;
   private pendingRecords = 0;
@@ -77,7 +78,10 @@ class SegmentedWal implements Wal {
     this.damage = found.damage;
     this.nextSequence = current.sequence + 1;
     this.nextBatch = found.nextBatch;
-    for (const { sequence, bytes } of found.segments) this.sizes.set(sequence, bytes);
+    for (const { sequence, bytes, isDamaged } of found.segments) {
+      this.sizes.set(sequence, bytes);
+      if (isDamaged) this.damagedSegments.add(sequence);
+    }
     this.sizes.set(current.sequence, current.sizeBytes);
     this.index = new GroupIndex(found.groups, found.oldestNeeded);
   }
@@ -284,7 +288,7 @@ class SegmentedWal implements Wal {
     );
   }
 
-  /** Deletes the segments before `oldest`, one after another from the front: a gap would look like damage. */
+  /** Lets the segments before `oldest` go, one after another from the front: a gap would look like damage. */
   private async collect(oldest: number): Promise<void> {
     if (this.collecting) {
       this.collectDue = true;
@@ -294,7 +298,10 @@ class SegmentedWal implements Wal {
     try {
       for (const sequence of [...this.sizes.keys()]) {
         if (sequence >= oldest) break;
-        await this.disk.remove(segmentPath(this.options.directory, sequence));
+        const path = segmentPath(this.options.directory, sequence);
+        // Evidence is not deleted, but it must not stand in the way of the next start either.
+        if (this.damagedSegments.has(sequence)) await this.disk.rename(path, `${path}.damaged`);
+        else await this.disk.remove(path);
         this.sizes.delete(sequence);
       }
     } catch {

@@ -11,7 +11,13 @@ const segmentName = /^wal-([0-9a-f]{16})\.log$/;
 export const segmentPath = (directory: string, sequence: number): string =>
   join(directory, `wal-${sequence.toString(16).padStart(16, '0')}.log`);
 
-export type RecoveredSegment = { readonly sequence: number; readonly path: string; readonly bytes: number };
+export type RecoveredSegment = {
+  readonly sequence: number;
+  readonly path: string;
+  readonly bytes: number;
+  /** It does not read to its end: kept for people once no group needs it. */
+  readonly isDamaged: boolean;
+};
 
 export type Recovered = {
   readonly groups: ReadonlyMap<ShardId, RecoveredGroup>;
@@ -81,7 +87,8 @@ export async function recover(disk: Disk, directory: string): Promise<Recovered>
       notes.push(`${path} does not read from ${scan.validEnd} on; it is kept as it is`);
       replay.damaged(`the log does not read in segment ${sequence} from byte ${scan.validEnd} on`);
     }
-    if (scan.tail !== 'damaged') kept.push({ sequence, path, bytes: scan.validEnd });
+    const isDamaged = scan.tail !== 'clean' && !(scan.tail === 'torn' && isLast);
+    kept.push({ sequence, path, bytes: scan.validEnd, isDamaged });
   }
   for (const { path } of scanned.filter(isUnused)) await disk.remove(path);
   const nextSequence = (sequences[sequences.length - 1] ?? 0) + 1;

@@ -40,6 +40,10 @@ export type NodeStatus = {
 export type AdminRequest =
   | { readonly op: 'status' }
   | { readonly op: 'transferLeader'; readonly shardId: number; readonly to: string }
+  /** A node's replica of a shard cannot go on: take in a new one there, under this id (asked of the leader). */
+  | { readonly op: 'replaceReplica'; readonly shardId: number; readonly nodeId: string; readonly newReplicaId: number }
+  /** Give up this node's replica of a shard and begin a new one from the leader. */
+  | { readonly op: 'rebuildReplica'; readonly shardId: number }
   /** Prometheus text. */
   | { readonly op: 'metrics' };
 
@@ -48,5 +52,7 @@ export type ErrorBody = { readonly code: ErrorCode; readonly message: string; re
 export type AdminAnswer =
   | { readonly status: NodeStatus }
   | { readonly done: true }
+  /** The replica is a member, and that is committed. */
+  | { readonly member: number }
   | { readonly metrics: string }
   | { readonly error: ErrorBody };

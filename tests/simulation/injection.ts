@@ -11,6 +11,10 @@ export type InjectionParts = {
   readonly nodes: readonly SimNode[];
   readonly clients: readonly string[];
   readonly trace: (node: string, what: string, fields?: Readonly<Record<string, unknown>>) => void;
+  /** Whether this node may lose what it holds: everything stands on the others as well. */
+  readonly mayLose: (node: SimNode) => boolean;
+  /** What this node held may be gone. */
+  readonly onLost: (node: SimNode) => void;
   /** Changes the membership of a shard; whether a change was begun. */
   readonly changeMembership: (fault: Fault) => boolean;
 };
@@ -129,9 +133,10 @@ export class Injection {
           for (const node of nodes) node.start();
         };
       case 'bit-flip':
-        if (!first.isUp || nodes.some((node) => node.refusal !== undefined)) return undefined;
+        if (!first.isUp || !this.parts.mayLose(first)) return undefined;
         first.crash(strength < 0.5);
-        first.machine.flipBit();
+        if (!first.machine.flipBit()) return () => first.start();
+        this.parts.onLost(first);
         return () => first.start();
       case 'slow-disk':
         first.machine.weather.slowMs = 2 + 300 * strength ** 2;
@@ -181,6 +186,7 @@ export class Injection {
         const { life } = owner;
         life.run(() => {
           group.raft.transferLeadership(to, life.clock.nowMs());
+          owner.host?.wake(group);
         });
         return () => {};
       }

@@ -78,12 +78,25 @@ export class Machine {
     this.life = undefined;
   }
 
-  /** Flips one bit of the log's older part, as a bad disk would. Whether there was something to flip. */
+  /**
+   * Flips one bit of the log, as a bad disk would, but not in its last two writes: damage there cannot be told from a
+   * torn write. Whether there was something to flip.
+   */
   flipBit(): boolean {
-    const files = [...this.inodes].filter(([path, inode]) => path.includes('/wal-') && lastByte(inode.durable) > 0);
-    if (files.length === 0) return false;
-    const [, inode] = this.world.pick(files);
-    const at = this.world.between(0, lastByte(inode.durable));
+    const magic = Buffer.from('BTCH', 'latin1');
+    const segments = [...this.inodes].filter(([path]) => path.endsWith('.log')).sort(([a], [b]) => (a < b ? -1 : 1));
+    const places: { readonly inode: Inode; readonly end: number }[] = [];
+    let isNewest = true;
+    for (const [, inode] of segments.reverse()) {
+      const last = inode.durable.lastIndexOf(magic);
+      if (last < 0) continue;
+      const end = isNewest ? inode.durable.lastIndexOf(magic, last - 1) : lastByte(inode.durable);
+      isNewest = false;
+      if (end > 0) places.push({ inode, end });
+    }
+    if (places.length === 0) return false;
+    const { inode, end } = this.world.pick(places);
+    const at = this.world.between(0, end - 1);
     inode.durable[at] = (inode.durable[at] as number) ^ (1 << this.world.between(0, 7));
     inode.current = Buffer.from(inode.durable);
     this.counts.flippedBits++;

@@ -1,5 +1,5 @@
 /** A node of a run: the real host, log, store and transport code on a simulated machine. It may die and be started again. */
-import { AssertionError, type Logger, messageOf, type NodeId, RingraftError } from '../../src/base/index.js';
+import { AssertionError, type Logger, messageOf, type NodeId } from '../../src/base/index.js';
 import { Host, type HostOptions } from '../../src/host/index.js';
 import { Store } from '../../src/kv/index.js';
 import { openWal } from '../../src/wal/index.js';
@@ -28,7 +28,7 @@ export type NodeParts = {
 
 /** Whether a node may stop for this: an injected failure of its disk, and nothing else. */
 const isInjected = (error: unknown): boolean => {
-  for (let at = error; at instanceof Error; at = at.cause) if ('code' in at && at.code === 'EIO') return true;
+  for (let at = error; at instanceof Error; at = at.cause) if ('code' in at && (at.code === 'EIO' || at.code === 'ENOSPC')) return true;
   return false;
 };
 
@@ -73,9 +73,11 @@ export class SimNode {
   private refused(life: Life, error: unknown): void {
     if (life.isDead) return;
     this.trace('refused to start', { error: messageOf(error) });
-    if (error instanceof RingraftError && (error.code === 'CORRUPT' || isInjected(error))) {
-      this.refusal = error.message;
+    if (isInjected(error)) {
+      // Whoever runs the node tries again.
+      this.refusal = messageOf(error);
       this.crash(false);
+      this.parts.world.at(300, () => this.start());
       return;
     }
     this.parts.world.fail(error);

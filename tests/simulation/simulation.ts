@@ -66,6 +66,7 @@ class Simulation {
   private readonly injection: Injection;
   private readonly faults: readonly Fault[];
   private readonly faultsEndMs: number;
+  private readonly shards: number;
   private stamp = 0;
 
   constructor(
@@ -79,6 +80,7 @@ class Simulation {
     const replication = world.chance(0.8) ? 3 : 5;
     const ids = Array.from({ length: replication }, (_, at) => nodeId(`n${at + 1}`));
     const shards = world.pick([1, 1, 2, 3]);
+    this.shards = shards;
     const map = staticMap({
       cluster: 'sim',
       shards,
@@ -139,7 +141,9 @@ class Simulation {
       nodes: this.nodes,
       clients,
       trace,
-      changeMembership: () => false,
+      mayLose: (node) => this.mayLose(node),
+      onLost: (node) => void this.lost.add(node),
+      changeMembership: (fault) => this.changeMembership(fault),
     });
     const drawn = drawFaults(world, {
       untilMs: this.faultsEndMs,
@@ -189,7 +193,7 @@ class Simulation {
       elections: this.checks.elections,
       snapshots: this.snapshots,
       configurations: this.checks.configurations,
-      repairs: 0,
+      repairs: this.nodes.reduce((sum, node) => sum + (node.host?.status.counters.replicasRebuilt ?? 0), 0),
       events: this.world.events,
       virtualMs: Math.round(this.world.nowMs),
       digest: this.world.digest,
@@ -203,6 +207,76 @@ class Simulation {
 
   private get snapshots(): number {
     return this.nodes.reduce((sum, node) => sum + (node.host?.status.counters.snapshotsInstalled ?? 0), 0);
+  }
+
+  /** Nodes whose replicas may have to be replaced, and have not all been yet. */
+  private readonly lost = new Set<SimNode>();
+
+  /** Every other node holds a voting replica of every shard, so that this one may lose all of its own. */
+  private mayLose(node: SimNode): boolean {
+    for (const other of this.lost) if (this.isWhole(other)) this.lost.delete(other);
+    return this.lost.size === 0 && this.nodes.every((other) => other === node || this.isWhole(other));
+  }
+
+  /** Every shard counts a replica on this node among its voters, and that replica runs. */
+  private isWhole(node: SimNode): boolean {
+    if (node.host === undefined) return false;
+    const replicas = [...node.host.replicas()];
+    return (
+      replicas.length === this.shards &&
+      replicas.every(({ raft, replicaId }) => {
+        const { voters, outgoing } = raft.configuration;
+        return raft.isConfigurationCommitted && outgoing.length === 0 && voters.includes(replicaId);
+      })
+    );
+  }
+
+  private changeMembership({ nodes, strength }: Fault): boolean {
+    const groups = this.nodes.flatMap((node) => [...(node.host?.replicas() ?? [])].map((group) => ({ node, group })));
+    if (strength < 0.5) {
+      // A replica is given up and comes back under a new id.
+      const node = this.nodes[nodes[0] as number] as SimNode;
+      const mine = groups.filter((one) => one.node === node);
+      if (mine.length === 0 || !this.mayLose(node)) return false;
+      const { group } = mine[Math.floor(strength * 2 * mine.length)] as (typeof mine)[number];
+      this.lost.add(node);
+      node.life?.run(() => node.host?.rebuildReplica(group.shardId, 'asked for'));
+      return true;
+    }
+    // A voter becomes a learner, or a learner a voter.
+    const led = groups.filter(({ node, group }) => group.raft.isLeader && node.life?.isPaused === false);
+    if (led.length === 0) return false;
+    const { node, group } = led[Math.floor((strength - 0.5) * 2 * led.length)] as (typeof led)[number];
+    const { voters, learners } = group.raft.configuration;
+    const learner = learners[0];
+    const target =
+      learner === undefined
+        ? { voters: voters.slice(1), learners: voters.slice(0, 1) }
+        : { voters: [...voters, learner], learners: learners.slice(1) };
+    if (learner !== undefined && group.voterOn(group.nodes.get(learner) ?? node.id) !== 0) return false;
+    let begun = false;
+    node.life?.run(() => {
+      begun = typeof group.raft.proposeConfiguration(target) !== 'string';
+      if (begun) node.host?.wake(group);
+    });
+    return begun;
+  }
+
+  /** All learners become voters again, so that the end finds what the beginning had. */
+  private restoreMembership(): void {
+    for (const node of this.nodes) {
+      for (const group of node.host?.replicas() ?? []) {
+        const { raft } = group;
+        const { voters, learners } = raft.configuration;
+        if (!raft.isLeader || learners.length === 0) continue;
+        const alone = learners.filter((id) => group.voterOn(group.nodes.get(id) ?? node.id) === 0);
+        if (alone.length === 0) continue;
+        const target = { voters: [...voters, ...alone], learners: learners.filter((id) => !alone.includes(id)) };
+        node.life?.run(() => {
+          if (typeof raft.proposeConfiguration(target) !== 'string') node.host?.wake(group);
+        });
+      }
+    }
   }
 
   private async underFaults(): Promise<void> {
@@ -231,6 +305,11 @@ class Simulation {
       );
     }
     const isSettled = (): boolean => readsLeft === 0 && this.hasConverged();
+    const restore = (): void => {
+      this.restoreMembership();
+      world.at(200, restore);
+    };
+    restore();
     await world.runUntil(endMs, isSettled);
     if (!isSettled())
       throw new Violation('liveness', `not converged ${recoveryMs} ms after the last fault: ${this.describe()}`);
@@ -242,7 +321,7 @@ class Simulation {
   private hasConverged(): boolean {
     const reached = new Map<number, Set<number>>();
     for (const node of this.nodes) {
-      if (node.host === undefined) return false;
+      if (!this.isWhole(node) || node.host === undefined) return false;
       for (const { shardId, raft } of node.host.replicas()) {
         let indexes = reached.get(shardId);
         if (indexes === undefined) {

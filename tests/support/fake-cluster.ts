@@ -249,6 +249,8 @@ export class FakeCluster {
       }
       case 'status':
         return { status: this.status(node) };
+      default:
+        return { error: { code: 'BAD_REQUEST', message: 'not here', happened: 'no' } };
     }
   }
 

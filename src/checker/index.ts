@@ -1,2 +1,0 @@
-export * from './history.js';
-export * from './linearizability.js';

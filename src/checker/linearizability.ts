@@ -1,0 +1,74 @@
+/**
+ * Whether a history can be explained by every operation taking effect at one instant between its call and its return.
+ * Keys are independent, so a history is good when the operations on each key are (Herlihy and Wing 1990, locality).
+ */
+import { assertRecord, type History, type OperationRecord } from './history.js';
+import { type Model, registerModel } from './model.js';
+import { withoutUnseen } from './removal.js';
+import { search } from './search.js';
+import { shrink } from './shrink.js';
+
+export type CheckOptions<State = unknown> = {
+  /** What one key must do; a register when not given. */
+  readonly model?: Model<State>;
+  /** Configurations to try on one key before giving up on it. Memory grows with it: about 100 bytes each. */
+  readonly maxSteps?: number;
+};
+
+export type CheckResult =
+  | { readonly ok: true; readonly operations: number; readonly keys: number }
+  | {
+      readonly ok: false;
+      readonly key: string;
+      /** Operations on that key, as few as were found, that nothing explains; in the order of their calls. */
+      readonly operations: readonly OperationRecord[];
+      /** The most of them that can be explained in one order, in that order. */
+      readonly longestPrefix: readonly OperationRecord[];
+    }
+  | { readonly ok: 'unknown'; readonly key: string };
+
+const defaultMaxSteps = 1_000_000;
+
+/**
+ * Checks a whole history. A key that fails is reported even when others could not be decided; `unknown` names the first
+ * of those.
+ */
+export function checkHistory<State = string | null>(history: History, options: CheckOptions<State> = {}): CheckResult {
+  const { maxSteps = defaultMaxSteps } = options;
+  // Without a model in the options State is the register's.
+  const model = options.model ?? (registerModel as unknown as Model<State>);
+  const keys = byKey(history);
+  let undecided: string | undefined;
+  for (const [key, operations] of keys) {
+    const { verdict } = search(withoutUnseen(operations, model), model, maxSteps);
+    if (verdict === 'gave up') undecided ??= key;
+    if (verdict === 'impossible') return failure(key, operations, model, maxSteps);
+  }
+  if (undecided !== undefined) return { ok: 'unknown', key: undecided };
+  return { ok: true, operations: history.length, keys: keys.size };
+}
+
+function failure<State>(
+  key: string,
+  operations: readonly OperationRecord[],
+  model: Model<State>,
+  maxSteps: number,
+): CheckResult {
+  const few = [...shrink(operations, model, maxSteps)].sort((a, b) => a.invoked - b.invoked);
+  // Without footprint: with it, the search leaves a hopeless order before it gets stuck, and shows less of it.
+  const { footprint: _, ...plain } = model;
+  const { longest } = search(few, plain, Math.min(maxSteps, 100_000));
+  return { ok: false, key, operations: few, longestPrefix: longest };
+}
+
+/** Operations by key. Reads without an answer are left out: they say nothing. */
+function byKey(history: History): Map<string, OperationRecord[]> {
+  const keys = new Map<string, OperationRecord[]>();
+  for (const record of history) {
+    assertRecord(record);
+    let operations = keys.get(record.key);
+    if (operations === undefined) keys.set(record.key, (operations = []));
+    if (record.input.op !== 'get' || record.output.kind !== 'unknown') operations.push(record);
+  }
+  return keys;
+}

@@ -33,10 +33,12 @@ const defaultMaxSteps = 1_000_000;
  * Checks a whole history. A key that fails is reported even when others could not be decided; `unknown` names the first
  * of those.
  */
-export function checkHistory<State = string | null>(history: History, options: CheckOptions<State> = {}): CheckResult {
-  const { maxSteps = defaultMaxSteps } = options;
-  // Without a model in the options State is the register's.
-  const model = options.model ?? (registerModel as unknown as Model<State>);
+export function checkHistory<State>(history: History, options: CheckOptions<State> = {}): CheckResult {
+  const { model, maxSteps = defaultMaxSteps } = options;
+  return model === undefined ? check(history, registerModel, maxSteps) : check(history, model, maxSteps);
+}
+
+function check<State>(history: History, model: Model<State>, maxSteps: number): CheckResult {
   const keys = byKey(history);
   let undecided: string | undefined;
   for (const [key, operations] of keys) {
@@ -66,8 +68,8 @@ function byKey(history: History): Map<string, OperationRecord[]> {
   const keys = new Map<string, OperationRecord[]>();
   for (const record of history) {
     assertRecord(record);
-    let operations = keys.get(record.key);
-    if (operations === undefined) keys.set(record.key, (operations = []));
+    const operations = keys.get(record.key) ?? [];
+    keys.set(record.key, operations);
     if (record.input.op !== 'get' || record.output.kind !== 'unknown') operations.push(record);
   }
   return keys;

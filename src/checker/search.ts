@@ -9,10 +9,12 @@
  *
  * What keeps it from blowing up, none of which changes a verdict:
  *
- * 1. A completed operation that is possible now and changes nothing is linearized at once, with no way back: in any
- *    order that completes this one it can be moved here, for all others then still meet the states they met.
+ * 1. A completed operation that never changes anything and is possible now is linearized at once, with no way back: in
+ *    any order that completes this one it can be moved here, for all others then still meet the states they met. (Not
+ *    so a write that happens to change nothing now: in its later place it may undo another.)
  * 2. An unknown operation that would change nothing is not linearized: leaving it out gives the same order.
- * 3. Nor is one that a blind operation follows at once: its effect is overwritten unseen, so it may as well never happen.
+ * 3. Nor is one that is followed at once by an operation that would have been possible without it, and would have left
+ *    the same: its effect is overwritten unseen, so it may as well never happen.
  * 4. Of unknown operations with equal inputs, the one called first goes first: it may stand wherever a later one may.
  * 5. A state is not left while operations remain that need it and none that could bring it back.
  */
@@ -36,11 +38,14 @@ export function search<State>(
   return new Search(operations, model).run(maxSteps);
 }
 
+/** The state before an unknown operation that was the last, when it was: nothing has met its effect yet (rule 3). */
+type Unmet<State> = { readonly before: State; readonly beforeId: number } | undefined;
+
 type Frame<State> = {
   readonly operation: number;
   readonly state: State;
   readonly stateId: number;
-  readonly isPending: boolean;
+  readonly unmet: Unmet<State>;
   readonly isForced: boolean;
 };
 
@@ -66,7 +71,7 @@ class Search<State> {
   /** One bit for each unknown operation used. */
   private readonly usedBits: Uint16Array;
 
-  private readonly isBlind: Uint8Array;
+  private readonly isRead: Uint8Array;
   private readonly leaves: Int32Array;
   private readonly needs: Int32Array;
   /** By state id: how many operations still to be linearized leave it, or need it. */
@@ -80,8 +85,7 @@ class Search<State> {
 
   private state: State;
   private stateId: number;
-  /** The last operation was an unknown one whose effect nothing has met yet (rule 3). */
-  private isPending = false;
+  private unmet: Unmet<State>;
   private found: State | undefined;
 
   constructor(
@@ -95,7 +99,7 @@ class Search<State> {
     const count = this.operations.length;
     [this.callAt, this.returnAt, this.twin] = [new Int32Array(count), new Int32Array(count), new Int32Array(count)];
     [this.leaves, this.needs] = [new Int32Array(count).fill(none), new Int32Array(count).fill(none)];
-    [this.isBlind, this.isUsed] = [new Uint8Array(count), new Uint8Array(count)];
+    [this.isRead, this.isUsed] = [new Uint8Array(count), new Uint8Array(count)];
     this.usedBits = new Uint16Array(Math.ceil((count - this.completedCount) / 16));
     this.end = count + this.completedCount + 1;
     this.next = new Int32Array(this.end + 1);
@@ -115,7 +119,7 @@ class Search<State> {
     let after = none;
     while (this.next[head] !== this.end) {
       const barrier = this.firstReturn();
-      const forced = after === none ? this.findHarmless(barrier) : none;
+      const forced = after === none ? this.findRead(barrier) : none;
       const operation = forced === none ? this.findNext(after, barrier) : forced;
       if (operation === none) {
         after = this.backtrack();
@@ -130,7 +134,7 @@ class Search<State> {
       after = this.linearize(operation, forced !== none) ? none : this.backtrack();
       if (after === none && this.stack.length === 0) return result('impossible');
     }
-    this.keepLongest();
+    this.longest = this.order();
     return result('linearizable');
   }
 
@@ -172,8 +176,8 @@ class Search<State> {
     const { footprint } = this.model;
     if (footprint === undefined) return;
     for (const [at, { input, output }] of this.operations.entries()) {
-      this.isBlind[at] = Number(footprint.isBlind(input, output));
       const [left, needed] = [footprint.leaves(input, output), footprint.needs(input, output)];
+      this.isRead[at] = Number(left === undefined);
       if (left !== undefined) this.leaves[at] = this.idOf(left);
       if (needed !== undefined) this.needs[at] = this.idOf(needed);
       this.count(at, 1);
@@ -209,20 +213,21 @@ class Search<State> {
 
   /** Whether the operation is possible now; then `found` is the state it leaves. */
   private fits(operation: number): boolean {
-    if (this.isPending && this.isBlind[operation]) return false;
     const { input, output } = this.operations[operation] as OperationRecord;
     this.found = this.model.step(this.state, input, output);
-    return this.found !== undefined;
+    if (this.found === undefined || this.unmet === undefined) return this.found !== undefined;
+    const without = this.model.step(this.unmet.before, input, output);
+    return without === undefined || this.idOf(without) !== this.idOf(this.found);
   }
 
   private changes(): boolean {
     return this.found !== this.state && this.idOf(this.found as State) !== this.stateId;
   }
 
-  private findHarmless(barrier: number): number {
+  private findRead(barrier: number): number {
     for (let at = this.next[head] as number; at < barrier; at = this.next[at] as number) {
       const operation = this.callOf[at] as number;
-      if (this.fits(operation) && !this.changes()) return operation;
+      if (this.isRead[operation] && this.fits(operation)) return operation;
     }
     return none;
   }
@@ -248,11 +253,11 @@ class Search<State> {
 
   /** Takes the operation that was just found to fit; false when nothing can come of it. */
   private linearize(operation: number, isForced: boolean): boolean {
-    const { state, stateId, isPending } = this;
-    this.stack.push({ operation, state, stateId, isPending, isForced });
+    const { state, stateId, unmet } = this;
+    this.stack.push({ operation, state, stateId, unmet, isForced });
     this.state = this.found as State;
     this.stateId = this.idOf(this.state);
-    this.isPending = operation >= this.completedCount && this.model.footprint !== undefined;
+    this.unmet = operation < this.completedCount ? undefined : { before: state, beforeId: stateId };
     this.count(operation, -1);
     if (operation < this.completedCount) this.lift(operation);
     else this.setUsed(operation, 1);
@@ -266,7 +271,7 @@ class Search<State> {
     this.keepLongest();
     for (let frame = this.stack.pop(); frame !== undefined; frame = this.stack.pop()) {
       const { operation } = frame;
-      ({ state: this.state, stateId: this.stateId, isPending: this.isPending } = frame);
+      ({ state: this.state, stateId: this.stateId, unmet: this.unmet } = frame);
       this.count(operation, 1);
       if (operation < this.completedCount) this.putBack(operation);
       else this.setUsed(operation, 0);
@@ -276,8 +281,11 @@ class Search<State> {
   }
 
   private keepLongest(): void {
-    if (this.stack.length <= this.longest.length) return;
-    this.longest = this.stack.map(({ operation }) => this.operations[operation] as OperationRecord);
+    if (this.stack.length > this.longest.length) this.longest = this.order();
+  }
+
+  private order(): OperationRecord[] {
+    return this.stack.map(({ operation }) => this.operations[operation] as OperationRecord);
   }
 
   private lift(operation: number): void {
@@ -305,7 +313,7 @@ class Search<State> {
    * first return that remains, and all called after it; so the former alone say which.
    */
   private configuration(): string {
-    let text = `${this.stateId}${this.isPending ? '!' : ':'}`;
+    let text = `${this.stateId},${this.unmet?.beforeId ?? ''}:`;
     for (const bits of this.usedBits) text += String.fromCharCode(bits);
     for (let at = this.next[head] as number; at !== this.end; at = this.next[at] as number) {
       const operation = this.callOf[at] as number;

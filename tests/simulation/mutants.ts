@@ -1,0 +1,2 @@
+export type MutantName = 'none';
+export const applyMutant = (_name: MutantName): void => {};

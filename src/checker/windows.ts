@@ -19,6 +19,10 @@ export function failingWindow<State>(
   if (footprint === undefined) return undefined;
   const byCall = [...operations].sort((a, b) => a.invoked - b.invoked);
   const writers = writersByState(byCall, model, footprint);
+  for (const window of staleReads(byCall, writers, model, footprint)) {
+    const part = closed(window, writers, model, footprint);
+    if (search(part, model, mostSteps).verdict === 'impossible') return part;
+  }
   for (const size of sizes) {
     for (let start = 0; start < byCall.length; start += size / 2) {
       const window = byCall.slice(start, start + size);
@@ -27,6 +31,44 @@ export function failingWindow<State>(
     }
   }
   return undefined;
+}
+
+/**
+ * The failure that is not local in time: an answer that needs a state all of whose writers returned before a blind write
+ * was called, which itself returned before the answer was asked for. Each is given with its writers and that write.
+ */
+function* staleReads<State>(
+  byCall: readonly OperationRecord[],
+  writers: ReadonlyMap<string, readonly OperationRecord[]>,
+  model: Model<State>,
+  footprint: Footprint<State>,
+): Iterable<readonly OperationRecord[]> {
+  const blind = byCall.filter(({ input, output }) => footprint.isBlind(input, output));
+  // By position in `blind`: of this write and those called after it, the one that returned first.
+  const firstToReturn = [...blind];
+  for (let at = blind.length - 2; at >= 0; at--) {
+    const [here, later] = [firstToReturn[at] as OperationRecord, firstToReturn[at + 1] as OperationRecord];
+    if (later.completed < here.completed) firstToReturn[at] = later;
+  }
+  for (const reader of byCall) {
+    const need = footprint.needs(reader.input, reader.output);
+    const sources = need === undefined ? [] : (writers.get(model.key(need)) ?? []);
+    if (sources.length === 0) continue;
+    const returned = sources.reduce((latest, { completed }) => Math.max(latest, completed), Number.NEGATIVE_INFINITY);
+    const between = firstToReturn[firstCalledAfter(blind, returned)];
+    if (between !== undefined && between.completed < reader.invoked) yield [...new Set([...sources, between, reader])];
+  }
+}
+
+/** The position of the first operation called after `stamp`; the length when there is none. */
+function firstCalledAfter(byCall: readonly OperationRecord[], stamp: number): number {
+  let [low, high] = [0, byCall.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((byCall[middle] as OperationRecord).invoked > stamp) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 function writersByState<State>(

@@ -10,7 +10,7 @@ export type PoolOptions = {
   readonly seeds: number;
   readonly jobs: number;
   readonly kinds: readonly FaultKind[];
-  readonly mutant?: MutantName;
+  readonly mutant: MutantName | undefined;
   /** Every so many seeds one is run twice, to see that it is the same run. */
   readonly checkEvery: number;
   /** false: no further seeds are begun. */

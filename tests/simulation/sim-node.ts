@@ -6,6 +6,7 @@ import { openWal } from '../../src/wal/index.js';
 import type { ClusterMap } from '../../src/wire/index.js';
 import type { Checks } from './checks.js';
 import { type ClockFault, Life } from './life.js';
+import { mutation } from './mutants.js';
 import type { Endpoint, Network } from './network.js';
 import { Machine } from './sim-disk.js';
 import type { World } from './world.js';
@@ -28,7 +29,8 @@ export type NodeParts = {
 
 /** Whether a node may stop for this: an injected failure of its disk, and nothing else. */
 const isInjected = (error: unknown): boolean => {
-  for (let at = error; at instanceof Error; at = at.cause) if ('code' in at && (at.code === 'EIO' || at.code === 'ENOSPC')) return true;
+  for (let at = error; at instanceof Error; at = at.cause)
+    if ('code' in at && (at.code === 'EIO' || at.code === 'ENOSPC')) return true;
   return false;
 };
 
@@ -88,9 +90,10 @@ export class SimNode {
     const random = world.fork();
     const { clock } = life;
     const onFatal = (error: unknown): void => this.onFatal(life, error);
-    const wal = await openWal(this.machine.disk, { directory: '/log', segmentBytes: settings.segmentBytes, clock });
+    const log = { directory: '/log', segmentBytes: settings.segmentBytes, clock };
+    const wal = mutation.wal(await openWal(this.machine.disk, log));
     const files = this.machine.files;
-    const store = await Store.open(this.machine.store, {
+    const store = await Store.open(mutation.engine(this.machine.store), {
       clock,
       cacheBytes: settings.cacheBytes,
       files,

@@ -88,8 +88,8 @@ export class Workload {
 
   /** A linearizable read of every key, once faults are over. */
   async readAll(): Promise<void> {
-    const { client } = this;
-    if (client === undefined) throw new Error('this client never reached the cluster');
+    if (this.client === undefined) throw new Error('this client never reached the cluster');
+    const client = this.client;
     for (let n = 1; n <= this.options.keys; n++) await this.get(client, `key-${n}`, 'linearizable');
   }
 

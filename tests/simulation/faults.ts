@@ -11,6 +11,7 @@ export const faultKinds = [
   'reorder',
   'partition',
   'one-way',
+  'link',
   'bridge',
   'disconnect',
   'kill',
@@ -45,7 +46,8 @@ const weights: Readonly<Record<FaultKind, number>> = {
   delay: 3,
   reorder: 2,
   partition: 5,
-  'one-way': 3,
+  'one-way': 4,
+  link: 4,
   bridge: 2,
   disconnect: 2,
   kill: 6,
@@ -76,7 +78,13 @@ export function drawFaults(world: World, { untilMs, most, nodes, kinds }: FaultP
   if (pool.length === 0) return [];
   const count = world.between(1, most);
   const faults: Fault[] = [];
+  let previousMs = 0;
   for (let i = 0; i < count; i++) {
+    // Troubles come together as often as alone.
+    const isNear = i > 0 && world.chance(0.5);
+    const atMs = isNear ? Math.min(untilMs, previousMs + world.between(0, 400)) : world.between(200, untilMs);
+    previousMs = atMs;
+
     const order = Array.from({ length: nodes }, (_, at) => at);
     for (let at = nodes - 1; at > 0; at--) {
       const other = world.between(0, at);
@@ -84,7 +92,7 @@ export function drawFaults(world: World, { untilMs, most, nodes, kinds }: FaultP
     }
     faults.push({
       kind: world.pick(pool),
-      atMs: world.between(200, untilMs),
+      atMs,
       forMs: world.pick([world.between(5, 150), world.between(100, 800), world.between(500, 2500)]),
       nodes: order,
       strength: world.fraction(),

@@ -81,7 +81,7 @@ export class Injection {
           weather.duplication = 0;
         };
       case 'delay':
-        weather.jitterMs = 1 + 150 * strength ** 2;
+        weather.jitterMs = 1 + 1500 * strength ** 4;
         return () => {
           weather.jitterMs = 0;
         };
@@ -99,14 +99,17 @@ export class Injection {
         for (const [at, client] of clients.entries()) if ((Math.floor(strength * 8) >> at) % 2 === 1) side.add(client);
         return this.cutAll((from, to) => side.has(from) !== side.has(to));
       }
+      case 'link': {
+        const other = this.node(fault, 1).id;
+        return this.cutAll((from, to) => (from === first.id && to === other) || (from === other && to === first.id));
+      }
       case 'one-way': {
-        const deaf = first.id;
-        const speaks = strength < 0.5;
-        const toClients = strength * 4 - Math.floor(strength * 4) < 0.5;
-        return this.cutAll(
-          (from, to) =>
-            (speaks ? to === deaf : from === deaf) && (toClients || !(clients.includes(from) || clients.includes(to))),
-        );
+        // Deaf to everyone, mute to everyone, or one direction of one link.
+        const { id } = first;
+        const other = this.node(fault, 1).id;
+        if (strength < 0.4) return this.cutAll((from, to) => to === id && !clients.includes(from));
+        if (strength < 0.7) return this.cutAll((from, to) => from === id && !clients.includes(to));
+        return this.cutAll((from, to) => from === id && to === other);
       }
       case 'bridge': {
         // The first node sees everybody, the others only one half of the rest.
@@ -139,7 +142,7 @@ export class Injection {
         this.parts.onLost(first);
         return () => first.start();
       case 'slow-disk':
-        first.machine.weather.slowMs = 2 + 300 * strength ** 2;
+        first.machine.weather.slowMs = 2 + 1500 * strength ** 3;
         return () => {
           first.machine.weather.slowMs = 0.5;
         };

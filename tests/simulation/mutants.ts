@@ -35,6 +35,8 @@ function commitOldTerms(): void {
     const reached = Reflect.get(this, 'matchIndexOf') as (id: ReplicaId) => number;
     const index = quorumReached(this.configuration, reached);
     if (index <= this.log.committed) return;
+    const first = Math.max(this.log.committed + 1, this.termStartIndex);
+    if (first <= index) this.uncommittedBytes -= this.log.dataBytes(first, index);
     this.log.commitTo(index);
     (Reflect.get(this, 'afterCommit') as () => void).call(this);
   };
@@ -54,7 +56,6 @@ const getter = <T extends object>(prototype: T, name: string, get: (this: T) => 
 
 function voteWhileHearingLeader(): void {
   getter(Core.prototype, 'withholdsVotes', () => false);
-  // The other half of the same check: a vote of this term while its leader is known.
 }
 
 function acknowledgeBeforeSync(): void {

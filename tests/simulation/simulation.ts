@@ -90,8 +90,8 @@ class Simulation {
     });
     const settings = {
       raft: {
-        electionTimeoutMs: 1000,
-        heartbeatIntervalMs: 50,
+        electionTimeoutMs: world.pick([400, 1000]),
+        heartbeatIntervalMs: world.pick([50, 90]),
         voteHoldMs: 200,
         leaseMs: 150,
         maxAppendBytes: world.pick([300, 4000, 40_000]),
@@ -115,7 +115,8 @@ class Simulation {
     this.nodes = ids.map((id) => new SimNode(id, parts));
     const clients = Array.from({ length: world.between(1, 3) }, (_, at) => `c${at + 1}`);
     this.faultsEndMs = world.pick([2500, 5000, 8000]);
-    const thinkMs = world.pick([5, 20, 60]);
+    const thinkMs = world.pick([20, 60, 150]);
+    const leaseShare = world.pick([0, 0.3, 1]);
     clients.forEach((name, at) => {
       const life = new Life(name, world, { rate: 1, wallOffsetMs: 0 });
       const workload = new Workload(
@@ -129,6 +130,7 @@ class Simulation {
           keys: world.pick([1, 3, 8]),
           concurrency: world.between(1, 3),
           thinkMs,
+          leaseShare,
           timeoutMs: world.pick([300, 1000, 3000]),
         },
         () => this.stamp++,

@@ -15,6 +15,8 @@ export type WorkloadOptions = {
   /** Operations each client runs at a time. */
   readonly concurrency: number;
   readonly thinkMs: number;
+  /** Of the reads, how many rely on the leader's lease. */
+  readonly leaseShare: number;
   readonly timeoutMs: number;
 };
 
@@ -129,7 +131,8 @@ export class Workload {
   }
 
   private get(client: RingraftClient, key: string, level?: 'linearizable'): Promise<void> {
-    const consistency = level ?? (randomBetween(this.random, 0, 2) === 0 ? 'lease' : 'linearizable');
+    const consistency =
+      level ?? (randomBetween(this.random, 0, 99) < 100 * this.options.leaseShare ? 'lease' : 'linearizable');
     return this.record(key, { op: 'get' }, async () => {
       const value = text((await client.get(this.options.bucket, key, { consistency }))?.value);
       this.seen.set(key, value);

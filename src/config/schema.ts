@@ -47,6 +47,9 @@ const raft = z
     maxAppendBytes: positive.max(900_000).default(262_144),
     maxInflightAppends: positive.max(4096).default(64),
     maxUncommittedBytes: positive.default(16_777_216),
+    quiesceAfterMs: milliseconds
+      .default(1000)
+      .describe('A group that was asked nothing for so long stops its heartbeats and timers'),
   })
   .prefault({})
   .describe('Consensus; the defaults suit one data centre');

@@ -68,6 +68,12 @@ export class Group {
     return this.raft.configuration.voters.find((id) => this.nodes.get(id) === node) ?? noReplica;
   }
 
+  /** Whether a member of the group lives on this node. */
+  isMember(node: NodeId): boolean {
+    for (const home of this.nodes.values()) if (home === node) return true;
+    return false;
+  }
+
   get preferredLeader(): ReplicaId {
     return this.voterOn(this.preferredNode);
   }

@@ -89,10 +89,12 @@ export class Host {
         nodeId: options.nodeId,
         incarnation: options.incarnation,
         keepaliveMs: options.raft.heartbeatIntervalMs,
+        silentAfterMs: options.raft.electionTimeoutMs,
       },
       {
         onMessage: (from, shardId, message) => this.onRaftMessage(from, shardId, message),
         onUnreachable: (peer) => this.onUnreachable(peer),
+        onSuspicion: (peer) => this.wakeGroupsOf(peer),
       },
       logger,
     );
@@ -297,7 +299,9 @@ export class Host {
     if (known === undefined) group.nodes.set(message.from, from);
     else if (known !== from) return;
     this.guard(() => {
-      group.raft.step(message, this.parts.clock.nowMs());
+      const leaderNode = group.raft.isQuiescent ? group.leaderNode : undefined;
+      const heardMs = leaderNode === undefined ? undefined : this.peers.lastHeardMs(leaderNode);
+      group.raft.step(message, this.parts.clock.nowMs(), heardMs);
       this.turns.mark(group);
     });
   }
@@ -317,6 +321,17 @@ export class Host {
     });
   }
 
+  /** Something happened to a node: the quiet groups that have a member there look around. */
+  private wakeGroupsOf(peer: NodeId): void {
+    const nowMs = this.parts.clock.nowMs();
+    for (const group of this.groups.values()) {
+      if (!group.raft.isQuiescent || !group.isMember(peer)) continue;
+      const { leaderNode } = group;
+      group.raft.wake(nowMs, leaderNode === undefined ? undefined : this.peers.lastHeardMs(leaderNode));
+      this.turns.mark(group);
+    }
+  }
+
   private onConnectionChange(lane: string, connected: boolean): void {
     if (lane !== 'raft') return;
     this.parts.logger[connected ? 'info' : 'warn']({ lane }, connected ? 'connected to NATS' : 'lost NATS');
@@ -332,6 +347,7 @@ export class Host {
         group.raft.tick(nowMs);
         this.turns.mark(group);
       }
+      this.peers.checkSilence(nowMs);
       if (nowMs >= this.nextBalanceMs && !this.stopping) {
         this.nextBalanceMs = nowMs + balanceIntervalMs / 10;
         for (const group of this.groups.values()) {

@@ -28,6 +28,7 @@ type PeerLink = {
   outboxBytes: number;
   lastSentMs: number;
   lastHeardMs: number;
+  isSilent: boolean;
 };
 
 export type PeersOptions = {
@@ -35,12 +36,15 @@ export type PeersOptions = {
   readonly nodeId: NodeId;
   readonly incarnation: number;
   readonly keepaliveMs: number;
+  readonly silentAfterMs: number;
 };
 
 export type PeersEvents = {
   onMessage(from: NodeId, shardId: ShardId, message: Message): void;
   /** NATS said that nobody listens where the peer should. Called for every such answer. */
   onUnreachable(peer: NodeId): void;
+  /** Nothing was heard of the peer for `silentAfterMs`, or it was and is there again, or it began a new life. */
+  onSuspicion(peer: NodeId): void;
 };
 
 export class Peers {
@@ -86,6 +90,7 @@ export class Peers {
       outboxBytes: 0,
       lastSentMs: Number.NEGATIVE_INFINITY,
       lastHeardMs: Number.NEGATIVE_INFINITY,
+      isSilent: false,
     });
   }
 
@@ -111,6 +116,15 @@ export class Peers {
   flush(nowMs: number): void {
     for (const link of this.links.values()) {
       if (link.outbox.length > 0 || nowMs - link.lastSentMs >= this.options.keepaliveMs) this.sendEnvelope(link, nowMs);
+    }
+  }
+
+  /** Looks for peers that have fallen silent. */
+  checkSilence(nowMs: number): void {
+    for (const link of this.links.values()) {
+      if (link.isSilent || nowMs - link.lastHeardMs < this.options.silentAfterMs) continue;
+      link.isSilent = true;
+      this.events.onSuspicion(link.nodeId);
     }
   }
 
@@ -152,13 +166,20 @@ export class Peers {
       return;
     }
     link.lastHeardMs = this.clock.nowMs();
+    if (link.isSilent) {
+      link.isSilent = false;
+      this.events.onSuspicion(link.nodeId);
+    }
     for (const item of envelope.items) this.events.onMessage(link.nodeId, item.shardId, item.message);
   }
 
   private isCurrent(link: PeerLink, fromIncarnation: number, toIncarnation: number): boolean {
     if (link.endedIncarnations.has(fromIncarnation)) return false;
     if (link.incarnation !== fromIncarnation) {
-      if (link.incarnation !== 0) link.endedIncarnations.add(link.incarnation);
+      if (link.incarnation !== 0) {
+        link.endedIncarnations.add(link.incarnation);
+        this.events.onSuspicion(link.nodeId);
+      }
       link.incarnation = fromIncarnation;
     }
     return toIncarnation === 0 || toIncarnation === this.options.incarnation;

@@ -67,6 +67,11 @@ export class Core {
   /** How often this replica stood in vain since it last heard a leader. */
   private candidacies = 0;
 
+  /** Nothing happens here, and nothing is expected to: no timers run. */
+  isQuiescent = false;
+  /** Leader: when it was last asked for anything. */
+  activeAtMs: number;
+
   messages: Message[] = [];
   messagesAfterPersist: Message[] = [];
   readStates: ReadState[] = [];
@@ -93,6 +98,7 @@ export class Core {
     this.handedHardState = this.hardState;
     this.nowMs = nowMs;
     this.hostNowMs = nowMs;
+    this.activeAtMs = nowMs;
     // Before a restart this replica may have promised a leader its silence, even one of a term that did not reach the
     // disk (heartbeats are answered at once). Only a sole voter that never had another leader promised nothing.
     const isNew = this.currentTerm === 0 && this.log.lastIndex === 0;
@@ -181,6 +187,7 @@ export class Core {
     );
     this.leaderOfTerm = from;
     if (this.role !== 'follower') this.role = 'follower';
+    this.isQuiescent = false;
     this.leader = from;
     this.isEarly = false;
     this.candidacies = 0;
@@ -206,6 +213,7 @@ export class Core {
       this.appendsWanted = false;
       this.isEarly = false;
     }
+    this.isQuiescent = false;
     this.role = 'follower';
     this.leader = leader;
     this.resetElectionTimer();
@@ -233,6 +241,8 @@ export class Core {
     this.reads.reset(this.droppedReads);
     this.progress = new Map();
     this.syncProgress();
+    this.isQuiescent = false;
+    this.activeAtMs = this.nowMs;
     this.heartbeatDueMs = this.nowMs;
     this.quorumCheckDueMs = this.nowMs + this.options.electionTimeoutMs;
     this.termStartIndex = this.log.lastIndex + 1;
@@ -252,8 +262,62 @@ export class Core {
     }
   }
 
+  /**
+   * Whether this leader may go quiet: nothing was asked for a while, nothing is under way, and every member holds the
+   * whole log and answered lately. A lease is void in a quiet group (`quiesce` sees to it).
+   */
+  get mayQuiesce(): boolean {
+    const { quiesceAfterMs } = this.options;
+    if (quiesceAfterMs === undefined || this.nowMs - this.activeAtMs < quiesceAfterMs) return false;
+    const { log, reads } = this;
+    if (this.transferTarget !== noReplica || reads.isWaiting || isJoint(this.configuration)) return false;
+    if (log.committed < log.lastIndex || log.applied < log.lastIndex) return false;
+    for (const progress of this.progress.values()) {
+      if (progress.state !== 'replicate' || progress.matchIndex < log.lastIndex) return false;
+      // Answers to the last two rounds: who is slow to answer is not known to be there.
+      if (progress.roundAcked < this.round - 1) return false;
+    }
+    return true;
+  }
+
+  /** Goes quiet: a leader once it has told the others, a follower once it was told. */
+  quiesce(): void {
+    this.isQuiescent = true;
+    this.electionDueMs = never;
+    this.heartbeatDueMs = never;
+    this.quorumCheckDueMs = never;
+    this.reads.voidLease(this.round);
+  }
+
+  /**
+   * Ends the quiet. A follower keeps its promise to the leader as if it had last heard it at `leaderHeardMs` (of the
+   * host's clock): the leader's node was heard then, which is all a quiet group knows of its leader.
+   */
+  wake(leaderHeardMs = Number.NEGATIVE_INFINITY): void {
+    if (!this.isQuiescent) return;
+    this.isQuiescent = false;
+    this.activeAtMs = this.nowMs;
+    if (this.role === 'leader') {
+      this.heartbeatDueMs = this.nowMs;
+      this.heartbeatWanted = true;
+      this.quorumCheckDueMs = this.nowMs + this.options.electionTimeoutMs;
+      for (const progress of this.progress.values()) progress.recentlyActive = true;
+      return;
+    }
+    const heardMs = Math.min(this.nowMs, leaderHeardMs + this.clockOffsetMs);
+    this.holdUntilMs = Math.max(this.holdUntilMs, heardMs + this.options.voteHoldMs);
+    this.resetElectionTimer();
+  }
+
+  /** Something was asked of this leader. */
+  noteActivity(): void {
+    this.activeAtMs = this.nowMs;
+    this.wake();
+  }
+
   /** A leader's own new entry. */
   appendOwn(type: EntryType, data: Buffer): number {
+    this.noteActivity();
     const index = this.log.lastIndex + 1;
     this.log.append({ term: this.currentTerm, index, type, data });
     this.uncommittedBytes += data.length;

@@ -127,12 +127,14 @@ export class Raft {
     }
   }
 
-  /** A message for this replica. */
-  step(message: Message, nowMs: number): void {
+  /** A message for this replica. `leaderHeardMs`: when its leader's node was last heard, for a quiet group. */
+  step(message: Message, nowMs: number, leaderHeardMs?: number): void {
     const { core } = this;
     core.advanceClock(nowMs);
     // A replica id is never used again: whatever is for another one is for the past (RAFT-PITFALLS 23).
     if (message.to !== core.id) return;
+    // The answer to a leader's last word before the quiet is the one message that does not end it.
+    if (core.isQuiescent && message.type !== 'HeartbeatResponse') core.wake(leaderHeardMs);
     if (message.term > core.currentTerm) {
       if (!this.acceptHigherTerm(message)) return;
     } else if (message.term < core.currentTerm) {
@@ -241,6 +243,7 @@ export class Raft {
   /** Asks for a linearizable read (thesis §6.4); answered in `readStates`, or in `droppedReads`. */
   readIndex(context: unknown): 'queued' | 'notLeader' {
     if (!this.isLeader) return 'notLeader';
+    this.core.noteActivity();
     this.core.reads.add(context);
     return 'queued';
   }
@@ -269,14 +272,26 @@ export class Raft {
     this.core.reads.voidLease(this.core.round);
   }
 
+  get isQuiescent(): boolean {
+    return this.core.isQuiescent;
+  }
+
+  /** A quiet group has reason to look around: something happened to a node that holds one of its members. */
+  wake(nowMs: number, leaderHeardMs?: number): void {
+    this.core.advanceClock(nowMs);
+    this.core.wake(leaderHeardMs);
+  }
+
   transferLeadership(to: ReplicaId, nowMs: number): ReturnType<typeof transferLeadership> {
     this.core.advanceClock(nowMs);
+    if (this.isLeader) this.core.noteActivity();
     return transferLeadership(this.core, to);
   }
 
   /** Nobody listens on the leader's node: an election follows as soon as its lease has certainly run out. */
   leaderUnreachable(nowMs: number): void {
     this.core.advanceClock(nowMs);
+    this.core.wake();
     leaderUnreachable(this.core);
   }
 

@@ -25,6 +25,11 @@ export class ReadIndexQueue {
     this.arrived.push(context);
   }
 
+  /** Whether any read has not been answered. */
+  get isWaiting(): boolean {
+    return this.arrived.length > 0 || this.rounds.length > 0;
+  }
+
   get hasArrived(): boolean {
     return this.arrived.length > 0;
   }

@@ -95,6 +95,7 @@ export function handleHeartbeatRequest(core: Core, message: HeartbeatRequest): v
   core.heardLeader(message.from);
   // The leader sends no more than it knows this log to hold.
   core.log.commitTo(message.commitIndex);
+  if (message.quiesce === true && core.log.committed === core.log.lastIndex) core.quiesce();
   core.messages.push({
     type: 'HeartbeatResponse',
     from: core.id,
@@ -127,7 +128,10 @@ export function confirmRounds(core: Core): void {
 /** Begins a heartbeat round to everyone. */
 export function broadcastHeartbeat(core: Core): void {
   core.heartbeatWanted = false;
-  core.heartbeatDueMs = core.nowMs + core.options.heartbeatIntervalMs;
+  // All groups of a node beat at the same moments, so that their heartbeats share envelopes.
+  const interval = core.options.heartbeatIntervalMs;
+  core.heartbeatDueMs = (Math.floor(core.nowMs / interval) + 1) * interval;
+  const quiesce = core.mayQuiesce;
   core.round++;
   core.reads.noteSent(core.round, core.nowMs);
   for (const [to, progress] of core.progress) {
@@ -138,8 +142,10 @@ export function broadcastHeartbeat(core: Core): void {
       term: core.currentTerm,
       commitIndex: Math.min(progress.matchIndex, core.log.committed),
       round: core.round,
+      ...(quiesce ? { quiesce } : {}),
     });
   }
+  if (quiesce) core.quiesce();
   if (core.progress.size === 0) confirmRounds(core);
 }
 

@@ -76,6 +76,8 @@ export type HeartbeatRequest = Common & {
   readonly commitIndex: number;
   /** The heartbeat round; a fresh number each, so that an answer proves leadership after the round began. */
   readonly round: number;
+  /** The leader has nothing to say until something happens: whoever holds its whole log may go quiet as well. */
+  readonly quiesce?: boolean;
 };
 
 export type HeartbeatResponse = Common & { readonly type: 'HeartbeatResponse'; readonly round: number };
@@ -185,6 +187,11 @@ export type RaftOptions = {
   readonly maxInflightAppends: number;
   /** Sum of the data of entries proposed and not yet committed; beyond it `propose` is refused. */
   readonly maxUncommittedBytes: number;
+  /**
+   * A group in which nothing was asked for so long, and whose members all hold the whole log, goes quiet: no heartbeats
+   * and no timers, until something happens or the host `wake`s it. Never when absent.
+   */
+  readonly quiesceAfterMs?: number;
 };
 
 /** What a replica knows when it starts, read from the log by the host. */

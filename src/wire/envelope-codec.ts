@@ -65,7 +65,7 @@ function toWire({ shardId, message }: EnvelopeItem): object {
         hintTerm: message.hintTerm,
       };
     case 'HeartbeatRequest':
-      return { ...common, commitIndex: message.commitIndex, round: message.round };
+      return { ...common, commitIndex: message.commitIndex, round: message.round, verdict: message.quiesce === true };
     case 'HeartbeatResponse':
       return { ...common, round: message.round };
     case 'VoteRequest':
@@ -136,7 +136,7 @@ function fromWire(wire: WireMessage): Message | undefined {
         hintTerm: wire.hintTerm,
       };
     case typeNumbers.HeartbeatRequest:
-      return { type: 'HeartbeatRequest', ...common, commitIndex, round };
+      return { type: 'HeartbeatRequest', ...common, commitIndex, round, ...(verdict ? { quiesce: true } : {}) };
     case typeNumbers.HeartbeatResponse:
       return { type: 'HeartbeatResponse', ...common, round };
     case typeNumbers.VoteRequest:

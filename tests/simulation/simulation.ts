@@ -97,6 +97,7 @@ class Simulation {
         maxAppendBytes: world.pick([300, 4000, 40_000]),
         maxInflightAppends: world.pick([1, 4, 64]),
         maxUncommittedBytes: 200_000,
+        quiesceAfterMs: world.pick([100, 500, 1e9]),
       },
       limits: {
         maxKeyBytes: 4096,

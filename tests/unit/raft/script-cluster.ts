@@ -78,7 +78,8 @@ export class ScriptCluster {
       this.tick(this.get(id), this.nowMs);
     },
     time: () => this.outlet.say(`${this.nowMs} ms`),
-    deliver: (link = '') => this.deliver(link),
+    deliver: (link = '', count = 'all') => this.deliver(link, Number(count)),
+    votes: () => this.deliverVotes(),
     stabilize: () => this.stabilize(),
     drop: (link = '') => {
       for (const message of this.take(link)) this.lose(message);
@@ -146,14 +147,14 @@ export class ScriptCluster {
   /** Runs one line of a script; what there is to say about it. */
   perform(line: string): readonly string[] {
     const [first = '', ...rest] = line.trim().split(/\s+/);
-    const isQuiet = first === 'quietly';
-    const [name = '', ...words] = isQuiet ? rest : [first, ...rest];
+    const isPrefix = first === 'quietly' || first === 'silently';
+    const [name = '', ...words] = isPrefix ? rest : [first, ...rest];
     const command = this.commands[name];
     if (command === undefined) throw new Error(`unknown command: ${line}`);
     this.lines = [];
-    this.showMessages = !isQuiet;
+    this.showMessages = !isPrefix;
     command(...words);
-    return this.lines;
+    return first === 'silently' ? [] : this.lines;
   }
 
   private get(id: string): ScriptReplica {
@@ -271,8 +272,12 @@ export class ScriptCluster {
     if (ok) sender.drain();
   }
 
-  private deliver(link: string): void {
-    for (const message of this.take(link)) {
+  /** The oldest `count` messages in flight on a link; all of them when it is no number. */
+  private deliver(link: string, count: number): void {
+    const taken = this.take(link);
+    const kept = taken.slice(Number.isNaN(count) ? taken.length : count);
+    this.network = [...kept, ...this.network];
+    for (const message of taken.slice(0, taken.length - kept.length)) {
       const before = this.lines.length;
       this.arrive(message);
       if (this.lines.length === before) this.sayMessage(message, ' (taken)');
@@ -288,6 +293,14 @@ export class ScriptCluster {
     to.raft.step(message, this.nowMs + to.clockSkewMs);
     to.drain();
     if (message.type === 'SnapshotRequest') this.reportSnapshot(message, true);
+  }
+
+  /** Delivers requests for votes and their answers until there are none; everything else stays in flight. */
+  private deliverVotes(): void {
+    const isVote = ({ type }: Message): boolean => type === 'VoteRequest' || type === 'VoteResponse';
+    for (let at = this.network.findIndex(isVote); at >= 0; at = this.network.findIndex(isVote)) {
+      for (const message of this.network.splice(at, 1)) this.arrive(message);
+    }
   }
 
   private stabilize(): void {
@@ -313,8 +326,10 @@ export class ScriptCluster {
     }
   }
 
+  /** Text, or `x*250`: that many of a letter. */
   private propose(replica: ScriptReplica, text: string): void {
-    const answer = replica.raft.propose(Buffer.from(text));
+    const [letter = '', count] = text.split('*');
+    const answer = replica.raft.propose(Buffer.from(count === undefined ? text : letter.repeat(Number(count))));
     if (typeof answer === 'string') this.outlet.say(`${replica.id} refuses: ${answer}`);
     replica.drain();
   }

@@ -23,7 +23,8 @@ export function entryText({ index, term, type, data }: Entry): string {
     case EntryType.Configuration:
       return `${at} {${configurationText(decodeConfiguration(data))}}`;
     default:
-      return data.length === 0 ? at : `${at} "${data.toString()}"`;
+      if (data.length === 0) return at;
+      return data.length > 40 ? `${at} ${data.length} bytes` : `${at} "${data.toString()}"`;
   }
 }
 

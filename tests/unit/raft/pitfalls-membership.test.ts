@@ -21,6 +21,7 @@ import {
 } from './one-core.js';
 
 const four = replicaId(4);
+const hardState = (currentTerm: number, commitIndex: number) => ({ currentTerm, votedFor: noReplica, commitIndex });
 const of = (ids: readonly ReplicaId[], more: Partial<Configuration> = {}): Configuration => ({
   ...configuration,
   voters: ids,
@@ -221,5 +222,3 @@ test('pitfall 25: a joint configuration survives a restart and a snapshot', (t) 
   accept(raft, two, 3);
   t.is(raft.commitIndex, 3);
 });
-
-const hardState = (currentTerm: number, commitIndex: number) => ({ currentTerm, votedFor: noReplica, commitIndex });

@@ -1,7 +1,7 @@
 /** Goal: the bugs in terms, pre-votes and log positions that other systems shipped do not happen here (docs/pitfalls.md). */
 import test from 'ava';
 import { noReplica } from '../../../src/base/index.js';
-import { type Configuration, type Message, Raft } from '../../../src/raft/index.js';
+import type { Configuration, Message } from '../../../src/raft/index.js';
 import {
   accept,
   append,
@@ -144,5 +144,4 @@ test('pitfall 2: what a replica promised before a restart it still keeps', (t) =
   t.false(granted(flush(again)));
   again.step(ask(two, one, 1), 5000);
   t.true(granted(flush(again)), 'the same answer to the same candidate');
-  t.true(again instanceof Raft);
 });

@@ -154,7 +154,8 @@ export class ScriptReplica {
   }
 
   private write(ready: Ready): void {
-    const isFree = !ready.mustSync && this.pending.length === 0;
+    const waitsForEarlier = this.pending.length > 0 && ready.messagesAfterPersist.length > 0;
+    const isFree = !ready.mustSync && !waitsForEarlier;
     if (isFree || !this.isDiskManual) {
       this.complete(ready);
       return;
@@ -195,7 +196,9 @@ export class ScriptReplica {
     if (first !== undefined) {
       disk.entries = [...disk.entries.filter(({ index }) => index < first.index), ...ready.entries];
     }
-    if (ready.hardState !== undefined) disk.hardState = ready.hardState;
+    // A commit index alone is on disk only when a later write is; until then it may be lost.
+    const isNewer = ready.mustSync || this.pending.length === 0;
+    if (ready.hardState !== undefined && isNewer) disk.hardState = ready.hardState;
     if (ready.snapshot !== undefined) this.raft.snapshotPersisted(ready.snapshot.index);
     const last = ready.entries.at(-1);
     if (last !== undefined) this.raft.persisted(last.index, last.term);

@@ -5,6 +5,7 @@ import type { Entry } from '../../../src/raft/index.js';
 import { Cluster, testOptions } from './harness.js';
 import {
   accept,
+  append,
   ask,
   beatAnswer,
   core,
@@ -128,6 +129,16 @@ test('pitfall 11: a doubled or reordered append never touches what is committed'
   flush(raft);
   t.is(raft.lastIndex, 3);
   t.is(raft.commitIndex, 3);
+});
+
+test('pitfall 11: a late append cuts off nothing that came after it', (t) => {
+  const raft = core(two);
+  raft.step(append(one, two, 1, [0, 0], [entry(1, 1), entry(2, 1), entry(3, 1)]), 0);
+  flush(raft);
+  raft.step(append(one, two, 1, [0, 0], [entry(1, 1)]), 0);
+  raft.step(append(one, two, 1, [1, 1], []), 0);
+  flush(raft);
+  t.is(raft.lastIndex, 3, 'acknowledged, perhaps counted already, though not known here to be committed');
 });
 
 test('pitfall 12: a completion for a rewritten index says nothing', (t) => {

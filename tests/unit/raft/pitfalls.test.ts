@@ -1,114 +1,24 @@
 /** Goal: consensus bugs that other systems shipped do not happen here. Each test is one short story around one or few cores. */
 import test from 'ava';
-import { noReplica, type ReplicaId, replicaId, seededRandom } from '../../../src/base/index.js';
-import {
-  type Entry,
-  EntryType,
-  encodeConfiguration,
-  type Message,
-  Raft,
-  type RaftInitialState,
-} from '../../../src/raft/index.js';
+import type { ReplicaId } from '../../../src/base/index.js';
+import type { Entry } from '../../../src/raft/index.js';
 import { Cluster, testOptions } from './harness.js';
-
-const one = replicaId(1);
-const two = replicaId(2);
-const three = replicaId(3);
-const voters = [one, two, three];
-const configuration = { voters, outgoing: [], learners: [], learnersNext: [] };
-
-const entry = (index: number, term: number, text = ''): Entry => ({
-  index,
-  term,
-  type: EntryType.Normal,
-  data: Buffer.from(text),
-});
-
-function core(id: ReplicaId, state: Partial<RaftInitialState> & { term?: number } = {}, ids = voters): Raft {
-  const { term = 0, ...rest } = state;
-  return new Raft(
-    { ...testOptions, replicaId: id },
-    seededRandom(id),
-    {
-      hardState: { currentTerm: term, votedFor: noReplica, commitIndex: 0 },
-      snapshot: { index: 0, term: 0, configuration: { ...configuration, voters: ids } },
-      entries: [],
-      appliedIndex: 0,
-      ...rest,
-    },
-    0,
-  );
-}
-
-/** Everything the core wants to send, now and after its writes, which are taken as durable. */
-function flush(raft: Raft, durable = true): Message[] {
-  const sent: Message[] = [];
-  while (raft.hasReady()) {
-    const ready = raft.ready();
-    sent.push(...ready.messages);
-    if (!durable) continue;
-    sent.push(...ready.messagesAfterPersist);
-    const last = ready.entries.at(-1);
-    if (last !== undefined) raft.persisted(last.index, last.term);
-    for (const { index } of ready.committedEntries) raft.applied(index);
-  }
-  return sent;
-}
-
-const ask = (from: ReplicaId, to: ReplicaId, term: number, extra: object = {}): Message => ({
-  type: 'VoteRequest',
-  from,
-  to,
-  term,
-  preVote: false,
-  lastIndex: 0,
-  lastTerm: 0,
-  leadershipTransfer: false,
-  ...extra,
-});
-
-const granted = (messages: readonly Message[]): boolean =>
-  messages.some((message) => message.type === 'VoteResponse' && message.granted);
-
-/** Elects `id` with the votes of the others, at `nowMs`. */
-function lead(raft: Raft, nowMs: number): void {
-  raft.tick(nowMs + 5000);
-  for (const message of flush(raft)) {
-    if (message.type !== 'VoteRequest') continue;
-    raft.step(
-      { type: 'VoteResponse', from: message.to, to: message.from, term: message.term, preVote: true, granted: true },
-      nowMs + 5000,
-    );
-  }
-  for (const message of flush(raft)) {
-    if (message.type !== 'VoteRequest') continue;
-    raft.step(
-      { type: 'VoteResponse', from: message.to, to: message.from, term: message.term, preVote: false, granted: true },
-      nowMs + 5000,
-    );
-  }
-}
-
-const accept = (raft: Raft, from: ReplicaId, index: number, nowMs = 5000): void =>
-  raft.step(
-    {
-      type: 'AppendResponse',
-      from,
-      to: one,
-      term: raft.currentTerm,
-      index,
-      rejected: false,
-      hintIndex: 0,
-      hintTerm: 0,
-    },
-    nowMs,
-  );
-
-const beatAnswer = (raft: Raft, from: ReplicaId, round: number, nowMs: number): void =>
-  raft.step({ type: 'HeartbeatResponse', from, to: one, term: raft.currentTerm, round }, nowMs);
-
-const roundOf = (messages: readonly Message[]): number =>
-  Math.max(0, ...messages.map((message) => (message.type === 'HeartbeatRequest' ? message.round : 0)));
+import {
+  accept,
+  append,
+  ask,
+  beatAnswer,
+  core,
+  entry,
+  flush,
+  granted,
+  lead,
+  one,
+  roundOf,
+  three,
+  two,
+  voters,
+} from './one-core.js';
 
 test('pitfall 1: a vote outlives stepping down in the same term', (t) => {
   const raft = core(one);
@@ -168,7 +78,7 @@ test('pitfall 8: an acknowledgement of an earlier leadership does not count', (t
   t.is(raft.commitIndex, 0);
 });
 
-test('pitfalls 9 and 10: a leader counts itself only once its own copy is durable', (t) => {
+test('pitfall 9 and pitfall 10: a leader counts itself only once its own copy is durable', (t) => {
   const raft = core(one);
   lead(raft, 0);
   const ready = raft.ready();
@@ -221,6 +131,16 @@ test('pitfall 11: a doubled or reordered append never touches what is committed'
   t.is(raft.commitIndex, 3);
 });
 
+test('pitfall 11: a late append cuts off nothing that came after it', (t) => {
+  const raft = core(two);
+  raft.step(append(one, two, 1, [0, 0], [entry(1, 1), entry(2, 1), entry(3, 1)]), 0);
+  flush(raft);
+  raft.step(append(one, two, 1, [0, 0], [entry(1, 1)]), 0);
+  raft.step(append(one, two, 1, [1, 1], []), 0);
+  flush(raft);
+  t.is(raft.lastIndex, 3, 'acknowledged, perhaps counted already, though not known here to be committed');
+});
+
 test('pitfall 12: a completion for a rewritten index says nothing', (t) => {
   const raft = core(two);
   raft.step(
@@ -255,105 +175,6 @@ test('pitfall 12: a completion for a rewritten index says nothing', (t) => {
   t.is(raft.status.persistedIndex, 0);
   raft.persisted(1, 2);
   t.is(raft.status.persistedIndex, 1);
-});
-
-test('pitfalls 15 and 17: one change of membership at a time, and none before the term has a commit', (t) => {
-  const raft = core(one);
-  lead(raft, 0);
-  flush(raft);
-  const target = { voters: [one, two], learners: [] };
-  t.is(raft.proposeConfiguration(target), 'noCommitInTerm');
-  accept(raft, two, 1);
-  t.not(typeof raft.proposeConfiguration(target), 'string');
-  t.is(raft.proposeConfiguration({ voters: [one, three], learners: [] }), 'changeInFlight');
-});
-
-test('pitfall 19: a configuration whose entry is replaced is rolled back', (t) => {
-  const raft = core(two);
-  const joint = { voters: [one, two], outgoing: voters, learners: [], learnersNext: [] };
-  const change: Entry = { index: 1, term: 1, type: EntryType.Configuration, data: encodeConfiguration(joint) };
-  raft.step(
-    {
-      type: 'AppendRequest',
-      from: one,
-      to: two,
-      term: 1,
-      prevIndex: 0,
-      prevTerm: 0,
-      entries: [change],
-      commitIndex: 0,
-    },
-    0,
-  );
-  t.deepEqual(raft.status.configuration, joint);
-  raft.step(
-    {
-      type: 'AppendRequest',
-      from: three,
-      to: two,
-      term: 2,
-      prevIndex: 0,
-      prevTerm: 0,
-      entries: [entry(1, 2)],
-      commitIndex: 0,
-    },
-    0,
-  );
-  t.deepEqual(raft.status.configuration, configuration);
-});
-
-test('pitfall 21: late answers of a removed replica do not count', (t) => {
-  const cluster = new Cluster(3, 21);
-  const leader = cluster.elect();
-  const [removed, kept] = voters.filter((id) => id !== leader.id) as [ReplicaId, ReplicaId];
-  leader.raft.proposeConfiguration({ voters: [leader.id, kept], learners: [] });
-  cluster.run(1000);
-  t.deepEqual(leader.raft.status.configuration, {
-    voters: [leader.id, kept],
-    outgoing: [],
-    learners: [],
-    learnersNext: [],
-  });
-  cluster.isolate(leader.id);
-  leader.raft.propose(Buffer.from('x'));
-  const { lastIndex, commitIndex } = leader.raft;
-  leader.raft.step(
-    {
-      type: 'AppendResponse',
-      from: removed,
-      to: leader.id,
-      term: leader.raft.currentTerm,
-      index: lastIndex,
-      rejected: false,
-      hintIndex: 0,
-      hintTerm: 0,
-    },
-    cluster.nowMs,
-  );
-  cluster.settle();
-  t.is(leader.raft.commitIndex, commitIndex);
-});
-
-test('pitfall 24: a promoted learner that has not heard of it still votes', (t) => {
-  const learner = new Raft(
-    { ...testOptions, replicaId: three },
-    seededRandom(3),
-    {
-      hardState: { currentTerm: 0, votedFor: noReplica, commitIndex: 0 },
-      snapshot: {
-        index: 0,
-        term: 0,
-        configuration: { voters: [one, two], outgoing: [], learners: [three], learnersNext: [] },
-      },
-      entries: [],
-      appliedIndex: 0,
-    },
-    0,
-  );
-  learner.step(ask(two, three, 1), 5000);
-  t.true(granted(flush(learner)));
-  learner.tick(60_000);
-  t.is(learner.role, 'follower', 'and does not campaign by itself');
 });
 
 test('pitfall 26: no read is vouched for before the term has a commit', (t) => {

@@ -1,0 +1,112 @@
+/** Goal: after any crash a replica puts log and state together without inventing or forgetting anything. Method: a real log on a simulated disk, the state as a number. */
+import test from 'ava';
+import {
+  type NodeId,
+  noReplica,
+  type ReplicaId,
+  replicaId,
+  seededRandom,
+  silentLogger,
+  systemClock,
+} from '../../../src/base/index.js';
+import type { Group } from '../../../src/host/group.js';
+import { openGroups } from '../../../src/host/open-groups.js';
+import type { ShardPosition, Store } from '../../../src/kv/index.js';
+import { MemoryDisk } from '../../support/memory-disk.js';
+import { committed, configuration, entriesOf, openLog, shard, snapshotAt, textsOf } from '../../support/wal-calls.js';
+
+const theShard = shard(1);
+const nodes = ['n1', 'n2', 'n3'] as NodeId[];
+
+const hostOptions = (own: ReplicaId) => ({
+  nodeId: 'n1' as NodeId,
+  version: 'test',
+  incarnation: 1,
+  map: {
+    cluster: 'test',
+    epoch: 1,
+    nodes: nodes.map((id) => ({ id, zone: 'z', weight: 1 })),
+    shards: [
+      {
+        id: theShard,
+        arcStart: 0,
+        arcEnd: 2 ** 32,
+        replicas: nodes.map((nodeId, at) => ({ nodeId, replicaId: at === 0 ? own : replicaId(at + 1) })),
+      },
+    ],
+    buckets: [],
+  },
+  raft: {
+    electionTimeoutMs: 1000,
+    heartbeatIntervalMs: 50,
+    voteHoldMs: 200,
+    leaseMs: 150,
+    maxAppendBytes: 1000,
+    maxInflightAppends: 4,
+    maxUncommittedBytes: 100_000,
+  },
+  limits: {
+    maxKeyBytes: 1024,
+    maxValueBytes: 1024,
+    maxInflightOperations: 10,
+    maxPendingWriteBytes: 1000,
+    retainedLogBytes: 1000,
+  },
+});
+
+/** The node starts over this disk, its state machine standing at `appliedIndex`. */
+async function start(disk: MemoryDisk, appliedIndex: number, appliedTerm = 1, own = replicaId(1)): Promise<Group> {
+  const position: ShardPosition = { shardId: theShard, appliedIndex, appliedTerm, configuration, needsSnapshot: false };
+  const store = { openShard: async () => position, createShard: () => {} } as unknown as Store;
+  const parts = { clock: systemClock, random: seededRandom(1), logger: silentLogger, wal: await openLog(disk), store };
+  const [opened] = await openGroups(parts, hostOptions(own));
+  if (opened === undefined) throw new Error('the node has a replica');
+  return opened.group;
+}
+
+async function diskWith(...texts: readonly string[]): Promise<MemoryDisk> {
+  const disk = new MemoryDisk();
+  const wal = await openLog(disk);
+  wal.appendGroup(theShard, replicaId(1), snapshotAt(0, 0));
+  wal.appendHardState(theShard, { currentTerm: 4, votedFor: replicaId(3), commitIndex: 1 });
+  wal.appendEntries(theShard, entriesOf(1, texts));
+  await committed(wal);
+  disk.crash();
+  return disk;
+}
+
+test('a new replica begins with the configuration of the map', async (t) => {
+  const { status } = (await start(new MemoryDisk(), 0)).raft;
+  t.deepEqual([status.currentTerm, status.votedFor, status.lastIndex], [0, noReplica, 0]);
+  t.deepEqual(status.configuration.voters, configuration.voters);
+});
+
+test('a state behind the end of the log goes on where it stands, and what it has applied was committed', async (t) => {
+  const { raft } = await start(await diskWith('a', 'b', 'c'), 2);
+  const { currentTerm, votedFor, commitIndex, appliedIndex, lastIndex } = raft.status;
+  t.deepEqual([currentTerm, votedFor, commitIndex, appliedIndex, lastIndex], [4, replicaId(3), 2, 2, 3]);
+});
+
+test('pitfall 30: a state ahead of its log, as a crash after installing a snapshot leaves it, is where the log begins anew', async (t) => {
+  const disk = await diskWith('a', 'b', 'c');
+  const { status } = (await start(disk, 9, 3)).raft;
+  t.deepEqual([status.firstIndex, status.lastIndex, status.commitIndex, status.appliedIndex], [10, 9, 9, 9]);
+  t.deepEqual([status.currentTerm, status.votedFor], [4, replicaId(3)], 'term and vote stay');
+  disk.crash();
+  const recovered = (await openLog(disk)).recovered.get(theShard);
+  t.is(recovered?.snapshot.index, 9, 'and the log says so itself after the next start');
+  t.deepEqual(textsOf(recovered), []);
+});
+
+test('pitfall 30: an entry of another term at the applied index is not what was applied', async (t) => {
+  const { status } = (await start(await diskWith('a', 'b', 'c'), 2, 3)).raft;
+  t.deepEqual([status.firstIndex, status.lastIndex, status.commitIndex], [3, 2, 2], 'what followed it was never ours');
+});
+
+test('pitfall 23: a log that another replica wrote is refused', async (t) => {
+  await t.throwsAsync(start(await diskWith('a'), 1, 1, replicaId(7)), { code: 'CORRUPT' });
+});
+
+test('state without a log is refused', async (t) => {
+  await t.throwsAsync(start(new MemoryDisk(), 3), { code: 'CORRUPT' });
+});

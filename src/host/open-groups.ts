@@ -3,7 +3,8 @@
  * together, or begins a new group.
  *
  * What can be found, per shard:
- * 1. Neither, on the node's first start: a new replica with the map's first configuration. Later: none, it was removed.
+ * 1. Neither, on the node's first start: a new replica with the map's first configuration. Later: it was given up, and
+ *    is replaced.
  * 2. Both, the state at or after the log's beginning: go on from the state's applied index. A state ahead of the log's
  *    end (a snapshot was installed, then the machine stopped before the log said so) makes the log begin after it;
  *    what was applied was committed, so nothing is lost by that.
@@ -54,8 +55,8 @@ type Restored = {
 const noMembers: Configuration = { voters: [], outgoing: [], learners: [], learnersNext: [] };
 const newHardState: HardState = { currentTerm: 0, votedFor: noReplica, commitIndex: 0 };
 
-/** What was found of a shard: a replica to go on with, one to replace, or nothing. */
-type Found = Restored | { readonly damage: string } | undefined;
+/** What was found of a shard: a replica to go on with, or the need for another one. */
+type Found = Restored | { readonly damage: string };
 
 export async function openGroups(
   parts: OpenGroupsParts,
@@ -68,11 +69,11 @@ export async function openGroups(
   for (const [at, shard] of options.map.shards.entries()) {
     const placed = shard.replicas.find(({ nodeId }) => nodeId === options.nodeId);
     const recovered = wal.recovered.get(shard.id);
+    // A replica that was moved away and left nothing behind.
     if (placed === undefined && recovered === undefined) continue;
     const position = await store.openShard(shard.id, { start: shard.arcStart, end: shard.arcEnd });
     const found = restore(parts, shard, position, isFirstStart);
     const replicaId = recovered?.replicaId ?? placed?.replicaId ?? noReplica;
-    if (found === undefined) continue;
     if ('damage' in found) {
       damaged.push({ shardId: shard.id, at, replicaId: recovered?.replicaId ?? noReplica, reason: found.damage });
       continue;
@@ -131,7 +132,8 @@ function restore(
   if (recovered === undefined) {
     if (wal.damage !== undefined) return { damage: wal.damage };
     if (position.appliedIndex > 0) return { damage: 'there is state and no log' };
-    return isFirstStart ? firstState(shard) : undefined;
+    // Given up and not yet begun anew; never with the first configuration again (RAFT-PITFALLS 22).
+    return isFirstStart ? firstState(shard) : { damage: 'its replica was given up' };
   }
   if (recovered.damage !== undefined) return { damage: recovered.damage };
   if (position.needsSnapshot) return { damage: 'a snapshot was being installed and its staged bytes are gone' };

@@ -25,12 +25,13 @@ function setUp() {
     const peers = new Peers(
       bus,
       clock,
-      { cluster: 'test', nodeId: nodeId as NodeId, incarnation, keepaliveMs: 1000 },
+      { cluster: 'test', nodeId: nodeId as NodeId, incarnation, keepaliveMs: 1000, silentAfterMs: 5000 },
       {
         onMessage: (_from, _shard, message) => {
           if (message.type === 'HeartbeatRequest') heard.push(message.round);
         },
         onUnreachable: (node) => lost.push(node),
+        onSuspicion: () => {},
       },
       silentLogger,
     );

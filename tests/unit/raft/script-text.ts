@@ -10,7 +10,8 @@ import {
 } from '../../../src/raft/index.js';
 
 export function configurationText(configuration: Configuration): string {
-  const lists = Object.entries(configuration).filter(([name, ids]) => name === 'voters' || ids.length > 0);
+  const { nodes: _, ...members } = configuration;
+  const lists = Object.entries(members).filter(([name, ids]) => name === 'voters' || ids.length > 0);
   return lists.map(([name, ids]) => `${name}=${ids.join(',') || 'none'}`).join(' ');
 }
 

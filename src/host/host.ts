@@ -48,6 +48,10 @@ export type HostParts = {
 
 /** Resolution of elections, heartbeats and leases. */
 const tickMs = 10;
+/** The same while every group is quiet: only the links to other nodes have to be kept alive then. */
+const quietTickMs = 50;
+/** How much rarer the links to other nodes are kept alive while every group is quiet. */
+const quietKeepalives = 2;
 const balanceIntervalMs = 1000;
 /** How long a stop waits for leaderships to be taken over and for operations in flight. */
 const handOverTimeoutMs = 3000;
@@ -309,6 +313,7 @@ export class Host {
   /** The peer's process is gone, or a partition between NATS servers hides it: only the core may tell what follows. */
   private onUnreachable(peer: NodeId): void {
     const nowMs = this.parts.clock.nowMs();
+    this.arm(tickMs);
     this.guard(() => {
       for (const group of this.groups.values()) {
         if (group.leaderNode === peer) {
@@ -340,11 +345,15 @@ export class Host {
 
   private tick(): void {
     if (this.failed) return;
+    let isQuiet = true;
     this.guard(() => {
       const nowMs = this.parts.clock.nowMs();
       for (const group of this.groups.values()) {
-        if (group.raft.nextDeadlineMs > nowMs) continue;
-        group.raft.tick(nowMs);
+        const { raft } = group;
+        if (raft.isQuiescent) continue;
+        isQuiet = false;
+        if (raft.nextDeadlineMs > nowMs) continue;
+        raft.tick(nowMs);
         this.turns.mark(group);
       }
       this.peers.checkSilence(nowMs);
@@ -357,9 +366,16 @@ export class Host {
         if (moved !== undefined) this.turns.mark(moved);
         else this.nextBalanceMs = nowMs + balanceIntervalMs;
       }
-      this.turns.schedule();
+      this.peers.slowDown(isQuiet ? quietKeepalives : 1);
+      if (this.peers.isKeepaliveDue(nowMs)) this.turns.schedule();
     });
-    this.ticker = this.parts.clock.after(tickMs, () => this.tick());
+    this.arm(isQuiet ? quietTickMs : tickMs);
+  }
+
+  private arm(delayMs: number): void {
+    if (this.failed) return;
+    this.ticker?.cancel();
+    this.ticker = this.parts.clock.after(delayMs, () => this.tick());
   }
 
   private guard(work: () => void): void {

@@ -51,6 +51,7 @@ export class Peers {
   private readonly links = new Map<NodeId, PeerLink>();
   private readonly subscriptions: BusSubscription[] = [];
   private readonly inbox: string;
+  private keepaliveMs: number;
   envelopesSent = 0;
   envelopesReceived = 0;
   messagesSent = 0;
@@ -64,6 +65,7 @@ export class Peers {
     private readonly logger: Logger,
   ) {
     this.inbox = bus.newInbox();
+    this.keepaliveMs = options.keepaliveMs;
   }
 
   start(): void {
@@ -115,8 +117,19 @@ export class Peers {
   /** Ends the turn: every queued message leaves; links that have been silent say that they are there. */
   flush(nowMs: number): void {
     for (const link of this.links.values()) {
-      if (link.outbox.length > 0 || nowMs - link.lastSentMs >= this.options.keepaliveMs) this.sendEnvelope(link, nowMs);
+      if (link.outbox.length > 0 || nowMs - link.lastSentMs >= this.keepaliveMs) this.sendEnvelope(link, nowMs);
     }
+  }
+
+  /** Keeps the links alive at every so many intervals only. */
+  slowDown(factor: number): void {
+    this.keepaliveMs = factor * this.options.keepaliveMs;
+  }
+
+  /** Whether some link has been silent for as long as it may. */
+  isKeepaliveDue(nowMs: number): boolean {
+    for (const link of this.links.values()) if (nowMs - link.lastSentMs >= this.keepaliveMs) return true;
+    return false;
   }
 
   /** Looks for peers that have fallen silent. */

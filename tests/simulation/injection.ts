@@ -11,8 +11,8 @@ export type InjectionParts = {
   readonly nodes: readonly SimNode[];
   readonly clients: readonly string[];
   readonly trace: (node: string, what: string, fields?: Readonly<Record<string, unknown>>) => void;
-  /** Whether this node may lose what it holds: everything stands on the others as well. */
-  readonly mayLose: (node: SimNode) => boolean;
+  /** Whether a node may lose what it holds: everything stands on the others as well. */
+  readonly mayLose: () => boolean;
   /** What this node held may be gone. */
   readonly onLost: (node: SimNode) => void;
   /** Changes the membership of a shard; whether a change was begun. */
@@ -136,7 +136,7 @@ export class Injection {
           for (const node of nodes) node.start();
         };
       case 'bit-flip':
-        if (!first.isUp || !this.parts.mayLose(first)) return undefined;
+        if (!first.isUp || !this.parts.mayLose()) return undefined;
         first.crash(strength < 0.5);
         if (!first.machine.flipBit()) return () => first.start();
         this.parts.onLost(first);

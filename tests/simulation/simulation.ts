@@ -144,7 +144,7 @@ class Simulation {
       nodes: this.nodes,
       clients,
       trace,
-      mayLose: (node) => this.mayLose(node),
+      mayLose: () => this.isSpare,
       onLost: (node) => void this.lost.add(node),
       changeMembership: (fault) => this.changeMembership(fault),
     });
@@ -215,10 +215,13 @@ class Simulation {
   /** Nodes whose replicas may have to be replaced, and have not all been yet. */
   private readonly lost = new Set<SimNode>();
 
-  /** Every other node holds a voting replica of every shard, so that this one may lose all of its own. */
-  private mayLose(node: SimNode): boolean {
+  /**
+   * Every node holds a voting replica of every shard, and nothing is changing: one of them may lose its own, or become
+   * a learner. A second loss could leave a shard without a majority for ever.
+   */
+  private get isSpare(): boolean {
     for (const other of this.lost) if (this.isWhole(other)) this.lost.delete(other);
-    return this.lost.size === 0 && this.nodes.every((other) => other === node || this.isWhole(other));
+    return this.lost.size === 0 && this.nodes.every((node) => this.isWhole(node));
   }
 
   /** Every shard counts a replica on this node among its voters, and that replica runs. */
@@ -240,7 +243,7 @@ class Simulation {
       // A replica is given up and comes back under a new id.
       const node = this.nodes[nodes[0] as number] as SimNode;
       const mine = groups.filter((one) => one.node === node);
-      if (mine.length === 0 || !this.mayLose(node)) return false;
+      if (mine.length === 0 || !this.isSpare) return false;
       const { group } = mine[Math.floor(strength * 2 * mine.length)] as (typeof mine)[number];
       this.lost.add(node);
       node.life?.run(() => node.host?.rebuildReplica(group.shardId, 'asked for'));
@@ -256,6 +259,7 @@ class Simulation {
       learner === undefined
         ? { voters: voters.slice(1), learners: voters.slice(0, 1) }
         : { voters: [...voters, learner], learners: learners.slice(1) };
+    if (learner === undefined && !this.isSpare) return false;
     if (learner !== undefined && group.voterOn(group.nodes.get(learner) ?? node.id) !== 0) return false;
     let begun = false;
     node.life?.run(() => {

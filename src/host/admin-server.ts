@@ -66,6 +66,8 @@ export class AdminServer {
         return { done: true };
       case 'replaceReplica': {
         const group = this.group(request.shardId);
+        // The node lives, its replica does not: a group that went quiet under it would wait for ever.
+        if (group.leaderNode === request.nodeId) group.raft.leaderUnreachable(this.parts.clock.nowMs());
         try {
           takeInLearner(group, request.nodeId as NodeId, request.newReplicaId as ReplicaId);
         } finally {

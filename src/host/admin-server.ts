@@ -102,6 +102,7 @@ export class AdminServer {
       const leader = group.leaderNode;
       throw new RingraftError('NOT_LEADER', `node ${leader ?? '(none)'} leads shard ${shard}`, { fields: { leader } });
     }
+    if (started === 'changeInFlight') throw new RingraftError('BUSY', 'the membership of the shard is changing');
     if (started === 'notVoter') throw new RingraftError('BAD_REQUEST', `the replica on ${to} does not vote`);
   }
 }

@@ -1,6 +1,6 @@
 /** Elections: pre-vote, votes, check-quorum, transfer of leadership (Raft §5.2, thesis §3.10, §9.6). */
 import { assertNever, noReplica, type ReplicaId } from '../base/index.js';
-import { isVoter, members } from './configuration.js';
+import { isJoint, isVoter, members } from './configuration.js';
 import type { Core } from './core.js';
 import { quorumVotes } from './quorum.js';
 import type { TimeoutNow, VoteRequest, VoteResponse } from './types.js';
@@ -105,12 +105,17 @@ export function checkQuorum(core: Core): void {
   }
 }
 
-export function transferLeadership(core: Core, to: ReplicaId): 'started' | 'notLeader' | 'notVoter' | 'alreadyLeader' {
+export function transferLeadership(
+  core: Core,
+  to: ReplicaId,
+): 'started' | 'notLeader' | 'notVoter' | 'alreadyLeader' | 'changeInFlight' {
   if (core.role !== 'leader') return 'notLeader';
   if (to === core.id) return 'alreadyLeader';
   const progress = core.progress.get(to);
   if (progress === undefined || !core.configuration.voters.includes(to)) return 'notVoter';
   if (core.transferTarget === to) return 'started';
+  // Leaving the joint state appends an entry; whoever voted for the target before it came would refuse after.
+  if (isJoint(core.configuration) || core.log.configurationIndex > core.log.committed) return 'changeInFlight';
   core.transferTarget = to;
   core.transferDueMs = core.nowMs + core.options.electionTimeoutMs;
   core.reads.voidLease(core.round);

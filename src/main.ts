@@ -114,6 +114,7 @@ async function start(
         ...config.limits,
         maxPendingWriteBytes: 64 * 1024 * 1024,
         trimEveryBytes: 32 * 1024 * 1024,
+        diskStallMs: 2 * config.raft.electionTimeoutMs,
         retainedLogBytes: Math.max(256 * 1024, Math.floor(logMemoryBytes / map.shards.length)),
       },
     },

@@ -73,6 +73,9 @@ export class Host {
   private readonly startedAtMs: number;
   private ticker: Timer | undefined;
   private nextBalanceMs = 0;
+  /** The disk does not answer. */
+  private isStalled = false;
+  private stalls = 0;
   private stopping = false;
   private failed = false;
 
@@ -291,13 +294,14 @@ export class Host {
         snapshotsSent: this.snapshots.sent,
         snapshotsInstalled: this.snapshots.installed,
         replicasRebuilt: this.repair.repaired,
+        diskStalls: this.stalls,
       },
     });
   }
 
   private onRaftMessage(from: NodeId, shardId: ShardId, message: Message): void {
     const group = this.groups.get(shardId);
-    if (group === undefined || message.to !== group.replicaId) return;
+    if (group === undefined || message.to !== group.replicaId || this.isStalled) return;
     const known = group.nodes.get(message.from);
     // A member this replica has not heard of yet lives where its message comes from.
     if (known === undefined) group.nodes.set(message.from, from);
@@ -356,6 +360,7 @@ export class Host {
         raft.tick(nowMs);
         this.turns.mark(group);
       }
+      this.checkDisk(nowMs);
       this.peers.checkSilence(nowMs);
       if (nowMs >= this.nextBalanceMs && !this.stopping) {
         this.nextBalanceMs = nowMs + balanceIntervalMs / 10;
@@ -370,6 +375,28 @@ export class Host {
       if (this.peers.isKeepaliveDue(nowMs)) this.turns.schedule();
     });
     this.arm(isQuiet ? quietTickMs : tickMs);
+  }
+
+  /**
+   * A write of the log that does not return (RAFT-PITFALLS 36): this node can neither acknowledge nor apply, so it must
+   * not lead. It hands over what it leads and turns a deaf ear to its peers until the disk answers; a leadership nobody
+   * took over ends with the next check of the quorum.
+   */
+  private checkDisk(nowMs: number): void {
+    const { writingSinceMs } = this.parts.wal;
+    const isStalled = writingSinceMs !== undefined && nowMs - writingSinceMs > this.options.limits.diskStallMs;
+    if (isStalled === this.isStalled) return;
+    this.isStalled = isStalled;
+    if (!isStalled) {
+      this.parts.logger.warn({}, 'the disk answers again');
+      return;
+    }
+    this.stalls++;
+    this.parts.logger.error(
+      { waitingMs: Math.round(nowMs - writingSinceMs) },
+      'the disk does not answer: handing over',
+    );
+    if (handOverAll(this.groups.values(), nowMs) > 0) for (const group of this.groups.values()) this.turns.mark(group);
   }
 
   private arm(delayMs: number): void {

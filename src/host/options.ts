@@ -13,6 +13,8 @@ export type HostLimits = {
   readonly retainedLogBytes: number;
   /** Log bytes of all groups since the last trim beyond which the next one is due. */
   readonly trimEveryBytes: number;
+  /** A write of the log that takes longer means that the disk hangs. */
+  readonly diskStallMs: number;
 };
 
 export type HostOptions = {

@@ -38,7 +38,10 @@ export class Checks {
   private readonly leaders = new Map<string, number>();
   elections = 0;
 
-  constructor(private readonly note: (value: number) => void) {}
+  constructor(
+    private readonly note: (value: number) => void,
+    private readonly onElection: (node: string) => void,
+  ) {}
 
   /** How much of the shard is known to be committed. */
   committedIndex(shardId: ShardId): number {
@@ -108,6 +111,7 @@ export class Checks {
       );
     }
     this.leaders.set(name, replicaId);
+    this.onElection(node);
     const committed = this.committed.get(shardId) ?? [];
     const last = committed[committed.length - 1];
     if (last === undefined) return;

@@ -15,10 +15,12 @@ export const faultKinds = [
   'bridge',
   'disconnect',
   'kill',
+  'leader-crash',
   'power-loss',
   'power-loss-all',
   'bit-flip',
   'slow-disk',
+  'hung-disk',
   'full-disk',
   'disk-error',
   'clock-drift',
@@ -35,6 +37,8 @@ export type Fault = {
   readonly forMs: number;
   /** Which nodes, by position; what each kind makes of it stands in `injection.ts`. */
   readonly nodes: readonly number[];
+  /** Whether a leader of that moment comes first instead. */
+  readonly atLeader: boolean;
   /** Drawn for the kind to use as it likes, of [0, 1). */
   readonly strength: number;
 };
@@ -51,10 +55,12 @@ const weights: Readonly<Record<FaultKind, number>> = {
   bridge: 2,
   disconnect: 2,
   kill: 6,
+  'leader-crash': 4,
   'power-loss': 6,
   'power-loss-all': 2,
   'bit-flip': 3,
   'slow-disk': 3,
+  'hung-disk': 3,
   'full-disk': 2,
   'disk-error': 2,
   'clock-drift': 2,
@@ -95,6 +101,7 @@ export function drawFaults(world: World, { untilMs, most, nodes, kinds }: FaultP
       atMs,
       forMs: world.pick([world.between(5, 150), world.between(100, 800), world.between(500, 2500)]),
       nodes: order,
+      atLeader: world.chance(0.5),
       strength: world.fraction(),
     });
   }

@@ -22,6 +22,8 @@ export type InjectionParts = {
 export class Injection {
   readonly injected = new Map<FaultKind, number>();
   private over = false;
+  /** Faults under way that kill whoever is elected. */
+  private leaderCrashes = 0;
 
   constructor(private readonly parts: InjectionParts) {}
 
@@ -50,7 +52,7 @@ export class Injection {
     Object.assign(network.weather, { loss: 0, duplication: 0, reorder: 0, jitterMs: 0 });
     network.mendAll();
     for (const node of nodes) {
-      Object.assign(node.machine.weather, { slowMs: 0.5, isFull: false, failNext: false });
+      Object.assign(node.machine.weather, { slowMs: 0.5, isFull: false, hangsUntilMs: 0, failNext: false });
       node.life?.settleClock();
       node.clockFault.rate = 1;
       node.life?.resume();
@@ -59,12 +61,37 @@ export class Injection {
     }
   }
 
+  /** The fault as it is now that leaders are known. */
+  private aimed(fault: Fault): Fault {
+    const leaders = fault.nodes.filter((at) =>
+      [...(this.parts.nodes[at]?.host?.replicas() ?? [])].some(({ raft }) => raft.isLeader),
+    );
+    const [leader] = leaders;
+    if (!fault.atLeader || leader === undefined) return fault;
+    return { ...fault, nodes: [leader, ...fault.nodes.filter((at) => at !== leader)] };
+  }
+
+  /** Somebody was elected: the ill-fated ones die of it. */
+  onElection(name: string): void {
+    const node = this.parts.nodes.find(({ id }) => id === name);
+    const { world } = this.parts;
+    if (node === undefined || this.leaderCrashes === 0 || this.over) return;
+    const power = world.chance(0.5);
+    const { life } = node;
+    world.at(world.pick([0, 1, 3, 10, 60]) * world.fraction(), () => {
+      if (node.life !== life || this.over) return;
+      node.crash(power);
+      world.at(world.pick([5, 100, 600]), () => node.start());
+    });
+  }
+
   private node(fault: Fault, at: number): SimNode {
     return this.parts.nodes[fault.nodes[at] as number] as SimNode;
   }
 
   /** Begins the fault; returns how it ends, or undefined when there was nothing to do it to. */
-  private begin(fault: Fault): (() => void) | undefined {
+  private begin(drawn: Fault): (() => void) | undefined {
+    const fault = this.aimed(drawn);
     const { network, nodes, clients } = this.parts;
     const { weather } = network;
     const first = this.node(fault, 0);
@@ -130,6 +157,15 @@ export class Injection {
         if (!first.isUp) return undefined;
         first.crash(fault.kind === 'power-loss');
         return () => first.start();
+      case 'leader-crash':
+        this.leaderCrashes++;
+        if (first.isUp) {
+          first.crash(strength < 0.5);
+          this.parts.world.at(400 * strength, () => first.start());
+        }
+        return () => {
+          this.leaderCrashes--;
+        };
       case 'power-loss-all':
         for (const node of nodes) if (node.isUp) node.crash(true);
         return () => {
@@ -146,6 +182,9 @@ export class Injection {
         return () => {
           first.machine.weather.slowMs = 0.5;
         };
+      case 'hung-disk':
+        first.machine.weather.hangsUntilMs = this.parts.world.nowMs + fault.forMs;
+        return () => {};
       case 'full-disk':
         first.machine.weather.isFull = true;
         return () => {

@@ -45,7 +45,9 @@ function commitOldTerms(): void {
 const voteNotPersisted = (): void => {
   mutation.wal = (wal) => {
     const append = wal.appendHardState.bind(wal);
-    wal.appendHardState = (shardId, hardState) => append(shardId, { ...hardState, votedFor: noReplica });
+    wal.appendHardState = (shardId, hardState) => {
+      if (hardState.votedFor === noReplica) append(shardId, hardState);
+    };
     return wal;
   };
 };

@@ -16,6 +16,8 @@ export type DiskWeather = {
   /** Longest time of a write. */
   slowMs: number;
   isFull: boolean;
+  /** Writes of the log do not return before this moment. */
+  hangsUntilMs: number;
   /** The next write fails with EIO. */
   failNext: boolean;
 };
@@ -26,7 +28,7 @@ const failure = (code: string, path: string): NodeJS.ErrnoException =>
   Object.assign(new Error(`${code}: ${path}`), { code });
 
 export class Machine {
-  readonly weather: DiskWeather = { slowMs: 0.5, isFull: false, failNext: false };
+  readonly weather: DiskWeather = { slowMs: 0.5, isFull: false, hangsUntilMs: 0, failNext: false };
   private readonly inodes = new Map<string, Inode>();
   private underway: WriteUnderway[] = [];
   readonly engine: MemoryEngine;
@@ -169,7 +171,8 @@ export class Machine {
     this.underway.push(underway);
     const failed = this.weather.failNext;
     this.weather.failNext = false;
-    this.after(0.05 + this.world.fraction() * this.weather.slowMs, () => {
+    const hangMs = Math.max(0, this.weather.hangsUntilMs - this.world.nowMs);
+    this.after(hangMs + 0.05 + this.world.fraction() * this.weather.slowMs, () => {
       this.underway.splice(this.underway.indexOf(underway), 1);
       // A failed write may still have reached the disk.
       if (!failed || this.world.chance(0.5)) {

@@ -76,7 +76,10 @@ class Simulation {
     const world = new World(seed);
     this.world = world;
     this.network = new Network(world);
-    this.checks = new Checks((value) => world.note(value));
+    this.checks = new Checks(
+      (value) => world.note(value),
+      (node) => this.injection.onElection(node),
+    );
     const replication = world.chance(0.8) ? 3 : 5;
     const ids = Array.from({ length: replication }, (_, at) => nodeId(`n${at + 1}`));
     const shards = world.pick([1, 1, 2, 3]);
@@ -106,6 +109,7 @@ class Simulation {
         maxPendingWriteBytes: 1_000_000,
         retainedLogBytes: world.pick([0, 1000, 20_000]),
         trimEveryBytes: world.pick([2000, 20_000, 200_000]),
+        diskStallMs: world.pick([300, 2000]),
       },
       segmentBytes: world.pick([16 * 1024, 64 * 1024]),
       cacheBytes: world.pick([2000, 100_000]),

@@ -52,6 +52,7 @@ const hostOptions = (own: ReplicaId) => ({
     maxPendingWriteBytes: 1000,
     retainedLogBytes: 1000,
     trimEveryBytes: 1000,
+    diskStallMs: 1000,
   },
 });
 

@@ -14,7 +14,7 @@
  */
 import { isRingraftError, type Random, randomBetween } from '../../src/base/index.js';
 import type { GetResult, RingraftClient } from '../../src/client/index.js';
-import { valueOf } from './values.js';
+import { valueWritten } from './values.js';
 import type { Violations } from './violations.js';
 
 export const bucket = 'default';
@@ -121,7 +121,7 @@ export class Load {
     const sequence = ++chain.sent;
     const condition = chain.revision === undefined ? { ifAbsent: true } : { ifRevision: chain.revision };
     try {
-      const { revision } = await client.put(bucket, chain.key, valueOf(chain.key, sequence), condition);
+      const { revision } = await client.put(bucket, chain.key, valueWritten(chain.key, sequence), condition);
       Object.assign(chain, { revision, floor: Math.max(chain.floor, sequence), mayConflict: false });
       this.acknowledged();
       return true;
@@ -154,7 +154,7 @@ export class Load {
   private async writeSingle(client: RingraftClient, key: string): Promise<boolean> {
     this.singles.set(key, 'sent');
     try {
-      await client.put(bucket, key, valueOf(key, singleSequence));
+      await client.put(bucket, key, valueWritten(key, singleSequence));
       this.singles.set(key, 'there');
       this.singleKeys.push(key);
       this.acknowledged();
@@ -196,18 +196,22 @@ export class Load {
       return;
     }
     const sequence = Number(found.value.subarray(0, 12).toString('latin1'));
-    if (!(sequence >= 1 && sequence <= sent) || !found.value.equals(valueOf(key, sequence))) {
+    if (!(sequence >= 1 && sequence <= sent) || !found.value.equals(valueWritten(key, sequence))) {
       this.violations.add(`${key}: holds what nobody wrote (${found.value.subarray(0, 60).toString('latin1')})`);
     } else if (sequence < floor) this.violations.add(`${key}: went back from ${floor} to ${sequence}`);
     else if (refused.has(sequence)) this.violations.add(`${key}: holds ${sequence}, which was refused`);
     else chain.floor = Math.max(chain.floor, sequence);
   }
 
-  private checkSingle(key: string, before: SingleState | undefined, found: { readonly value: Buffer } | undefined): void {
+  private checkSingle(
+    key: string,
+    before: SingleState | undefined,
+    found: { readonly value: Buffer } | undefined,
+  ): void {
     if (before === undefined) this.violations.add(`${key}: nobody wrote that key`);
     else if (found === undefined) {
       if (before === 'there') this.violations.add(`${key}: lost`);
-    } else if (!found.value.equals(valueOf(key, singleSequence))) {
+    } else if (!found.value.equals(valueWritten(key, singleSequence))) {
       this.violations.add(`${key}: holds what nobody wrote`);
     } else if (before === 'refused') this.violations.add(`${key}: is there, the write was refused`);
     else this.singles.set(key, 'there');

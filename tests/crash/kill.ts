@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { isRingraftError, messageOf, randomBetween, seededRandom } from '../../src/base/index.js';
 import type { RingraftClient } from '../../src/client/index.js';
-import type { ClusterMap } from '../../src/wire/index.js';
+import type { ClusterMap, NodeStatus } from '../../src/wire/index.js';
 import { TestCluster } from '../support/cluster.js';
 import { Load } from './load.js';
 import { Nodes, sleep } from './nodes.js';
@@ -27,7 +27,7 @@ const segmentBytes = 65_536;
 const shards = 24;
 const progressIntervalMs = 5000;
 /** Not a demand on speed: a cluster that has not come together by then never will. */
-const settleLimitMs = 180_000;
+const settleLimitMs = 120_000;
 const clients = [
   { name: 'a', timeoutMs: 10_000 },
   { name: 'b', timeoutMs: 10_000 },
@@ -175,7 +175,7 @@ class Run {
           return leaders[at] === null || replicas.length !== nodeIds.length || !areEqual;
         });
         if (behind.length === 0) return map;
-        last = `not level: shards ${behind.map(({ id }) => id).join(', ')}`;
+        last = `not level: ${behind.map(({ id }) => placesOf(id, statuses)).join('; ')}`;
       } catch (error) {
         if (!isRingraftError(error)) throw error;
         last = error.message;
@@ -184,6 +184,18 @@ class Run {
     }
     throw new Error(`the replicas did not come together: ${last}`);
   }
+}
+
+/** Where each replica of a shard stands, for people. */
+function placesOf(id: number, statuses: readonly NodeStatus[]): string {
+  const places = statuses.flatMap(({ nodeId, shards: all }) =>
+    all
+      .filter(({ shardId }) => shardId === id)
+      .map(({ role, term, appliedIndex, commitIndex, lastIndex }) => {
+        return `${nodeId} ${role} term ${term} applied ${appliedIndex} committed ${commitIndex} last ${lastIndex}`;
+      }),
+  );
+  return `shard ${id} (${places.join(', ')})`;
 }
 
 async function main(): Promise<number> {

@@ -64,7 +64,7 @@ function optionsFrom(args: readonly string[]): Options {
 
 class Run {
   private readonly random;
-  private readonly violations = new Violations();
+  private readonly violations = new Violations((text) => this.say(text));
   private readonly load: Load;
   private readonly startedMs = performance.now();
   private isStopping = false;

@@ -68,6 +68,5 @@ export function closing(outcome: Outcome, json: boolean): string {
   const rows = Object.entries(found).map(([name, value]) => {
     return `${label(name).padEnd(28)}${(name === 'seed' ? String(value) : grouped(value)).padStart(12)}`;
   });
-  const complaints = kept.map((what) => `VIOLATION ${what}`);
-  return `\n${[...complaints, ...rows].join('\n')}\n`;
+  return `\n${rows.join('\n')}\n`;
 }

@@ -34,7 +34,9 @@ const clients = [
   // Gives up soon: outcomes stay unknown.
   { name: 'c', timeoutMs: 400 },
 ] as const;
-const shape = { chains: 8, hotChains: 3, singleWriters: 12, readers: 4 };
+const shape = { chains: 16, hotChains: 6, singleWriters: 30, readers: 6 };
+
+type Verified = { readonly keysVerified: number; readonly comparison: Comparison };
 
 class Stopped extends Error {}
 
@@ -118,21 +120,29 @@ class Run {
     }
     this.checkStopped();
     const loadMs = this.sinceStartMs;
+    const verified = { keysVerified: 0, comparison: { ranges: 0, pairs: 0 } };
+    try {
+      Object.assign(verified, await this.verify(cluster, nodes, observer));
+    } catch (error) {
+      if (error instanceof Stopped) throw error;
+      this.violations.add(`not verified: ${messageOf(error)}`);
+    }
+    nodes.abandon();
+    await polling;
+    const { seed } = this.options;
+    return { seed, loadMs, nodes, load: this.load, ...verified, violations: this.violations };
+  }
+
+  private async verify(cluster: TestCluster, nodes: Nodes, observer: RingraftClient): Promise<Verified> {
+    if (nodes.refused > 0) throw new Error('a node is down');
     this.say('the last node is back; waiting for all replicas to catch up');
     const map = await this.untilSettled(observer, cluster.nodeIds);
     this.say(`reading ${this.load.keys} keys`);
     const keysVerified = await this.load.verify(observer);
     await nodes.stopAll();
-    await polling;
     this.say('comparing the stores of the stopped nodes');
-    const comparison: Comparison = await compareReplicas(
-      join(cluster.directory, 'data'),
-      cluster.nodeIds,
-      map,
-      this.violations,
-    );
-    const { seed } = this.options;
-    return { seed, loadMs, nodes, load: this.load, keysVerified, comparison, violations: this.violations };
+    const data = join(cluster.directory, 'data');
+    return { keysVerified, comparison: await compareReplicas(data, cluster.nodeIds, map, this.violations) };
   }
 
   private get sinceStartMs(): number {
@@ -140,11 +150,13 @@ class Run {
   }
 
   private async killAll(nodes: Nodes): Promise<void> {
-    while (nodes.kills < this.options.kills && nodes.refused === 0) {
+    for (let left = this.options.kills; left > 0; left = this.options.kills - nodes.kills) {
+      const choice = randomBetween(this.random, 1, 20);
       // Now and then at once: in the middle of a start or of an election.
-      const isQuick = randomBetween(this.random, 1, 5) === 1;
-      await this.pause(isQuick ? randomBetween(this.random, 0, 300) : randomBetween(this.random, 300, 3500));
-      nodes.killSome(this.options.kills - nodes.kills);
+      await this.pause(choice <= 4 ? randomBetween(this.random, 0, 300) : randomBetween(this.random, 500, 4500));
+      if (nodes.refused > 0) return;
+      if (choice === 20) await nodes.killForLong();
+      else nodes.killSome(left);
     }
   }
 

@@ -11,6 +11,7 @@ import type { Violations } from './violations.js';
 const pollIntervalMs = 500;
 const pollTimeoutMs = 2000;
 const keptLogBytes = 3000;
+const longAbsenceMs = [8000, 12_000] as const;
 
 /** Counters of a node's status that are added up over all its lives. */
 const summed = ['logTrims', 'snapshotsSent', 'snapshotsInstalled'] as const;
@@ -55,7 +56,16 @@ export class Nodes {
 
   /** Kills up to `most` running nodes at one moment and starts each again after a random while of its own. */
   killSome(most: number): void {
-    const victims = this.pick(most);
+    this.kill(this.pick(most, 3), [0, 1000]);
+  }
+
+  /** Kills one node and lets the others go on without it until they have dropped the log it lacks. */
+  async killForLong(): Promise<void> {
+    this.kill(this.pick(1, 1), longAbsenceMs);
+    await this.untilRestarted();
+  }
+
+  private kill(victims: readonly (readonly [string, Life])[], absenceMs: readonly [number, number]): void {
     if (victims.length === 2) this.together.two++;
     if (victims.length === this.cluster.nodeIds.length) this.together.all++;
     for (const [, life] of victims) {
@@ -65,7 +75,7 @@ export class Nodes {
     }
     for (const [id, life] of victims) {
       const restart = life.node.exited
-        .then(() => sleep(this.absenceMs()))
+        .then(() => this.rest(randomBetween(this.random, ...absenceMs)))
         .then(() => {
           if (this.polling) this.start(id);
         });
@@ -74,19 +84,18 @@ export class Nodes {
     }
   }
 
-  private pick(most: number): readonly [string, Life][] {
+  private pick(most: number, mostAtOnce: number): readonly [string, Life][] {
     const candidates = [...this.lives].filter(([, { isExpectedToEnd }]) => !isExpectedToEnd);
     const share = randomBetween(this.random, 1, 100);
-    const wanted = Math.min(most, share <= 70 ? 1 : share <= 85 ? 2 : 3);
+    const wanted = Math.min(most, mostAtOnce, share <= 70 ? 1 : share <= 85 ? 2 : 3);
     while (candidates.length > wanted) candidates.splice(randomBetween(this.random, 0, candidates.length - 1), 1);
     return candidates;
   }
 
-  /** Mostly short; now and then long enough for the others to drop the log it lacks. */
-  private absenceMs(): number {
-    return randomBetween(this.random, 1, 10) === 1
-      ? randomBetween(this.random, 4000, 8000)
-      : randomBetween(this.random, 0, 1000);
+  /** Cut short when the run is given up. */
+  private async rest(ms: number): Promise<void> {
+    const untilMs = performance.now() + ms;
+    while (this.polling && performance.now() < untilMs) await sleep(Math.min(100, untilMs - performance.now()));
   }
 
   async untilRestarted(): Promise<void> {

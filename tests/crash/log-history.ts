@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Random, randomBetween, replicaId, type ShardId, shardId, systemClock } from '../../src/base/index.js';
 import { type Entry, EntryType, type SnapshotMetadata } from '../../src/raft/index.js';
-import { nodeDisk, openWal } from '../../src/wal/index.js';
+import { type Disk, nodeDisk, openWal } from '../../src/wal/index.js';
 import { type GroupState, type LogState, lastIndexOf, Twin } from './log-model.js';
 
 export const segmentBytes = 4096;
@@ -85,7 +85,8 @@ function operate(twin: Twin, random: Random, id: ShardId, group: GroupState): vo
     const released = entries.filter(({ index }) => index <= committed).at(-1);
     if (released !== undefined) twin.release(id, snapshotAt(released.index, released.term));
   } else if (choice <= 96) {
-    const held = choice <= 93 ? entries.find(({ index }) => index > base.index + 1) : undefined;
+    // Also one whose entry the log holds, with others after it.
+    const held = choice <= 93 ? entries.find(({ index }) => index > committed) : undefined;
     const snapshot = held === undefined ? snapshotAt(last + 5, term) : snapshotAt(held.index, held.term);
     twin.snapshot(id, snapshot);
     twin.hardState(id, { ...hardState, commitIndex: Math.max(snapshot.index, hardState.commitIndex) });
@@ -102,6 +103,31 @@ function tearTail(directory: string): void {
   appendFileSync(path, Buffer.from('BTCH unfinished'));
 }
 
+/** The real disk; `quiet` waits for the removals and creations that a closed log leaves under way, as a dead process would not. */
+function watchedDisk(): { readonly disk: Disk; readonly quiet: () => Promise<void> } {
+  const real = nodeDisk();
+  const underway = new Set<Promise<unknown>>();
+  const watched = <T>(work: Promise<T>): Promise<T> => {
+    underway.add(work);
+    const done = (): void => void underway.delete(work);
+    work.then(done, done);
+    return work;
+  };
+  return {
+    disk: {
+      ...real,
+      create: (path, sizeBytes) => watched(real.create(path, sizeBytes)),
+      remove: (path) => watched(real.remove(path)),
+    },
+    async quiet() {
+      do {
+        await Promise.allSettled(underway);
+        await new Promise((resolve) => setImmediate(resolve));
+      } while (underway.size > 0);
+    },
+  };
+}
+
 /** A directory of its own for `work`; gone afterwards. */
 export async function inDirectory<T>(work: (directory: string) => Promise<T>): Promise<T> {
   const directory = mkdtempSync(join(tmpdir(), 'ringraft-log-'));
@@ -115,7 +141,8 @@ export async function inDirectory<T>(work: (directory: string) => Promise<T>): P
 /** `commits` batches; about every twentieth is followed by a restart, every other of these over a torn tail. */
 export function writeHistory(random: Random, commits: number): Promise<readonly Milestone[]> {
   return inDirectory(async (directory) => {
-    const open = () => openWal(nodeDisk(), { directory, segmentBytes, clock: systemClock });
+    const { disk, quiet } = watchedDisk();
+    const open = () => openWal(disk, { directory, segmentBytes, clock: systemClock });
     let wal = await open();
     const twin = new Twin(wal);
     for (const id of shards) twin.begin(id, replicaId(1), snapshotAt(0, 0));
@@ -134,11 +161,13 @@ export function writeHistory(random: Random, commits: number): Promise<readonly 
       milestones.push({ image: readImage(directory), state: twin.state });
       if (randomBetween(random, 1, 20) > 1) continue;
       await wal.close();
+      await quiet();
       if (randomBetween(random, 1, 2) === 1) tearTail(directory);
       wal = await open();
       twin.reopened(wal);
     }
     await wal.close();
+    await quiet();
     return milestones;
   });
 }

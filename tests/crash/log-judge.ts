@@ -50,6 +50,9 @@ export function cutAt(before: Milestone | undefined, milestone: Milestone, cut: 
   // What the batch let go is still there until it is written.
   const files = new Map(before?.image);
   for (const later of [...files.keys()]) if (later > name) files.delete(later);
+  // Segments passed over were complete before the one after them was used.
+  const lastUsed = before === undefined ? '' : lastBatch(before.image).name;
+  for (const [between, bytes] of milestone.image) if (between > lastUsed && between < name) files.set(between, bytes);
   files.set(name, Buffer.from(whole).fill(0, cut));
   return files;
 }

@@ -71,9 +71,7 @@ export class Twin {
 
   snapshot(shardId: ShardId, base: SnapshotMetadata): void {
     this.wal.appendSnapshot(shardId, base);
-    const { entries } = this.of(shardId) as GroupState;
-    const holds = entries.some(({ index, term }) => index === base.index && term === base.term);
-    this.change(shardId, { base, entries: holds ? entries.filter(({ index }) => index > base.index) : [] });
+    this.change(shardId, { base, entries: [] });
   }
 
   remove(shardId: ShardId): void {

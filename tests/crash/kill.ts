@@ -69,19 +69,22 @@ class Run {
   private readonly violations = new Violations((text) => this.say(text));
   private readonly load: Load;
   private readonly startedMs = performance.now();
-  private isStopping = false;
+  private nodes: Nodes | undefined;
+  private giveUp: () => void = () => {};
+  private readonly stopped = new Promise<never>((_, reject) => {
+    this.giveUp = () => reject(new Stopped());
+  });
 
   constructor(private readonly options: Options) {
     this.random = seededRandom(options.seed);
     this.load = new Load(this.random, this.violations);
+    this.stopped.catch(() => {});
   }
 
+  /** The nodes may have got the same signal: how they end is no finding any more. */
   stop(): void {
-    this.isStopping = true;
-  }
-
-  private checkStopped(): void {
-    if (this.isStopping) throw new Stopped();
+    this.nodes?.abandon();
+    this.giveUp();
   }
 
   private say(text: string): void {
@@ -91,10 +94,11 @@ class Run {
   async run(): Promise<Outcome> {
     const { kills, seed, keep } = this.options;
     this.say(`seed ${seed}: ${kills} kills, 3 nodes, ${shards} shards, log segments of ${segmentBytes} bytes`);
-    const cluster = await TestCluster.create({ shards, settings: { wal: { segmentBytes }, log: { level: 'warn' } } });
+    const cluster = await TestCluster.create({ shards, settings: { wal: { segmentBytes } } });
     const nodes = new Nodes(cluster, this.random, this.violations);
+    this.nodes = nodes;
     try {
-      return await this.inCluster(cluster, nodes);
+      return await Promise.race([this.stopped, this.inCluster(cluster, nodes)]);
     } finally {
       nodes.abandon();
       this.say(keep ? `kept ${cluster.directory}` : 'cleaning up');
@@ -103,10 +107,8 @@ class Run {
   }
 
   private async inCluster(cluster: TestCluster, nodes: Nodes): Promise<Outcome> {
-    this.checkStopped();
     for (const id of cluster.nodeIds) nodes.start(id);
-    await cluster.untilLed((answer) => this.isStopping || answer.leaders.every((leader) => leader !== null));
-    this.checkStopped();
+    await cluster.untilLed();
     const observer = await cluster.client();
     for (const { name, timeoutMs } of clients) this.load.start(await cluster.client(timeoutMs), name, shape);
     const polling = nodes.poll(observer);
@@ -118,13 +120,11 @@ class Run {
       clearInterval(ticker);
       await this.load.stop();
     }
-    this.checkStopped();
     const loadMs = this.sinceStartMs;
     const verified = { keysVerified: 0, comparison: { ranges: 0, pairs: 0 } };
     try {
       Object.assign(verified, await this.verify(cluster, nodes, observer));
     } catch (error) {
-      if (error instanceof Stopped) throw error;
       this.violations.add(`not verified: ${messageOf(error)}`);
     }
     nodes.abandon();
@@ -153,18 +153,10 @@ class Run {
     for (let left = this.options.kills; left > 0; left = this.options.kills - nodes.kills) {
       const choice = randomBetween(this.random, 1, 20);
       // Now and then at once: in the middle of a start or of an election.
-      await this.pause(choice <= 4 ? randomBetween(this.random, 0, 300) : randomBetween(this.random, 500, 4500));
-      if (nodes.refused > 0) return;
+      await sleep(choice <= 4 ? randomBetween(this.random, 0, 300) : randomBetween(this.random, 500, 4500));
+      if (nodes.refused > 0 || nodes.isAbandoned) return;
       if (choice === 20) await nodes.killForLong();
       else nodes.killSome(left);
-    }
-  }
-
-  private async pause(ms: number): Promise<void> {
-    const untilMs = performance.now() + ms;
-    for (let left = ms; left > 0; left = untilMs - performance.now()) {
-      await sleep(Math.min(left, 100));
-      this.checkStopped();
     }
   }
 
@@ -173,7 +165,6 @@ class Run {
     const untilMs = performance.now() + settleLimitMs;
     let last = 'nothing was answered';
     while (performance.now() < untilMs) {
-      this.checkStopped();
       try {
         const { map, leaders } = await client.map();
         const statuses = await Promise.all(nodeIds.map((id) => client.nodeStatus(id)));

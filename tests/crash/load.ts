@@ -12,7 +12,7 @@
  * 2. A value is, byte for byte, one that was written to that key and not refused (`happened: no`).
  * 3. A chain's write conflicts only when an earlier one of unknown outcome may have taken effect: no retry applies twice.
  */
-import { isRingraftError, type Random, randomBetween } from '../../src/base/index.js';
+import { isRingraftError, messageOf, type Random, randomBetween } from '../../src/base/index.js';
 import type { GetResult, RingraftClient } from '../../src/client/index.js';
 import { valueWritten } from './values.js';
 import type { Violations } from './violations.js';
@@ -97,7 +97,12 @@ export class Load {
   /** Runs `step` until stopped; a step that says false is followed by a pause. */
   private async loop(step: () => Promise<boolean>): Promise<void> {
     while (this.running) {
-      if (!(await step())) await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      try {
+        if (!(await step())) await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      } catch (error) {
+        this.violations.add(`a client threw what is no operating error: ${messageOf(error)}`);
+        return;
+      }
     }
   }
 

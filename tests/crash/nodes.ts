@@ -36,6 +36,7 @@ export class Nodes {
   ) {}
 
   start(id: string): void {
+    if (this.isAbandoned) return;
     const node = this.cluster.startNode(id);
     const seen = { logTrims: 0, snapshotsSent: 0, snapshotsInstalled: 0, segments: 0 };
     const life: Life = { node, startedMs: performance.now(), seen, isExpectedToEnd: false };
@@ -76,9 +77,7 @@ export class Nodes {
     for (const [id, life] of victims) {
       const restart = life.node.exited
         .then(() => this.rest(randomBetween(this.random, ...absenceMs)))
-        .then(() => {
-          if (this.polling) this.start(id);
-        });
+        .then(() => this.start(id));
       this.restarts.add(restart);
       void restart.finally(() => this.restarts.delete(restart));
     }
@@ -135,6 +134,10 @@ export class Nodes {
       const code = await this.cluster.signal(id, 'SIGTERM');
       if (code !== 0) this.violations.add(`${id} did not stop cleanly (exit code ${code})`);
     }
+  }
+
+  get isAbandoned(): boolean {
+    return !this.polling;
   }
 
   /** No restart and no complaint from here on. */

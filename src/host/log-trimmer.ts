@@ -38,9 +38,15 @@ export class LogTrimmer {
   constructor(private readonly parts: LogTrimmerParts) {}
 
   start(): void {
+    // What earlier lives left behind counts too: a node that is restarted often would keep a log that only grows.
+    this.bytesAtLastTrim = -this.parts.wal.statistics.bytesOnDisk;
+    this.schedule();
+  }
+
+  private schedule(): void {
     this.timer = this.parts.clock.after(checkIntervalMs, () => {
       this.check();
-      this.start();
+      this.schedule();
     });
   }
 

@@ -88,8 +88,9 @@ export class GroupIndex {
   }
 
   noteSnapshot(shardId: ShardId, snapshot: SnapshotMetadata): void {
-    // Entries after it stay when the log held (index, term); terms are not known here, so their segments stay too.
-    this.noteRelease(shardId, snapshot);
+    const group = this.of(shardId);
+    this.noteBase(group, snapshot);
+    group.extents = [];
   }
 
   noteRelease(shardId: ShardId, snapshot: SnapshotMetadata): void {

@@ -54,10 +54,12 @@ export async function recover(disk: Disk, directory: string): Promise<Recovered>
     batch = scan.batches[scan.batches.length - 1]?.number ?? batch;
     scanned.push({ sequence, path, scan });
   }
-  // A segment made ahead of its use holds nothing yet.
+  // A segment made ahead of its use holds nothing yet. One before others was passed over: the first write after a start
+  // was too large for it. It stays, since numbers have no gaps.
   const isUnused = ({ scan }: Scanned): boolean =>
     scan.batches.length === 0 && (scan.headerReadable ? scan.tail === 'clean' : scan.tail === 'torn');
-  const used = scanned.filter((segment) => !isUnused(segment));
+  const usedCount = scanned.findLastIndex((segment) => !isUnused(segment)) + 1;
+  const used = scanned.slice(0, usedCount);
   for (const [at, { sequence, path, scan }] of used.entries()) {
     const previous = used[at - 1];
     if (previous !== undefined && previous.sequence + 1 !== sequence) {
@@ -90,7 +92,7 @@ export async function recover(disk: Disk, directory: string): Promise<Recovered>
     const isDamaged = scan.tail !== 'clean' && !(scan.tail === 'torn' && isLast);
     kept.push({ sequence, path, bytes: scan.validEnd, isDamaged });
   }
-  for (const { path } of scanned.filter(isUnused)) await disk.remove(path);
+  for (const { path } of scanned.slice(usedCount)) await disk.remove(path);
   const nextSequence = (sequences[sequences.length - 1] ?? 0) + 1;
   if (nextSequence > Number.MAX_SAFE_INTEGER) throw new RingraftError('CORRUPT', 'segment numbers are used up');
   return {

@@ -58,16 +58,11 @@ export class Replay {
         });
         this.base(group, record);
         break;
-      case 'Snapshot': {
-        const { index, term } = record.snapshot;
-        const holds = group.entries.some((entry) => entry.index === index && entry.term === term);
-        if (!holds) {
-          group.entries = [];
-          group.damage = undefined;
-        }
+      case 'Snapshot':
+        // All of it, whatever the log held: what can be read of the past must not decide what is kept of it.
+        Object.assign(group, { entries: [], damage: undefined });
         this.base(group, record);
         break;
-      }
       case 'Release':
         this.base(group, record);
         break;

@@ -49,8 +49,7 @@ export type Wal = {
   /** Replaces whatever the group's log holds from `entries[0].index` on. The data must not change afterwards. */
   appendEntries(shardId: ShardId, entries: readonly Entry[]): void;
   appendHardState(shardId: ShardId, hardState: HardState): void;
-  /** The log now begins after `snapshot`; entries at or below its index are forgotten, all others too unless they
-   * continue a log that held (index, term) already. */
+  /** The log is empty after `snapshot`: every entry is forgotten. To keep those after a snapshot, `release`. */
   appendSnapshot(shardId: ShardId, snapshot: SnapshotMetadata): void;
   /** The replica is gone from this node; its records may be dropped. */
   appendTombstone(shardId: ShardId): void;

@@ -43,7 +43,11 @@ export function runProgram(
   });
 }
 
-type NodeProcess = { readonly child: ChildProcess; readonly log: string[]; readonly exited: Promise<number | null> };
+export type NodeProcess = {
+  readonly child: ChildProcess;
+  readonly log: string[];
+  readonly exited: Promise<number | null>;
+};
 
 export type TestClusterOptions = {
   readonly nodes?: number;
@@ -82,11 +86,16 @@ export class TestCluster {
   }
 
   static async start(options: TestClusterOptions = {}): Promise<TestCluster> {
-    await initHash();
-    const cluster = new TestCluster(await startNatsServer(), options);
+    const cluster = await TestCluster.create(options);
     for (const id of cluster.nodeIds) cluster.startNode(id);
     await cluster.untilLed();
     return cluster;
+  }
+
+  /** The server and the configuration, no node yet. */
+  static async create(options: TestClusterOptions = {}): Promise<TestCluster> {
+    await initHash();
+    return new TestCluster(await startNatsServer(), options);
   }
 
   startNode(id: string, extra: readonly string[] = []): NodeProcess {
@@ -160,12 +169,12 @@ export class TestCluster {
     });
   }
 
-  async stop(): Promise<void> {
+  async stop(keepDirectory = false): Promise<void> {
     for (const client of this.clients) await client.close();
     for (const { child } of this.processes.values()) if (child.exitCode === null) child.kill('SIGKILL');
     await Promise.all([...this.processes.values()].map(({ exited }) => exited));
     await this.nats.stop();
-    rmSync(this.directory, { recursive: true, force: true });
+    if (!keepDirectory) rmSync(this.directory, { recursive: true, force: true });
   }
 }
 

@@ -62,12 +62,18 @@ export async function startNatsServer(config = ''): Promise<NatsServer> {
   const stop = async (): Promise<void> => {
     const running = child;
     child = undefined;
-    if (running === undefined || running.exitCode !== null) return;
+    if (running === undefined || running.exitCode !== null || running.signalCode !== null) return;
     const closed = new Promise((resolve) => running.on('close', resolve));
     running.kill('SIGKILL');
     await closed;
   };
-  await start();
+  try {
+    await start();
+  } catch (error) {
+    await stop();
+    rmSync(directory, { recursive: true, force: true });
+    throw error;
+  }
   return {
     url: `nats://127.0.0.1:${port}`,
     port,

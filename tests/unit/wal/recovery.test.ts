@@ -56,7 +56,7 @@ test('rewriting a suffix truncates what was after it, also across a restart', as
   t.deepEqual(textsOf((await openLog(disk)).recovered.get(one)), ['1:A']);
 });
 
-test('a snapshot forgets the log before it, and all of it unless the log held its entry', async (t) => {
+test('a snapshot forgets the whole log, whether or not it held its entry', async (t) => {
   const disk = new MemoryDisk();
   const wal = await openLog(disk);
   for (const id of [one, two]) {
@@ -68,7 +68,8 @@ test('a snapshot forgets the log before it, and all of it unless the log held it
   await committed(wal);
   disk.crash();
   const { recovered } = await openLog(disk);
-  t.deepEqual(textsOf(recovered.get(one)), ['3:c']);
+  t.deepEqual(textsOf(recovered.get(one)), []);
+  t.deepEqual(recovered.get(one)?.snapshot, snapshotAt(2, 1));
   t.deepEqual(textsOf(recovered.get(two)), []);
   t.deepEqual(recovered.get(two)?.snapshot, snapshotAt(2, 7));
 });
@@ -179,7 +180,7 @@ test('pitfall 3: a segment goes only after what replaces its records is durable'
   t.is(group?.entries[group.entries.length - 1]?.index, 2);
 });
 
-test('entries that stay after a snapshot the log held keep their segment', async (t) => {
+test('entries that stay after a release keep their segment', async (t) => {
   const disk = new MemoryDisk();
   const wal = await openLog(disk, { segmentBytes: 600 });
   wal.appendGroup(two, replicaId(2), snapshotAt(0, 0));
@@ -187,7 +188,7 @@ test('entries that stay after a snapshot the log held keep their segment', async
   wal.appendEntries(one, entriesOf(1, ['a', 'b', 'c', 'd']));
   await committed(wal);
   for (let index = 1; index <= 20; index++) {
-    if (index === 5) wal.appendSnapshot(one, snapshotAt(2, 1));
+    if (index === 5) wal.release(one, snapshotAt(2, 1));
     wal.appendEntries(two, entriesOf(index, ['x'.repeat(200)]));
     await committed(wal);
     wal.release(two, snapshotAt(index - 1));

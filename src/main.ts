@@ -107,7 +107,7 @@ async function start(
     {
       nodeId,
       version,
-      incarnation: systemRandom.nextU32() || 1,
+      incarnation: await store.nextIncarnation(),
       map,
       raft: config.raft,
       limits: {

@@ -20,7 +20,7 @@ export type HostLimits = {
 export type HostOptions = {
   readonly nodeId: NodeId;
   readonly version: string;
-  /** Drawn anew at each start, never 0. */
+  /** Greater at each start than ever before, never 0. */
   readonly incarnation: number;
   readonly map: ClusterMap;
   readonly raft: Omit<RaftOptions, 'replicaId'>;

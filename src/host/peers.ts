@@ -23,7 +23,6 @@ type PeerLink = {
   readonly subject: string;
   readonly inbox: string;
   incarnation: number;
-  readonly endedIncarnations: Set<number>;
   outbox: Item[];
   outboxBytes: number;
   lastSentMs: number;
@@ -87,7 +86,6 @@ export class Peers {
       subject: raftSubject(this.options.cluster, nodeId),
       inbox: `${this.inbox}.${nodeId}`,
       incarnation: 0,
-      endedIncarnations: new Set(),
       outbox: [],
       outboxBytes: 0,
       lastSentMs: Number.NEGATIVE_INFINITY,
@@ -186,14 +184,13 @@ export class Peers {
     for (const item of envelope.items) this.events.onMessage(link.nodeId, item.shardId, item.message);
   }
 
+  /** Lives are numbered upwards: what comes late from an earlier one must never be taken for a newer one. */
   private isCurrent(link: PeerLink, fromIncarnation: number, toIncarnation: number): boolean {
-    if (link.endedIncarnations.has(fromIncarnation)) return false;
-    if (link.incarnation !== fromIncarnation) {
-      if (link.incarnation !== 0) {
-        link.endedIncarnations.add(link.incarnation);
-        this.events.onSuspicion(link.nodeId);
-      }
+    if (fromIncarnation < link.incarnation) return false;
+    if (fromIncarnation > link.incarnation) {
+      const isAnotherLife = link.incarnation !== 0;
       link.incarnation = fromIncarnation;
+      if (isAnotherLife) this.events.onSuspicion(link.nodeId);
     }
     return toIncarnation === 0 || toIncarnation === this.options.incarnation;
   }

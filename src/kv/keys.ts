@@ -18,7 +18,15 @@ const dataHeaderBytes = 7;
 const indexHeaderBytes = 3;
 const ringEnd = 0x1_0000_0000;
 
-export const SystemKind = { Position: 1, SessionTable: 2, Outcomes: 3, Installing: 4, Marker: 5, Started: 6 } as const;
+export const SystemKind = {
+  Position: 1,
+  SessionTable: 2,
+  Outcomes: 3,
+  Installing: 4,
+  Marker: 5,
+  Started: 6,
+  Incarnation: 7,
+} as const;
 export type SystemKind = (typeof SystemKind)[keyof typeof SystemKind];
 
 export function dataKey(bucketId: BucketId, ring: number, key: Buffer): Buffer {

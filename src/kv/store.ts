@@ -268,6 +268,21 @@ export class Store {
     return this.write((batch) => batch.put(systemKey(0 as ShardId, SystemKind.Started), Buffer.from([1])));
   }
 
+  /**
+   * Begins a life of the node: a number greater than that of every earlier one, durable before it is used (u32). Seconds
+   * of the wall clock where that is greater, so that a node whose directory was emptied does not begin at 1 again.
+   */
+  async nextIncarnation(): Promise<number> {
+    const key = systemKey(0 as ShardId, SystemKind.Incarnation);
+    const [last] = await this.lookUp([key]);
+    const seconds = Math.floor(this.options.clock.wallMs() / 1000) - incarnationEpochSeconds;
+    const incarnation = Math.max((last?.readUInt32BE(0) ?? 0) + 1, Math.min(seconds, 0xf000_0000));
+    const value = Buffer.alloc(4);
+    value.writeUInt32BE(incarnation);
+    await this.write((batch) => batch.put(key, value));
+    return incarnation;
+  }
+
   /** A few keys, durably. */
   private write(fill: (batch: EngineBatch) => void): Promise<void> {
     const batch = this.engine.batch();
@@ -290,6 +305,8 @@ export class Store {
   }
 }
 
+/** 2020-01-01. */
+const incarnationEpochSeconds = 1_577_836_800;
 const noKeys: ReadonlyMap<string, Buffer> = new Map();
 
 /** Whether a data key, as a map key, lies on the arc. */

@@ -110,7 +110,7 @@ export class SimNode {
       {
         nodeId: this.id,
         version: 'simulated',
-        incarnation: random.nextU32() || 1,
+        incarnation: await store.nextIncarnation(),
         map,
         raft: settings.raft,
         limits: settings.limits,

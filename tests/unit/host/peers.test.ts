@@ -71,6 +71,22 @@ test('pitfall 23: a message to an earlier life of a node, or from one, is droppe
   t.deepEqual(reborn.heard, [5]);
 });
 
+test('a late word from a dead life, heard first after the living one, does not silence the living (simulation, seed 577)', async (t) => {
+  const { clock, bus, start } = setUp();
+  const dead = start('n2', 21, 'n1');
+  bus.delayMs = () => 500;
+  dead.say(1);
+  dead.peers.stop();
+  bus.delayMs = () => 1;
+  const living = start('n2', 22, 'n1');
+  const hearer = start('n1', 31, 'n2');
+  living.say(2);
+  await clock.advance(600);
+  living.say(3);
+  await clock.advance(10);
+  t.deepEqual(hearer.heard, [2, 3]);
+});
+
 test('a peer without a listener is told of at once, and what is said while the bus is down is not kept', async (t) => {
   const { clock, bus, start } = setUp();
   const first = start('n1', 11, 'n2');

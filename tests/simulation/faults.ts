@@ -52,7 +52,7 @@ const weights: Readonly<Record<FaultKind, number>> = {
   partition: 5,
   'one-way': 4,
   link: 4,
-  bridge: 2,
+  bridge: 4,
   disconnect: 2,
   kill: 6,
   'leader-crash': 4,

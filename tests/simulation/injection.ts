@@ -143,6 +143,7 @@ export class Injection {
         const side = new Map(
           fault.nodes.map((at, order) => [(nodes[at] as SimNode).id as string, order === 0 ? 0 : 1 + (order % 2)]),
         );
+        for (const [at, client] of clients.entries()) side.set(client, Math.floor(strength * 3 ** (at + 1)) % 3);
         return this.cutAll((from, to) => {
           const sides = [side.get(from) ?? 0, side.get(to) ?? 0];
           return sides[0] !== sides[1] && !sides.includes(0);

@@ -116,7 +116,7 @@ export class Network {
       return;
     }
     const message: BusMessage = { subject, payload, replyTo, headers, noResponders: false };
-    for (const listener of found) this.send(from.name, lane, listener, message);
+    for (const listener of found) this.send(from, lane, listener, message);
   }
 
   private refuse(from: Endpoint, replyTo: string): void {
@@ -129,8 +129,9 @@ export class Network {
     }
   }
 
-  private send(from: string, lane: Lane, listener: Listener, message: BusMessage): void {
+  private send(sender: Endpoint, lane: Lane, listener: Listener, message: BusMessage): void {
     const { world, weather, counts } = this;
+    const from = sender.name;
     const to = listener.owner.name;
     if (this.isCut(from, to) || (from !== to && world.chance(weather.loss))) {
       counts.lost++;
@@ -155,7 +156,7 @@ export class Network {
       }
       const { owner } = listener;
       world.at(arrivalMs - world.nowMs, () => {
-        if (this.isCut(from, to)) counts.lost++;
+        if (this.isCut(from, to) || sender.lostUnsent) counts.lost++;
         else owner.life.run(() => this.deliver(listener, message));
       });
     }
@@ -173,6 +174,8 @@ export class Network {
 export class Endpoint implements Bus {
   readonly maxPayloadBytes = 64 * 1024;
   connected = true;
+  /** The process died with what it had sent still in its own buffers. */
+  lostUnsent = false;
   private readonly onChange: ((lane: Lane, connected: boolean) => void)[] = [];
 
   constructor(

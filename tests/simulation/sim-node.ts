@@ -134,7 +134,10 @@ export class SimNode {
     if (this.life === undefined) return;
     this.trace(power ? 'machine crashed' : 'process killed');
     this.life.end();
-    if (this.endpoint !== undefined) this.parts.network.disconnect(this.endpoint);
+    if (this.endpoint !== undefined) {
+      this.endpoint.lostUnsent = this.parts.world.chance(0.5);
+      this.parts.network.disconnect(this.endpoint);
+    }
     this.machine.crash(power);
     this.life = undefined;
     this.endpoint = undefined;

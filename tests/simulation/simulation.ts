@@ -49,6 +49,12 @@ export type RunResult = {
 const bucket = { name: 'default', id: 1 };
 const dataTag = 0x64;
 const indexTag = 0x69;
+/** Clocks may drift by 10 % either way: every lease is shorter than the hold by more than that. */
+const timings = [
+  { electionTimeoutMs: 1000, heartbeatIntervalMs: 50, voteHoldMs: 200, leaseMs: 150 },
+  { electionTimeoutMs: 400, heartbeatIntervalMs: 90, voteHoldMs: 200, leaseMs: 150 },
+  { electionTimeoutMs: 1200, heartbeatIntervalMs: 250, voteHoldMs: 600, leaseMs: 450 },
+] as const;
 /** How long the cluster may take to come back and agree once nothing is wrong any more. */
 const recoveryMs = 30_000;
 
@@ -93,10 +99,7 @@ class Simulation {
     });
     const settings = {
       raft: {
-        electionTimeoutMs: world.pick([400, 1000]),
-        heartbeatIntervalMs: world.pick([50, 90]),
-        voteHoldMs: 200,
-        leaseMs: 150,
+        ...world.pick(timings),
         maxAppendBytes: world.pick([300, 4000, 40_000]),
         maxInflightAppends: world.pick([1, 4, 64]),
         maxUncommittedBytes: 200_000,

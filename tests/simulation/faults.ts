@@ -78,6 +78,9 @@ export type FaultPlan = {
   readonly kinds: readonly FaultKind[];
 };
 
+/** What shows only after an election or several. */
+const isLong = (kind: FaultKind): boolean => kind === 'bridge' || kind === 'leader-crash';
+
 /** Draws the faults of a run. */
 export function drawFaults(world: World, { untilMs, most, nodes, kinds }: FaultPlan): readonly Fault[] {
   const pool = kinds.flatMap((kind) => Array<FaultKind>(weights[kind]).fill(kind));
@@ -96,10 +99,13 @@ export function drawFaults(world: World, { untilMs, most, nodes, kinds }: FaultP
       const other = world.between(0, at);
       [order[at], order[other]] = [order[other] as number, order[at] as number];
     }
+    const kind = world.pick(pool);
     faults.push({
-      kind: world.pick(pool),
+      kind,
       atMs,
-      forMs: world.pick([world.between(5, 150), world.between(100, 800), world.between(500, 2500)]),
+      forMs: isLong(kind)
+        ? world.between(1000, 3000)
+        : world.pick([world.between(5, 150), world.between(100, 800), world.between(500, 2500)]),
       nodes: order,
       atLeader: world.chance(0.5),
       strength: world.fraction(),

@@ -68,17 +68,30 @@ export class Injection {
     );
     const [leader] = leaders;
     if (!fault.atLeader || leader === undefined) return fault;
-    return { ...fault, nodes: [leader, ...fault.nodes.filter((at) => at !== leader)] };
+    const others = fault.nodes.filter((at) => at !== leader);
+    return { ...fault, nodes: fault.kind === 'bridge' ? [...others, leader] : [leader, ...others] };
   }
 
-  /** Somebody was elected: the ill-fated ones die of it. */
+  /**
+   * Somebody was elected: the ill-fated ones die of it, some at once, some after a while in which nobody but clients
+   * hears of them, so that their logs end in entries that no one else has (Raft Figure 8).
+   */
   onElection(name: string): void {
     const node = this.parts.nodes.find(({ id }) => id === name);
-    const { world } = this.parts;
+    const { world, network, nodes } = this.parts;
     if (node === undefined || this.leaderCrashes === 0 || this.over) return;
     const power = world.chance(0.5);
     const { life } = node;
-    world.at(world.pick([0, 1, 3, 10, 60]) * world.fraction(), () => {
+    const isAlone = world.chance(0.5);
+    const cut: (readonly [string, string])[] = [];
+    for (const { id } of isAlone ? nodes : []) {
+      if (id === name || network.isCut(name, id)) continue;
+      network.cut(name, id, 1e9);
+      cut.push([name, id]);
+    }
+    const livesMs = isAlone ? world.between(1, 150) : world.pick([0, 1, 3, 10, 60]) * world.fraction();
+    world.at(livesMs, () => {
+      for (const [from, to] of cut) network.mend(from, to);
       if (node.life !== life || this.over) return;
       node.crash(power);
       world.at(world.pick([5, 100, 600]), () => node.start());
@@ -143,7 +156,8 @@ export class Injection {
         const side = new Map(
           fault.nodes.map((at, order) => [(nodes[at] as SimNode).id as string, order === 0 ? 0 : 1 + (order % 2)]),
         );
-        for (const [at, client] of clients.entries()) side.set(client, Math.floor(strength * 3 ** (at + 1)) % 3);
+        for (const [at, client] of clients.entries())
+          side.set(client, strength < 0.3 ? 0 : 1 + ((at + Math.floor(strength * 8)) % 2));
         return this.cutAll((from, to) => {
           const sides = [side.get(from) ?? 0, side.get(to) ?? 0];
           return sides[0] !== sides[1] && !sides.includes(0);

@@ -53,7 +53,7 @@ const indexTag = 0x69;
 const timings = [
   { electionTimeoutMs: 1000, heartbeatIntervalMs: 50, voteHoldMs: 200, leaseMs: 150 },
   { electionTimeoutMs: 400, heartbeatIntervalMs: 90, voteHoldMs: 200, leaseMs: 150 },
-  { electionTimeoutMs: 1200, heartbeatIntervalMs: 250, voteHoldMs: 600, leaseMs: 450 },
+  { electionTimeoutMs: 600, heartbeatIntervalMs: 250, voteHoldMs: 600, leaseMs: 450 },
 ] as const;
 /** How long the cluster may take to come back and agree once nothing is wrong any more. */
 const recoveryMs = 30_000;
@@ -125,6 +125,7 @@ class Simulation {
     this.faultsEndMs = world.pick([2500, 5000, 8000]);
     const thinkMs = world.pick([20, 60, 150]);
     const leaseShare = world.pick([0, 0.3, 1]);
+    const largeShare = world.pick([0.1, 0.7]);
     clients.forEach((name, at) => {
       const life = new Life(name, world, { rate: 1, wallOffsetMs: 0 });
       const workload = new Workload(
@@ -139,6 +140,7 @@ class Simulation {
           concurrency: world.between(1, 3),
           thinkMs,
           leaseShare,
+          largeShare,
           timeoutMs: world.pick([300, 1000, 3000]),
         },
         () => this.stamp++,

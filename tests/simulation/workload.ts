@@ -17,6 +17,8 @@ export type WorkloadOptions = {
   readonly thinkMs: number;
   /** Of the reads, how many rely on the leader's lease. */
   readonly leaseShare: number;
+  /** Of the values, how many are too large for one message with others. */
+  readonly largeShare: number;
   readonly timeoutMs: number;
 };
 
@@ -96,7 +98,8 @@ export class Workload {
   }
 
   private newValue(): string {
-    const size = randomBetween(this.random, 0, 9) === 0 ? randomBetween(this.random, 500, 3000) : 10;
+    const isLarge = randomBetween(this.random, 0, 99) < 100 * this.options.largeShare;
+    const size = isLarge ? randomBetween(this.random, 400, 2000) : 10;
     return `${this.number}-${++this.values}-`.padEnd(size, 'x');
   }
 

@@ -42,8 +42,8 @@ const raft = z
   .strictObject({
     electionTimeoutMs: milliseconds.default(1000),
     heartbeatIntervalMs: milliseconds.default(50),
-    voteHoldMs: milliseconds.default(200),
-    leaseMs: milliseconds.default(150),
+    voteHoldMs: milliseconds.default(150),
+    leaseMs: milliseconds.default(110),
     maxAppendBytes: positive.max(900_000).default(262_144),
     maxInflightAppends: positive.max(4096).default(64),
     maxUncommittedBytes: positive.default(16_777_216),

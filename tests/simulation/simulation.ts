@@ -51,7 +51,7 @@ const dataTag = 0x64;
 const indexTag = 0x69;
 /** Clocks may drift by 10 % either way: every lease is shorter than the hold by more than that. */
 const timings = [
-  { electionTimeoutMs: 1000, heartbeatIntervalMs: 50, voteHoldMs: 200, leaseMs: 150 },
+  { electionTimeoutMs: 1000, heartbeatIntervalMs: 50, voteHoldMs: 150, leaseMs: 110 },
   { electionTimeoutMs: 400, heartbeatIntervalMs: 90, voteHoldMs: 200, leaseMs: 150 },
   { electionTimeoutMs: 600, heartbeatIntervalMs: 250, voteHoldMs: 600, leaseMs: 450 },
 ] as const;

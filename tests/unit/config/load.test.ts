@@ -16,7 +16,7 @@ writeFileSync(
 
 test('flags, then environment, then file, then defaults', (t) => {
   const env = { KVD_RAFT__LEASE_MS: '110', KVD_SHARDS: '8' };
-  t.is(loadConfig(path).raft.voteHoldMs, 200);
+  t.is(loadConfig(path).raft.voteHoldMs, 150);
   t.is(loadConfig(path).raft.leaseMs, 120);
   t.is(loadConfig(path, { env }).raft.leaseMs, 110);
   t.is(loadConfig(path, { env, overrides: ['raft.leaseMs=100'] }).raft.leaseMs, 100);

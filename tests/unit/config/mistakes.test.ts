@@ -68,10 +68,10 @@ test('what only fields together can be wrong about is found', (t) => {
     'buckets[1].name: "a" is used twice; found "a"',
     'buckets[1].id: 1 is used twice; found 1',
   ]);
-  t.deepEqual(problems({ raft: { leaseMs: 200, heartbeatIntervalMs: 150, electionTimeoutMs: 300 } }), [
+  t.deepEqual(problems({ raft: { leaseMs: 200, heartbeatIntervalMs: 150, electionTimeoutMs: 250 } }), [
     'raft.leaseMs: a lease must be shorter than voteHoldMs, by the drift of clocks to be tolerated; found 200',
     'raft.heartbeatIntervalMs: two heartbeats must fit into voteHoldMs; found 150',
-    'raft.electionTimeoutMs: must be at least twice voteHoldMs; found 300',
+    'raft.electionTimeoutMs: must be at least twice voteHoldMs; found 250',
   ]);
 });
 

@@ -29,8 +29,18 @@ type Private<T> = T & Record<string, unknown>;
 
 const coreOf = (raft: Raft): Core => Reflect.get(raft, 'core') as Core;
 
-/** The current term's entries alone may be counted (Raft §5.4.2); this counts any. */
+/**
+ * The current term's entries alone may be counted (Raft §5.4.2); this counts any. And no entry at the beginning of a
+ * term, which would hide it nearly always: the paper's figure 8 has none either.
+ */
 function commitOldTerms(): void {
+  const { becomeLeader } = Core.prototype;
+  Core.prototype.becomeLeader = function (this: Core) {
+    becomeLeader.call(this);
+    this.log.truncateFrom(this.log.lastIndex);
+    // What is committed counts as of this term, or nothing could be read before the next write.
+    this.termStartIndex = this.log.committed;
+  };
   Core.prototype.maybeCommit = function (this: Core) {
     const reached = Reflect.get(this, 'matchIndexOf') as (id: ReplicaId) => number;
     const index = quorumReached(this.configuration, reached);

@@ -157,11 +157,13 @@ class Simulation {
       onLost: (node) => void this.lost.add(node),
       changeMembership: (fault) => this.changeMembership(fault),
     });
+    const kinds = options.kinds ?? faultKinds;
     const drawn = drawFaults(world, {
       untilMs: this.faultsEndMs,
       most: world.pick([2, 6, 16]),
       nodes: replication,
-      kinds: options.kinds ?? faultKinds,
+      // Few kinds of trouble often find what many of them hide.
+      kinds: world.chance(0.5) ? kinds : kinds.filter(() => world.chance(0.3)),
     });
     this.faults = options.faults ?? drawn;
     world.afterEvent = (process) => this.afterEvent(process);

@@ -148,42 +148,48 @@ t.test('a node with a bit flipped in the middle of its log is rebuilt while writ
   t.same(await missing(client, written), [], 'n1 and n3, started once more, are a majority');
 });
 
-t.test('a node whose log is gone waits for a majority, then is rebuilt; so is a replica an administrator names', async (t) => {
-  const cluster = await TestCluster.start({ shards, settings });
-  t.teardown(() => cluster.stop());
-  const client = await cluster.client(20_000);
-  const written: Written = new Map();
-  await load(client, written, 'before/', 2000);
-  const old = replicaIds(await client.nodeStatus('n3'));
-  // With one healthy replica a shard nothing can be repaired: the damage is there to be looked at.
-  await Promise.all(['n2', 'n3'].map((node) => cluster.signal(node, 'SIGKILL')));
-  rmSync(logOf(cluster, 'n3'), { recursive: true });
-  cluster.startNode('n3');
-  const damaged = await untilStatus(cluster, client, 'n3', ({ shards: all }) => all.length === shards);
-  for (const shard of damaged.shards) {
-    t.match(shard, { role: 'damaged', damage: 'there is state and no log' }, `shard ${shard.shardId}`);
-  }
-  const shown = await cluster.kvctl(['status', '-o', 'json']);
-  t.equal(shown.code, 1, 'kvctl status: not well');
-  const { nodes } = JSON.parse(shown.stdout.toString());
-  t.match(nodes[2], { id: 'n3', damaged: damaged.shards.map(({ shardId, damage }) => ({ shardId, reason: damage })) });
+t.test(
+  'a node whose log is gone waits for a majority, then is rebuilt; so is a replica an administrator names',
+  async (t) => {
+    const cluster = await TestCluster.start({ shards, settings });
+    t.teardown(() => cluster.stop());
+    const client = await cluster.client(20_000);
+    const written: Written = new Map();
+    await load(client, written, 'before/', 2000);
+    const old = replicaIds(await client.nodeStatus('n3'));
+    // With one healthy replica a shard nothing can be repaired: the damage is there to be looked at.
+    await Promise.all(['n2', 'n3'].map((node) => cluster.signal(node, 'SIGKILL')));
+    rmSync(logOf(cluster, 'n3'), { recursive: true });
+    cluster.startNode('n3');
+    const damaged = await untilStatus(cluster, client, 'n3', ({ shards: all }) => all.length === shards);
+    for (const shard of damaged.shards) {
+      t.match(shard, { role: 'damaged', damage: 'there is state and no log' }, `shard ${shard.shardId}`);
+    }
+    const shown = await cluster.kvctl(['status', '-o', 'json']);
+    t.equal(shown.code, 1, 'kvctl status: not well');
+    const { nodes } = JSON.parse(shown.stdout.toString());
+    t.match(nodes[2], {
+      id: 'n3',
+      damaged: damaged.shards.map(({ shardId, damage }) => ({ shardId, reason: damage })),
+    });
 
-  cluster.startNode('n2');
-  const rebuilt = await untilStatus(cluster, client, 'n3', areRebuilt(old));
-  t.same(await missing(client, written), [], 'nothing acknowledged is lost');
+    cluster.startNode('n2');
+    const rebuilt = await untilStatus(cluster, client, 'n3', areRebuilt(old));
+    t.same(await missing(client, written), [], 'nothing acknowledged is lost');
 
-  const before = new Map(rebuilt.shards.map(({ shardId, replicaId }) => [Number(shardId), replicaId]));
-  const asked = await cluster.kvctl(['-t', '30s', 'shard', 'rebuild', '2', '--node', 'n3', '--wait']);
-  t.equal(asked.code, 0, asked.stderr);
-  const after = await client.nodeStatus('n3');
-  for (const shard of after.shards) {
-    t.ok(isVoting(shard), `shard ${shard.shardId} votes`);
-    if (shard.shardId === 2) t.not(shard.replicaId, before.get(2), 'under a new id');
-    else t.equal(shard.replicaId, before.get(shard.shardId), 'the others were left alone');
-  }
-  t.equal((await cluster.kvctl(['shard', 'rebuild', '99', '--node', 'n3'])).code, 1, 'there is no shard 99');
-  await untilStatus(cluster, client, 'n2', ({ shards: all }) => all.every(isVoting));
-  await cluster.signal('n1', 'SIGKILL');
-  await load(client, written, 'without n1/', 300);
-  t.same(await missing(client, written), [], 'n2 and the rebuilt n3 are a majority');
-});
+    const before = new Map(rebuilt.shards.map(({ shardId, replicaId }) => [Number(shardId), replicaId]));
+    const asked = await cluster.kvctl(['-t', '30s', 'shard', 'rebuild', '2', '--node', 'n3', '--wait']);
+    t.equal(asked.code, 0, asked.stderr);
+    const after = await client.nodeStatus('n3');
+    for (const shard of after.shards) {
+      t.ok(isVoting(shard), `shard ${shard.shardId} votes`);
+      if (shard.shardId === 2) t.not(shard.replicaId, before.get(2), 'under a new id');
+      else t.equal(shard.replicaId, before.get(shard.shardId), 'the others were left alone');
+    }
+    t.equal((await cluster.kvctl(['shard', 'rebuild', '99', '--node', 'n3'])).code, 1, 'there is no shard 99');
+    await untilStatus(cluster, client, 'n2', ({ shards: all }) => all.every(isVoting));
+    await cluster.signal('n1', 'SIGKILL');
+    await load(client, written, 'without n1/', 300);
+    t.same(await missing(client, written), [], 'n2 and the rebuilt n3 are a majority');
+  },
+);

@@ -149,7 +149,7 @@ t.test('a node with a bit flipped in the middle of its log is rebuilt while writ
 });
 
 t.test(
-  'a node whose log is gone waits for a majority, then is rebuilt; so is a replica an administrator names',
+  'a node whose log or state is gone is rebuilt once there is a majority; so is a replica that is named',
   async (t) => {
     const cluster = await TestCluster.start({ shards, settings });
     t.teardown(() => cluster.stop());
@@ -191,5 +191,15 @@ t.test(
     await cluster.signal('n1', 'SIGKILL');
     await load(client, written, 'without n1/', 300);
     t.same(await missing(client, written), [], 'n2 and the rebuilt n3 are a majority');
+    cluster.startNode('n1');
+    await untilStatus(cluster, client, 'n1', ({ shards: all }) => all.every(isVoting));
+
+    await cluster.signal('n3', 'SIGKILL');
+    rmSync(join(cluster.directory, 'data', 'n3', 'state'), { recursive: true });
+    cluster.startNode('n3');
+    const replayed = await untilStatus(cluster, client, 'n3', ({ shards: all }) => all.every(isVoting));
+    t.same(replicaIds(replayed), replicaIds(after), 'a log that holds everything makes the state anew');
+    await cluster.signal('n1', 'SIGKILL');
+    t.same(await missing(client, written), [], 'and once more, its state gone and its log there');
   },
 );

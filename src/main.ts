@@ -91,6 +91,7 @@ async function start(
     segmentBytes: config.wal.segmentBytes,
     clock,
   });
+  for (const note of wal.notes) logger.warn({}, note);
   const files = nodeSnapshotFiles(join(directory, 'staging'));
   const store = await Store.open(engine, {
     clock,

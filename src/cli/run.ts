@@ -10,6 +10,7 @@ import type { Command } from './commands/command.js';
 import { cas, del, get, put } from './commands/keys.js';
 import { type ConnectLocal, down, status, up } from './commands/local.js';
 import { metrics, transferLeader } from './commands/operate.js';
+import { rebuild } from './commands/rebuild.js';
 import { scan } from './commands/scan.js';
 import { exportCommand, importCommand } from './commands/transfer.js';
 import { Context, type Dependencies, type GlobalArguments } from './context.js';
@@ -131,7 +132,7 @@ export async function run(argv: readonly string[], io: Io, dependencies: RunDepe
   for (const command of commands) parser = add(parser, command);
   parser = parser
     .command('shard', 'Look at and steer single shards', (inner) =>
-      add(inner, transferLeader).demandCommand(1, 'shard needs a command: transfer-leader'),
+      add(add(inner, transferLeader), rebuild).demandCommand(1, 'shard needs a command: transfer-leader, rebuild'),
     )
     .completion('completion', 'Print a completion script for bash or zsh')
     .demandCommand(1, 'kvctl needs a command; see kvctl --help')

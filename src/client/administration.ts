@@ -1,4 +1,4 @@
-/** Requests to one node's administration: status, metrics, leadership transfer. */
+/** Requests to one node's administration: status, metrics, leadership transfer, rebuilding a replica. */
 import { type Clock, isNodeId, isRingraftError, type NodeId, RingraftError } from '../base/index.js';
 import { type AdminAnswer, type AdminRequest, adminSubject, type NodeStatus } from '../wire/index.js';
 import { type Inbox, isNoResponders } from './inbox.js';
@@ -43,6 +43,39 @@ export class Administration {
       const subject = adminSubject(this.cluster, nodeId);
       const message = `node ${nodeId} of cluster ${this.cluster} is not there: nobody listens on ${subject}`;
       throw new RingraftError('UNREACHABLE', message, { cause: error, fields: { subject, nodeId } });
+    }
+  }
+
+  /**
+   * Asks the node to give up its replica of the shard and to begin a new one; resolves once it has begun. Refused with
+   * NO_QUORUM while the replicas elsewhere are no majority, with WRONG_SHARD when there is no such shard or replica.
+   */
+  async rebuildReplica(shard: number, node: string, timeoutMs: number): Promise<void> {
+    const nodeId = asNodeId(node);
+    const { map } = await this.maps.fetch(timeoutMs);
+    const found = map.shards.find(({ id }) => id === shard);
+    if (found === undefined) throw new RingraftError('WRONG_SHARD', `cluster ${this.cluster} has no shard ${shard}`);
+    const { replicas } = found;
+    if (!replicas.some((replica) => replica.nodeId === nodeId)) {
+      throw new RingraftError('WRONG_SHARD', `node ${nodeId} holds no replica of shard ${shard}`);
+    }
+    const others = replicas.filter((replica) => replica.nodeId !== nodeId);
+    const voting = await Promise.all(others.map((replica) => this.votes(replica.nodeId, shard, timeoutMs)));
+    const votes = voting.filter(Boolean).length;
+    if (2 * votes <= replicas.length) {
+      const message = `without node ${nodeId} shard ${shard} has ${votes} voting replicas of ${replicas.length}: no majority to rebuild it from`;
+      throw new RingraftError('NO_QUORUM', message);
+    }
+    await this.ask(nodeId, { op: 'rebuildReplica', shardId: shard }, timeoutMs);
+  }
+
+  private async votes(nodeId: NodeId, shard: number, timeoutMs: number): Promise<boolean> {
+    try {
+      const { shards } = await this.nodeStatus(nodeId, timeoutMs);
+      return shards.some(({ shardId, role }) => shardId === shard && role !== 'damaged' && role !== 'learner');
+    } catch (error) {
+      if (isRingraftError(error, 'UNREACHABLE') || isRingraftError(error, 'TIMEOUT')) return false;
+      throw error;
     }
   }
 

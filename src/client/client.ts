@@ -290,6 +290,11 @@ class Client implements RingraftClient {
     return this.administration.transferLeader(shardId, toNode, timeoutMs);
   }
 
+  async rebuildReplica(shardId: number, nodeId: string, timeoutMs = this.timeoutMs): Promise<void> {
+    this.checkOpen();
+    return this.administration.rebuildReplica(shardId, nodeId, timeoutMs);
+  }
+
   async metrics(nodeId: string, timeoutMs = this.timeoutMs): Promise<string> {
     this.checkOpen();
     return this.administration.metrics(nodeId, timeoutMs);

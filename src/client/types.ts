@@ -70,6 +70,11 @@ export type RingraftClient = {
   nodeStatus(nodeId: string, timeoutMs?: number): Promise<NodeStatus>;
   /** Resolves once `toNode` leads the shard. */
   transferLeader(shardId: number, toNode: string, timeoutMs?: number): Promise<void>;
+  /**
+   * Has the node replace its replica of the shard by a new one, brought up from the leader; resolves once that has begun.
+   * `nodeStatus` shows it as a voter under a new id when it is done.
+   */
+  rebuildReplica(shardId: number, nodeId: string, timeoutMs?: number): Promise<void>;
   metrics(nodeId: string, timeoutMs?: number): Promise<string>;
   /** Rejects what is in flight (CLOSED, happened: unknown for writes) and closes the connection if it owns it. */
   close(): Promise<void>;

@@ -22,7 +22,7 @@ export type AdminServerParts = {
   readonly groupOf: (shardId: ShardId) => Group | undefined;
   readonly mark: (group: Group) => void;
   readonly status: () => NodeStatus;
-  /** Gives up this node's replica and begins a new one. Throws WRONG_SHARD when there is none. */
+  /** Gives up this node's replica and begins a new one. Throws when there is none, or when it is needed. */
   readonly rebuild: (shardId: ShardId, reason: string) => void;
 };
 

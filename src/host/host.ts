@@ -22,7 +22,7 @@ import { AdminServer } from './admin-server.js';
 import { balanceLeaders, handOverAll } from './balance.js';
 import type { Group } from './group.js';
 import { LogTrimmer } from './log-trimmer.js';
-import { promoteReplacements } from './membership.js';
+import { checkDispensable, promoteReplacements } from './membership.js';
 import { createReplica, openGroups } from './open-groups.js';
 import { OperationServer } from './operation-server.js';
 import type { HostOptions } from './options.js';
@@ -243,11 +243,15 @@ export class Host {
 
   /**
    * Gives up this node's replica of a shard and has it replaced by a new one, brought up from the leader. Throws
-   * WRONG_SHARD when there is none.
+   * WRONG_SHARD when there is none, BUSY while the membership changes, NO_QUORUM when the others are no majority.
    */
   rebuildReplica(shardId: ShardId, reason: string): void {
     const group = this.groups.get(shardId);
+    if (group === undefined && this.repair.isWaiting(shardId)) {
+      throw new RingraftError('BUSY', `the replica of shard ${shardId} is being rebuilt already`);
+    }
     if (group === undefined) throw new RingraftError('WRONG_SHARD', `this node holds no replica of shard ${shardId}`);
+    checkDispensable(group);
     const at = this.groupsByArc.indexOf(group);
     group.isRemoved = true;
     this.groups.delete(shardId);

@@ -10,6 +10,20 @@ import type { Group } from './group.js';
 const nearlyCaughtUpEntries = 16;
 
 /**
+ * Throws when the group's own replica cannot be given up: BUSY while another change is under way, NO_QUORUM when the
+ * other voters are no majority, so that nobody could take in its replacement.
+ */
+export function checkDispensable({ raft, shardId, replicaId }: Group): void {
+  const { voters, outgoing, learners } = raft.configuration;
+  if (outgoing.length > 0 || learners.length > 0 || !voters.includes(replicaId)) {
+    throw new RingraftError('BUSY', `the membership of shard ${shardId} is changing`);
+  }
+  if (2 * (voters.length - 1) > voters.length) return;
+  const message = `shard ${shardId} has ${voters.length} voting replica(s): without this one there is no majority`;
+  throw new RingraftError('NO_QUORUM', message);
+}
+
+/**
  * Makes `newId` on `node` a learner of the group, in place of any other learner there. Safe to repeat. Throws
  * NOT_LEADER, or BUSY when the membership is changing already.
  */

@@ -21,6 +21,8 @@ export function metricsText(status: NodeStatus): Promise<string> {
   gauge('wal_written_bytes', 'Bytes written to the write-ahead log since the start', status.wal.bytesWritten);
   gauge('wal_syncs', 'Synced writes of the write-ahead log since the start', status.wal.syncs);
   gauge('wal_full', '1 while the log waits for disk space', status.wal.isFull ? 1 : 0);
+  const damaged = status.shards.filter(({ role }) => role === 'damaged');
+  gauge('replicas_damaged', 'Replicas that wait to be replaced', damaged.length);
   const perShard = (name: string, help: string, value: (shard: NodeStatus['shards'][number]) => number): void => {
     const metric = new Gauge({ name: `ringraft_shard_${name}`, help, labelNames: ['shard'], registers: [registry] });
     for (const shard of status.shards) metric.set({ shard: String(shard.shardId) }, value(shard));

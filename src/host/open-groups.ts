@@ -3,8 +3,8 @@
  * together, or begins a new group.
  *
  * What can be found, per shard:
- * 1. Neither, on the node's first start: a new replica with the map's first configuration. Later: it was given up, and
- *    is replaced.
+ * 1. Neither, on the node's first start (no log, no mark in the state): a new replica with the map's first
+ *    configuration. Later: it was given up, and is replaced.
  * 2. Both, the state at or after the log's beginning: go on from the state's applied index. A state ahead of the log's
  *    end (a snapshot was installed, then the machine stopped before the log said so) makes the log begin after it;
  *    what was applied was committed, so nothing is lost by that.
@@ -63,7 +63,9 @@ export async function openGroups(
   options: HostOptions,
 ): Promise<{ readonly opened: readonly OpenedGroup[]; readonly damaged: readonly DamagedReplica[] }> {
   const { wal, store } = parts;
-  const isFirstStart = !(await store.hasStartedBefore());
+  const isMarked = await store.hasStartedBefore();
+  // State that was taken away takes its mark along; the log still knows.
+  const isFirstStart = !isMarked && wal.recovered.size === 0 && wal.damage === undefined;
   const opened: OpenedGroup[] = [];
   const damaged: DamagedReplica[] = [];
   for (const [at, shard] of options.map.shards.entries()) {
@@ -83,7 +85,7 @@ export async function openGroups(
     opened.push({ group: buildGroup(parts, options, shard, replicaId, found, position.appliedIndex), at });
   }
   await commit(wal);
-  if (isFirstStart) await store.noteStarted();
+  if (!isMarked) await store.noteStarted();
   return { opened, damaged };
 }
 

@@ -53,6 +53,10 @@ export class ReplicaRepair {
     return this.repairs.values();
   }
 
+  isWaiting(shardId: ShardId): boolean {
+    return this.repairs.has(shardId);
+  }
+
   add(replica: DamagedReplica): void {
     const { random, logger } = this.parts;
     const newId = (leastDrawnId + (random.nextU32() % (0xffff_ffff - leastDrawnId))) as ReplicaId;

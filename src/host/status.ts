@@ -8,11 +8,12 @@ import type { HostOptions } from './options.js';
 const shardStatus = (group: Group): ShardStatus => {
   const { status } = group.raft;
   const others = status.progress.filter((peer) => peer.replicaId !== group.replicaId);
-  const isLearner = status.configuration.learners.includes(group.replicaId);
+  const { voters, outgoing } = status.configuration;
+  const isVoter = [voters, outgoing].every((half) => half.length === 0 || half.includes(group.replicaId));
   return {
     shardId: group.shardId,
     replicaId: group.replicaId,
-    role: isLearner ? 'learner' : status.role,
+    role: (isVoter && voters.length > 0) || status.role === 'leader' ? status.role : 'learner',
     leaderNode: group.leaderNode ?? null,
     term: status.currentTerm,
     firstIndex: status.firstIndex,

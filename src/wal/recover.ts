@@ -66,6 +66,10 @@ export async function recover(disk: Disk, directory: string): Promise<Recovered>
       notes.push(`segments between ${previous.sequence} and ${sequence} are missing`);
       replay.damaged(`segments of the log between ${previous.sequence} and ${sequence} are missing`);
     }
+    if (scan.followsGap) {
+      notes.push(`batches before ${path} are missing`);
+      replay.damaged(`batches of the log before segment ${sequence} are missing`);
+    }
     for (const { records } of scan.batches) {
       for (const record of records) {
         replay.apply(record);

@@ -19,6 +19,8 @@ export type SegmentScan = {
   readonly validEnd: number;
   /** Something follows that does not read. */
   readonly tail: 'clean' | 'torn' | 'damaged';
+  /** Batches between the segment before and this one are nowhere: they were in bytes that do not read. */
+  readonly followsGap: boolean;
   /** The segment's own header does not read: nothing in it can be trusted to be in place. */
   readonly headerReadable: boolean;
 };
@@ -51,28 +53,34 @@ function hasLaterBatch(bytes: Buffer, from: number, number: number): boolean {
 
 const isZero = (bytes: Buffer): boolean => bytes.every((byte) => byte === 0);
 
-/** `previousNumber` is the number of the batch before this segment; numbers rise by one. */
+/**
+ * `previousNumber` is the number of the last batch that was read before this segment. Numbers rise by one, but what
+ * follows damage is read on: only that tells which replicas were begun anew since.
+ */
 export function scanSegment(bytes: Buffer, sequence: number, previousNumber: number | undefined): SegmentScan {
   const headerReadable = decodeSegmentHeader(bytes) === sequence;
   if (!headerReadable) {
     // No batch was ever written: the segment was being made.
     const isEmpty = isZero(bytes.subarray(segmentHeaderBytes));
-    return { batches: [], validEnd: 0, tail: isEmpty ? 'torn' : 'damaged', headerReadable };
+    return { batches: [], validEnd: 0, tail: isEmpty ? 'torn' : 'damaged', followsGap: false, headerReadable };
   }
   const batches: { number: number; records: DecodedRecord[] }[] = [];
   let at = segmentHeaderBytes;
   let last = previousNumber;
-  for (;;) {
-    const batch = readBatch(bytes, at);
-    if (batch === undefined || (last !== undefined && batch.number !== last + 1)) break;
+  let batch = readBatch(bytes, at);
+  const followsGap = batch !== undefined && last !== undefined && batch.number > last + 1;
+  while (batch !== undefined) {
+    const isNext = last === undefined || batch.number === last + 1 || (batches.length === 0 && followsGap);
+    // Whole and out of place: no unfinished write looks like that.
+    if (!isNext) return { batches, validEnd: at, tail: 'damaged', followsGap, headerReadable };
     batches.push(batch);
     last = batch.number;
     at = batch.next;
+    batch = readBatch(bytes, at);
   }
-  const rest = bytes.subarray(at);
-  if (isZero(rest)) return { batches, validEnd: at, tail: 'clean', headerReadable };
+  if (isZero(bytes.subarray(at))) return { batches, validEnd: at, tail: 'clean', followsGap, headerReadable };
   // The batch that does not read would have the next number; one after that proves that it was complete once.
   const torn = last === undefined ? (decodeBatchHeader(bytes, at)?.number ?? 0) : last + 1;
   const tail = hasLaterBatch(bytes, at, torn) ? 'damaged' : 'torn';
-  return { batches, validEnd: at, tail, headerReadable };
+  return { batches, validEnd: at, tail, followsGap, headerReadable };
 }

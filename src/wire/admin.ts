@@ -4,6 +4,7 @@ import type { ErrorCode, Happened, NodeId, ReplicaId, ShardId } from '../base/in
 export type ShardStatus = {
   readonly shardId: ShardId;
   readonly replicaId: ReplicaId;
+  /** `learner`: does not vote, or not yet in every half of a joint configuration. `damaged`: waits to be replaced. */
   readonly role: 'follower' | 'preCandidate' | 'candidate' | 'leader' | 'learner' | 'damaged';
   readonly leaderNode: NodeId | null;
   readonly term: number;

@@ -3,7 +3,7 @@
  * under load; then everything is put right, and the cluster must come back and agree.
  */
 import { crc32 } from 'node:zlib';
-import { messageOf, type NodeId, nodeId } from '../../src/base/index.js';
+import { isRingraftError, messageOf, type NodeId, nodeId } from '../../src/base/index.js';
 import { checkHistory, type OperationRecord } from '../../src/checker/index.js';
 import { staticMap } from '../../src/meta/index.js';
 import { initHash } from '../../src/ring/index.js';
@@ -257,7 +257,14 @@ class Simulation {
       if (mine.length === 0 || !this.isSpare) return false;
       const { group } = mine[Math.floor(strength * 2 * mine.length)] as (typeof mine)[number];
       this.lost.add(node);
-      node.life?.run(() => node.host?.rebuildReplica(group.shardId, 'asked for'));
+      node.life?.run(() => {
+        try {
+          node.host?.rebuildReplica(group.shardId, 'asked for');
+        } catch (error) {
+          // Refused: by the time a paused node runs again, the membership may be changing.
+          if (!isRingraftError(error)) throw error;
+        }
+      });
       return true;
     }
     // A voter becomes a learner, or a learner a voter.

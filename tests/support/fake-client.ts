@@ -3,6 +3,7 @@ import { PassThrough, Readable } from 'node:stream';
 import { RingraftError } from '../../src/base/index.js';
 import { type Io, type RunDependencies, run } from '../../src/cli/index.js';
 import type { Key, PutResult, RingraftClient, ScanItem, ScanOptions, WriteOptions } from '../../src/client/index.js';
+import type { ClusterMapAnswer, NodeStatus } from '../../src/wire/index.js';
 
 const bytes = (key: Key): Buffer => Buffer.from(key as string);
 const name = (key: Key): string => bytes(key).toString('latin1');
@@ -15,6 +16,10 @@ export class FakeClient implements RingraftClient {
   /** When set, every operation fails with it. */
   failure: Error | undefined;
   closed = 0;
+  /** There is no cluster unless a test says what it looks like. */
+  clusterMap: ClusterMapAnswer | undefined;
+  /** Asked anew each time. */
+  statusOf: ((nodeId: string) => NodeStatus) | undefined;
   private revision = 0;
 
   valueOf(key: Key): Buffer | undefined {
@@ -78,16 +83,22 @@ export class FakeClient implements RingraftClient {
     }
   }
 
-  async map(): Promise<never> {
-    throw new RingraftError('UNREACHABLE', 'there is no cluster');
+  async map(): Promise<ClusterMapAnswer> {
+    if (this.clusterMap === undefined) throw new RingraftError('UNREACHABLE', 'there is no cluster');
+    return this.clusterMap;
   }
 
-  async nodeStatus(): Promise<never> {
-    throw new RingraftError('UNREACHABLE', 'there is no cluster');
+  async nodeStatus(nodeId: string): Promise<NodeStatus> {
+    if (this.statusOf === undefined) throw new RingraftError('UNREACHABLE', 'there is no cluster');
+    return this.statusOf(nodeId);
   }
 
   async transferLeader(shardId: number, toNode: string): Promise<void> {
     this.note('transferLeader', `${shardId}`, { toNode });
+  }
+
+  async rebuildReplica(shardId: number, nodeId: string): Promise<void> {
+    this.note('rebuildReplica', `${shardId}`, { nodeId });
   }
 
   async metrics(nodeId: string): Promise<string> {

@@ -70,6 +70,8 @@ export class FakeCluster {
   scanPagePairs = 1000;
   scanRequests = 0;
   mapRequests = 0;
+  /** `shard on node`. */
+  readonly rebuilds: string[] = [];
   private revision = 0;
   private readonly starts: readonly number[];
   private readonly sessions = new Map<string, Session>();
@@ -247,6 +249,9 @@ export class FakeCluster {
         this.leaders[at] = nodeId(request.to);
         return { done: true };
       }
+      case 'rebuildReplica':
+        this.rebuilds.push(`${request.shardId} on ${node}`);
+        return { done: true };
       case 'status':
         return { status: this.status(node) };
       default:

@@ -86,6 +86,10 @@ type NodeRow = {
   readonly leaders: number;
   readonly maxLagEntries: number;
   readonly walBytes: number | null;
+  /** Replicas that wait to be replaced. */
+  readonly damaged: readonly { readonly shardId: number; readonly reason: string | null }[];
+  /** The same and the new ones that do not vote yet. */
+  readonly rebuilding: number;
 };
 
 async function nodeRow(context: Context, id: string, pid: number | null): Promise<NodeRow> {
@@ -102,16 +106,21 @@ async function nodeRow(context: Context, id: string, pid: number | null): Promis
       leaders: leading.length,
       maxLagEntries: Math.max(0, ...leading.map(({ lagEntries }) => lagEntries ?? 0)),
       walBytes: status.wal.bytesOnDisk,
+      damaged: status.shards
+        .filter(({ role }) => role === 'damaged')
+        .map(({ shardId, damage }) => ({ shardId, reason: damage })),
+      rebuilding: status.shards.filter(({ role }) => role === 'damaged' || role === 'learner').length,
     };
   } catch (error) {
     if (!isRingraftError(error, 'UNREACHABLE') && !isRingraftError(error, 'TIMEOUT')) throw error;
-    return { id, running: false, pid, memoryBytes: null, replicas: 0, leaders: 0, maxLagEntries: 0, walBytes: null };
+    const nothing = { memoryBytes: null, replicas: 0, leaders: 0, maxLagEntries: 0, walBytes: null };
+    return { id, running: false, pid, ...nothing, damaged: [], rebuilding: 0 };
   }
 }
 
 export const status: Command = {
   command: 'status',
-  describe: 'What runs, who leads, who lags (exit code 1 when something that should run does not)',
+  describe: 'What runs, who leads, who lags (exit code 1 when something does not run or is being rebuilt)',
   builder: (parser) => parser.option('shards', { type: 'boolean', describe: 'Every shard, with its replicas' }),
   async run(context, args) {
     const { io } = context;
@@ -124,7 +133,8 @@ export const status: Command = {
     const pids = new Map(local?.nodes.map(({ id, pid }) => [id, pid]));
     const nodes = await Promise.all(map.nodes.map(({ id }) => nodeRow(context, id, pids.get(id) ?? null)));
     const leaderless = leaders.filter((leader) => leader === null).length;
-    const isWell = leaderless === 0 && nodes.every(({ running }) => running);
+    const isRebuilding = nodes.some(({ rebuilding }) => rebuilding > 0);
+    const isWell = leaderless === 0 && !isRebuilding && nodes.every(({ running }) => running);
     const shards = map.shards.map((shard, at) => ({
       id: shard.id,
       leader: leaders[at] ?? null,
@@ -142,6 +152,7 @@ export const status: Command = {
     const dash = (value: number | null, format: (value: number) => string = String): string =>
       value === null ? '-' : format(value);
     const columns = ['NODE', 'STATE', 'PID', 'MEMORY', 'REPLICAS', 'LEADERS', 'LAG', 'LOG'];
+    if (isRebuilding) columns.push('REBUILDING');
     const rows = nodes.map((node) => [
       node.id,
       node.running ? colors.green('up') : colors.red('down'),
@@ -151,6 +162,7 @@ export const status: Command = {
       node.leaders,
       node.maxLagEntries,
       dash(node.walBytes, formatBytes),
+      ...(isRebuilding ? [node.rebuilding > 0 ? colors.red(String(node.rebuilding)) : '0'] : []),
     ]);
     const drawn = table(
       columns.map((name, at) => ({ name, right: at > 1 })),

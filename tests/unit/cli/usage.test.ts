@@ -25,6 +25,12 @@ test('a command line that is wrong ends with exit code 2, and no command runs', 
     ['shard'],
     ['shard', 'transfer-leader', 'seven', 'n2'],
     ['shard', 'transfer-leader', '7'],
+    ['shard', 'rebuild', '7'],
+    ['shard', 'rebuild', '--node', 'n2'],
+    ['shard', 'rebuild', 'seven', '--node', 'n2'],
+    ['shard', 'rebuild', '0', '--node', 'n2'],
+    ['shard', 'rebuild', '7', '--node'],
+    ['shard', 'rebuild', '7', '--node', 'n2', '--wait', '-t', 'soon'],
   ]) {
     const client = new FakeClient();
     const { code, err, out } = await kvctl(argv, { client });

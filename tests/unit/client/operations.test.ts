@@ -149,3 +149,20 @@ test('administration: status, metrics, and a transfer that resolves once the tar
   t.true(isRingraftError(await rejection(clock, client.transferLeader(99, 'n3')), 'BAD_REQUEST'));
   t.true(isRingraftError(await rejection(clock, client.nodeStatus('no such!')), 'BAD_REQUEST'));
 });
+
+test('administration: a rebuild is asked of the node, unless there is no such shard or no majority without it', async (t) => {
+  const { clock, cluster, client } = await startFixture();
+  await clock.until(client.rebuildReplica(2, 'n3'));
+  t.deepEqual(cluster.rebuilds, ['2 on n3']);
+  for (const [shard, node] of [
+    [99, 'n3'],
+    [2, 'n9'],
+  ] as const) {
+    t.true(isRingraftError(await rejection(clock, client.rebuildReplica(shard, node)), 'WRONG_SHARD'));
+  }
+  cluster.stop('n2' as never);
+  const refused = await rejection(clock, client.rebuildReplica(2, 'n3'));
+  t.true(isRingraftError(refused, 'NO_QUORUM'));
+  t.regex((refused as Error).message, /without node n3 shard 2 has 1 voting replicas of 3/);
+  t.is(cluster.rebuilds.length, 1);
+});

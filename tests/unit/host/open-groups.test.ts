@@ -135,6 +135,16 @@ test('state without a log does not take part: it is to be replaced', async (t) =
   );
 });
 
+test('pitfall 22: a replica that was given up does not begin anew when the state is gone as well', async (t) => {
+  const disk = new MemoryDisk();
+  const wal = await openLog(disk);
+  wal.appendGroup(shard(2), replicaId(1), snapshotAt(0, 0));
+  await committed(wal);
+  disk.crash();
+  const { opened, damaged } = await open(disk, 0, 0);
+  t.deepEqual([opened.length, damaged.length], [0, 1], 'the log shows that the node has lived before');
+});
+
 test('pitfall 22: a replica that was given up does not begin anew with the first configuration', async (t) => {
   const { opened, damaged } = await open(new MemoryDisk(), 0, 0, replicaId(1), true);
   t.deepEqual([opened.length, damaged.length], [0, 1]);

@@ -182,13 +182,28 @@ class Simulation {
     );
   }
 
-  async run(): Promise<RunResult> {
-    let failure: RunResult['failure'];
+  /** The first thing that went wrong. A promise that was broken comes before a cluster that did not come back. */
+  private async findFailure(): Promise<unknown> {
+    let failure: unknown;
     try {
       await this.underFaults();
       await this.recover();
+    } catch (error) {
+      failure = error;
+    }
+    if (failure !== undefined && !(failure instanceof Violation && failure.check === 'liveness')) return failure;
+    try {
       this.checkHistory();
     } catch (error) {
+      return error;
+    }
+    return failure;
+  }
+
+  async run(): Promise<RunResult> {
+    let failure: RunResult['failure'];
+    const error = await this.findFailure();
+    if (error !== undefined) {
       const check = error instanceof Violation ? error.check : error instanceof Error ? error.name : 'error';
       failure = { check, message: messageOf(error) };
       this.options.onTrace?.(`FAILED ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);

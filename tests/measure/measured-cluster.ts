@@ -181,9 +181,7 @@ function isLevel(survey: Survey, at: number): boolean {
   return (
     replicas.length === survey.map.shards[at]?.replicas.length &&
     replicas.some(({ shard }) => shard.role === 'leader') &&
-    replicas.every(
-      ({ shard }) => shard.damage === null && shard.lastIndex === last && shard.appliedIndex === last,
-    )
+    replicas.every(({ shard }) => shard.damage === null && shard.lastIndex === last && shard.appliedIndex === last)
   );
 }
 

@@ -1,5 +1,6 @@
 /** The command line of a measurement program: numbers, and how the result is shown. */
-import { parseArgs } from 'node:util';
+import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { messageOf } from '../../src/base/index.js';
 
 export type NumberOption = {
   readonly default: number;
@@ -8,6 +9,9 @@ export type NumberOption = {
   /** Fractions are allowed. */
   readonly fraction?: boolean;
 };
+
+/** What was asked for makes no sense. */
+export class UsageError extends Error {}
 
 export type OptionSpecs = Readonly<Record<string, NumberOption>>;
 export type OptionValues<Specs extends OptionSpecs> = { readonly [Name in keyof Specs]: number };
@@ -30,12 +34,13 @@ function usageOf(name: string, summary: string, specs: OptionSpecs): string {
 
 function numberFrom(name: string, text: string, { least, fraction }: NumberOption): number {
   const value = Number(text);
-  const isRight = text.trim() !== '' && value >= least && (fraction === true ? value < 1e9 : Number.isSafeInteger(value));
+  const isRight =
+    text.trim() !== '' && value >= least && (fraction === true ? value < 1e9 : Number.isSafeInteger(value));
   if (isRight) return value;
-  throw new RangeError(`--${name} ${text}: a ${fraction === true ? '' : 'whole '}number from ${least} on`);
+  throw new UsageError(`--${name} ${text}: a ${fraction === true ? '' : 'whole '}number from ${least} on`);
 }
 
-/** Prints the usage and exits where that is asked; throws RangeError or TypeError on what it does not understand. */
+/** Prints the usage and exits where that is asked; throws UsageError on what it does not understand. */
 export function optionsFrom<Specs extends OptionSpecs>(
   name: string,
   summary: string,
@@ -45,25 +50,33 @@ export function optionsFrom<Specs extends OptionSpecs>(
   const numbers = Object.entries(specs).map(([option, spec]) => {
     return [option, { type: 'string' as const, default: String(spec.default) }] as const;
   });
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      ...Object.fromEntries(numbers),
-      keep: { type: 'boolean', default: false },
-      output: { type: 'string', short: 'o', default: 'table' },
-      help: { type: 'boolean', short: 'h', default: false },
-    },
+  const values = parsed(args, {
+    ...Object.fromEntries(numbers),
+    keep: { type: 'boolean', default: false },
+    output: { type: 'string', short: 'o', default: 'table' },
+    help: { type: 'boolean', short: 'h', default: false },
   });
   if (values.help === true) {
     process.stdout.write(usageOf(name, summary, specs));
     process.exit(0);
   }
   const output = String(values.output);
-  if (!['table', 'json'].includes(output)) throw new RangeError(`-o ${output}: table or json`);
-  const found = Object.entries(specs).map(([option, spec]) => [option, numberFrom(option, String(values[option]), spec)]);
+  if (!['table', 'json'].includes(output)) throw new UsageError(`-o ${output}: table or json`);
+  const found = Object.entries(specs).map(([option, spec]) => [
+    option,
+    numberFrom(option, String(values[option]), spec),
+  ]);
   return {
     ...(Object.fromEntries(found) as OptionValues<Specs>),
     json: output === 'json',
     keep: values.keep === true,
   };
+}
+
+function parsed(args: readonly string[], options: NonNullable<ParseArgsConfig['options']>): Record<string, unknown> {
+  try {
+    return parseArgs({ args: [...args], options }).values;
+  } catch (error) {
+    throw new UsageError(messageOf(error));
+  }
 }

@@ -8,7 +8,7 @@ import { colorsFor, json, table } from '../../src/cli/output.js';
 import { Violations } from '../crash/violations.js';
 import { TestCluster } from '../support/cluster.js';
 import { MeasuredCluster, Stopped } from './measured-cluster.js';
-import { type OptionSpecs, type OptionValues, optionsFrom } from './options.js';
+import { type OptionSpecs, type OptionValues, optionsFrom, UsageError } from './options.js';
 
 export const bucket = 'default';
 /** Long enough that a busy machine is no error. */
@@ -41,7 +41,11 @@ export type Program<Specs extends OptionSpecs> = {
 };
 
 async function run<Specs extends OptionSpecs>(program: Program<Specs>): Promise<number> {
-  const { json: asJson, keep, ...rest } = optionsFrom(program.name, program.summary, program.specs, process.argv.slice(2));
+  const {
+    json: asJson,
+    keep,
+    ...rest
+  } = optionsFrom(program.name, program.summary, program.specs, process.argv.slice(2));
   const options = rest as unknown as OptionValues<Specs>;
   const startedMs = performance.now();
   const say = (text: string): void => {
@@ -50,6 +54,7 @@ async function run<Specs extends OptionSpecs>(program: Program<Specs>): Promise<
   };
   const violations = new Violations(say);
   let measured: MeasuredCluster | undefined;
+  let isStopping = false;
   let giveUp: () => void = () => {};
   const stopped = new Promise<never>((_, reject) => {
     giveUp = () => reject(new Stopped());
@@ -58,6 +63,7 @@ async function run<Specs extends OptionSpecs>(program: Program<Specs>): Promise<
   // The first one stops the run; a second one changes nothing, since what was started must be stopped.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
+      isStopping = true;
       measured?.abandon();
       giveUp();
     });
@@ -65,6 +71,7 @@ async function run<Specs extends OptionSpecs>(program: Program<Specs>): Promise<
   const cluster = await TestCluster.create({ nodes, shards: program.shardsOf(options) });
   try {
     measured = new MeasuredCluster(cluster, violations);
+    if (isStopping) throw new Stopped();
     const { sections, facts } = await Promise.race([stopped, program.measure({ options, measured, violations, say })]);
     const warnings = Object.fromEntries(measured.logs.warnings);
     const machine = { cpus: cpus().length, model: cpus()[0]?.model ?? '', system: `${platform()} ${arch()}` };
@@ -90,7 +97,8 @@ function shown(
     return `\n${colors.bold(title)}\n${table(heads, rows, colors)}`;
   });
   const said = Object.entries(warnings).map(([words, times]) => `warning of a node, ${times} times: ${words}\n`);
-  const checks = count === 0 ? 'all checks held\n' : `${count} CHECKS FAILED\n${kept.map((one) => `- ${one}\n`).join('')}`;
+  const checks =
+    count === 0 ? 'all checks held\n' : `${count} CHECKS FAILED\n${kept.map((one) => `- ${one}\n`).join('')}`;
   return `${tables.join('')}\n${said.join('')}${checks}`;
 }
 
@@ -99,7 +107,7 @@ export function main<Specs extends OptionSpecs>(program: Program<Specs>): void {
   run(program).then(
     (code) => process.exit(code),
     (error: unknown) => {
-      const isUsage = error instanceof RangeError || error instanceof TypeError;
+      const isUsage = error instanceof UsageError;
       if (error instanceof Stopped) process.stderr.write('stopped\n');
       else process.stderr.write(`${isUsage ? messageOf(error) : String((error as Error).stack ?? error)}\n`);
       process.exit(error instanceof Stopped ? 130 : isUsage ? 2 : 1);

@@ -24,6 +24,8 @@ export type WriteTotals = {
 export class FailoverWriter {
   /** The first write begun after `armedMs` to be acknowledged. */
   first: FirstWrite | undefined;
+  /** The longest an acknowledged write took since `start`, those under way at the kill included. */
+  slowestMs = 0;
   private armedMs = Number.POSITIVE_INFINITY;
   private readonly outcomes: number[] = [];
   private readonly inFlight = new Set<Promise<void>>();
@@ -42,6 +44,7 @@ export class FailoverWriter {
 
   start(intervalMs: number, timeoutMs: number): void {
     this.first = undefined;
+    this.slowestMs = 0;
     this.armedMs = Number.POSITIVE_INFINITY;
     this.timer = setInterval(() => {
       const write = this.write(timeoutMs).finally(() => this.inFlight.delete(write));
@@ -67,7 +70,9 @@ export class FailoverWriter {
       await this.client.put(bucket, this.keyOf(number), this.valueOf(number), { timeoutMs });
       this.outcomes[number] = states.acknowledged;
       this.totals.acknowledged++;
-      if (begunMs >= this.armedMs) this.first ??= { begunMs, answeredMs: performance.now() };
+      const answeredMs = performance.now();
+      this.slowestMs = Math.max(this.slowestMs, answeredMs - begunMs);
+      if (begunMs >= this.armedMs) this.first ??= { begunMs, answeredMs };
     } catch (error) {
       if (!isRingraftError(error)) {
         this.violations.add(`a client threw what is no operating error: ${messageOf(error)}`);

@@ -43,6 +43,8 @@ type ShardFailover = {
 class Failovers {
   readonly shards: ShardFailover[] = [];
   readonly returnedMs: number[] = [];
+  /** The slowest write of every writer and kill. */
+  readonly slowestWritesMs: number[] = [];
   readonly totals: WriteTotals = { acknowledged: 0, unknown: 0, failed: 0, codes: {} };
   private readonly writers = new Map<number, FailoverWriter>();
 
@@ -106,6 +108,7 @@ class Failovers {
     } finally {
       await Promise.all(writers.map((writer) => writer.stop()));
     }
+    this.slowestWritesMs.push(...writers.map(({ slowestMs }) => slowestMs));
     await measured.untilEnded(victim);
     const { startedMs } = measured.start(victim);
     const after = await measured.untilSettled(this.client);
@@ -154,13 +157,14 @@ const rowOf = (name: string, { count, p50, p99, max }: Summary): (string | numbe
   inMs(targetMs),
 ];
 
-function result({ shards, totals, returnedMs }: Failovers, written: number): Measurement {
+function result({ shards, totals, returnedMs, slowestWritesMs }: Failovers, written: number): Measurement {
   const kills = [...new Set(shards.map(({ kill }) => kill))];
   const perKill = summaryOf(
     kills.map((kill) => Math.max(...shards.filter((one) => one.kill === kill).map(({ tookMs }) => tookMs))),
   );
   const perShard = summaryOf(shards.map(({ tookMs }) => tookMs));
   const elections = summaryOf(shards.map(({ ledAfterMs }) => ledAfterMs).filter((ms) => !Number.isNaN(ms)));
+  const slowestWrites = summaryOf(slowestWritesMs);
   const slowest = [...shards].sort((a, b) => b.tookMs - a.tookMs).slice(0, slowestShown);
   const contested = shards.filter(({ terms, leaderships }) => terms > 1 || leaderships > 1).length;
   const codes = Object.entries(totals.codes).map(([code, count]) => `${code} ${count}`);
@@ -172,6 +176,7 @@ function result({ shards, totals, returnedMs }: Failovers, written: number): Mea
         rowOf('per shard', perShard),
         rowOf('per kill, its slowest shard', perKill),
         rowOf('of that: until another node leads', elections),
+        rowOf('longest a write of a shard took', slowestWrites),
       ],
     },
     {
@@ -213,6 +218,7 @@ function result({ shards, totals, returnedMs }: Failovers, written: number): Mea
     perShardMs: shown(perShard),
     perKillMs: shown(perKill),
     untilLedMs: shown(elections),
+    slowestWriteMs: shown(slowestWrites),
     slowest,
     contested,
     writes: { ...totals, begun: written },

@@ -45,6 +45,10 @@ export class MeasuredCluster {
     });
   }
 
+  get isGivenUp(): boolean {
+    return this.isAbandoned;
+  }
+
   get nodeIds(): readonly string[] {
     return this.cluster.nodeIds;
   }

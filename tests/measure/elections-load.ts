@@ -27,6 +27,7 @@ export class ElectionsLoad {
   /** Errors by code. */
   readonly codes: Record<string, number> = {};
   operations = 0;
+  private lastMinute = 0;
   /** Of every key, by worker and number in it: the last sequence acknowledged, and the last one sent. */
   private readonly acknowledged: Uint32Array;
   private readonly sent: Uint32Array;
@@ -48,6 +49,7 @@ export class ElectionsLoad {
   /** Until `untilMs` by `performance.now()`, or `isOver`. */
   async run(untilMs: number, isOver: () => boolean): Promise<void> {
     const startedMs = performance.now();
+    this.lastMinute = Math.max(0, Math.ceil((untilMs - startedMs) / 60_000) - 1);
     let sequence = 0;
     const worker = async (number: number): Promise<void> => {
       for (let turn = 0; performance.now() < untilMs && !isOver(); turn++) {
@@ -59,8 +61,9 @@ export class ElectionsLoad {
     await Promise.all(Array.from({ length: this.workers }, (_, number) => worker(number)));
   }
 
+  /** What was under way at the end belongs to the last minute. */
   private minuteAt(nowMs: number, startedMs: number): Minute {
-    const at = Math.floor((nowMs - startedMs) / 60_000);
+    const at = Math.min(Math.floor((nowMs - startedMs) / 60_000), this.lastMinute);
     while (this.minutes.length <= at) {
       const latencyUs = createHistogram({ lowest: 1, highest: 3_600_000_000, figures: 3 });
       this.minutes.push({ startedMs: startedMs + this.minutes.length * 60_000, operations: 0, errors: 0, latencyUs });
@@ -92,8 +95,8 @@ export class ElectionsLoad {
     }
   }
 
-  /** Every key holds the write acknowledged last, or a later one that was sent. */
-  async verify(): Promise<void> {
+  /** Every key holds the write acknowledged last, or a later one that was sent; how many keys there are. */
+  async verify(): Promise<number> {
     const written = [...this.sent.keys()].filter((at) => this.sent[at] !== 0);
     await readBack(
       this.client,
@@ -107,6 +110,7 @@ export class ElectionsLoad {
         this.violations.add(`${keyOf(at)}: ${acknowledged} was acknowledged, ${sent} sent last, it holds ${held}`);
       },
     );
+    return written.length;
   }
 }
 

@@ -9,11 +9,12 @@ import { FailoverWriter, type WriteTotals } from './failover-writer.js';
 import { inMs, rounded, type Summary, summaryOf } from './figures.js';
 import { tagsOf } from './keys.js';
 import { homeOf, NotYet, type Survey, termsOf } from './measured-cluster.js';
+import { logDelayMs } from './node-logs.js';
 import { type Measurement, main, operationTimeoutMs, type Program, type Section, type Stage } from './program.js';
 
 /** Of the design: a killed leader is replaced within this time. */
 const targetMs = 300;
-const steadyMs = 700;
+const steadyMs = 500;
 const afterFirstMs = 200;
 const slowestShown = 3;
 
@@ -69,8 +70,9 @@ class Failovers {
     const led = before.map.shards.flatMap((_, at) => (homeOf(before.map, at) === victim ? [at] : []));
     const writers = led.map((at) => this.writerOf(at));
     for (const writer of writers) writer.start(options['interval-ms'], operationTimeoutMs);
-    const seen = logs.leaderships.length;
     try {
+      await sleep(logDelayMs);
+      const seen = logs.leaderships.length;
       await sleep(steadyMs);
       if (logs.leaderships.length > seen) {
         this.stage.violations.add(
@@ -148,14 +150,11 @@ async function measure(stage: Stage<Options>): Promise<Measurement> {
   return result(failovers, written);
 }
 
-const rowOf = (name: string, { count, p50, p99, max }: Summary): (string | number)[] => [
-  name,
-  count,
-  inMs(p50),
-  inMs(p99),
-  inMs(max),
-  inMs(targetMs),
-];
+const rowOf = (
+  name: string | number,
+  { count, p50, p99, max }: Summary,
+  target = inMs(targetMs),
+): (string | number)[] => [name, count, inMs(p50), inMs(p99), inMs(max), target];
 
 function result({ shards, totals, returnedMs, slowestWritesMs }: Failovers, written: number): Measurement {
   const kills = [...new Set(shards.map(({ kill }) => kill))];
@@ -164,6 +163,14 @@ function result({ shards, totals, returnedMs, slowestWritesMs }: Failovers, writ
   );
   const perShard = summaryOf(shards.map(({ tookMs }) => tookMs));
   const elections = summaryOf(shards.map(({ ledAfterMs }) => ledAfterMs).filter((ms) => !Number.isNaN(ms)));
+  const answers = summaryOf(
+    shards.map(({ tookMs, ledAfterMs }) => tookMs - ledAfterMs).filter((ms) => !Number.isNaN(ms)),
+  );
+  const byTerms = [...new Set(shards.map(({ terms }) => terms))]
+    .sort((a, b) => a - b)
+    .map((terms) => {
+      return [terms, summaryOf(shards.filter((one) => one.terms === terms).map(({ tookMs }) => tookMs))] as const;
+    });
   const slowestWrites = summaryOf(slowestWritesMs);
   const slowest = [...shards].sort((a, b) => b.tookMs - a.tookMs).slice(0, slowestShown);
   const contested = shards.filter(({ terms, leaderships }) => terms > 1 || leaderships > 1).length;
@@ -176,8 +183,14 @@ function result({ shards, totals, returnedMs, slowestWritesMs }: Failovers, writ
         rowOf('per shard', perShard),
         rowOf('per kill, its slowest shard', perKill),
         rowOf('of that: until another node leads', elections),
-        rowOf('longest a write of a shard took', slowestWrites),
+        rowOf('of that: from the new leader to the answer', answers, ''),
+        rowOf('longest a write of a shard took', slowestWrites, ''),
       ],
+    },
+    {
+      title: 'By the terms it took: 1 where the first candidate won',
+      columns: ['TERMS', 'COUNT', 'P50', 'P99', 'MAX', 'TARGET'],
+      rows: byTerms.map(([terms, times]) => rowOf(terms, times)),
     },
     {
       title: 'The slowest, times since the kill',
@@ -218,6 +231,8 @@ function result({ shards, totals, returnedMs, slowestWritesMs }: Failovers, writ
     perShardMs: shown(perShard),
     perKillMs: shown(perKill),
     untilLedMs: shown(elections),
+    ledToAnswerMs: shown(answers),
+    byTerms: byTerms.map(([terms, times]) => ({ terms, ...shown(times) })),
     slowestWriteMs: shown(slowestWrites),
     slowest,
     contested,

@@ -20,6 +20,9 @@ type LogLine = {
   readonly term?: number;
 };
 
+/** A line may come in so much later than what it tells of shows in the node's status. */
+export const logDelayMs = 200;
+
 const warningLevel = 40;
 const errorLevel = 50;
 const keptLines = 200;

@@ -31,7 +31,7 @@ async function measure(stage: Stage<Options>): Promise<Measurement> {
   const before = await measured.untilSettled(client);
   await sleep(logDelayMs);
   const first = logs.leaderships.length;
-  const lostBefore = logs.lost;
+  const lostBefore = logs.ends.length;
   say(`leaders are at home after ${first} leaderships; ${options.minutes} minutes of puts begin`);
 
   const load = new ElectionsLoad(client, options.concurrency, options.value, violations);
@@ -58,7 +58,7 @@ async function measure(stage: Stage<Options>): Promise<Measurement> {
   });
   say(`reading ${formatCount(load.keys)} keys back`);
   const keysVerified = await unlessUnanswered(violations, () => load.verify());
-  const lost = logs.lost - lostBefore;
+  const lost = logs.ends.length - lostBefore;
   for (const { shardId, node, term, atMs } of changes.slice(0, shownChanges)) {
     const seconds = ((atMs - beganWallMs) / 1000).toFixed(1);
     violations.add(`after ${seconds} s of load ${node} became leader of shard ${shardId} in term ${term}`);

@@ -54,7 +54,7 @@ async function measure(stage: Stage<Options>): Promise<Measurement> {
   );
 
   const before = await measured.survey(client);
-  const changes = { leaderships: measured.logs.leaderships.length, lost: measured.logs.lost };
+  const changes = { leaderships: measured.logs.leaderships.length, lost: measured.logs.ends.length };
   const pids = [...measured.nodeIds.map((id) => [id, measured.pidOf(id)] as const)];
   const processes = [...pids, ['nats-server', measured.cluster.nats.pid] as const];
   const timesOf = (): number[] => processes.map(([, pid]) => processorSeconds(pid));
@@ -65,7 +65,7 @@ async function measure(stage: Stage<Options>): Promise<Measurement> {
 
   const seconds = (endedMs - beganMs) / 1000;
   const leaderChanges = measured.logs.leaderships.length - changes.leaderships;
-  const leadersLost = measured.logs.lost - changes.lost;
+  const leadersLost = measured.logs.ends.length - changes.lost;
   const termsBefore = termsOf(before);
   const termChanges = termsOf(after).filter((term, at) => term !== termsBefore[at]).length;
   if (leaderChanges + leadersLost > 0) {

@@ -32,8 +32,8 @@ export class NodeLogs {
   readonly leaderships: Leadership[] = [];
   /** Warnings by their words. */
   readonly warnings = new Map<string, number>();
-  /** Ends of leaderships. */
-  lost = 0;
+  /** Every one that ended while its node went on. The term is the one the node is in afterwards. */
+  readonly ends: Leadership[] = [];
 
   constructor(
     /** Called with every line of level error, and with what is no log line. */
@@ -58,13 +58,17 @@ export class NodeLogs {
     if (line === undefined || line.level >= errorLevel) this.onError(node, text);
     else if (line.level >= warningLevel) this.warnings.set(line.msg, (this.warnings.get(line.msg) ?? 0) + 1);
     else if (line.msg === 'serving') onServing();
-    else if (line.msg === 'no longer leader') this.lost++;
-    else if (line.msg === 'became leader') {
-      const { shardId = 0, term = 0 } = line;
-      this.leaderships.push({ node, shardId, term, atMs: Date.parse(line.time) });
-    }
+    else if (line.msg === 'no longer leader') this.ends.push(leadershipOf(node, line));
+    else if (line.msg === 'became leader') this.leaderships.push(leadershipOf(node, line));
   }
 }
+
+const leadershipOf = (node: string, { shardId = 0, term = 0, time }: LogLine): Leadership => ({
+  node,
+  shardId,
+  term,
+  atMs: Date.parse(time),
+});
 
 function parsed(text: string): LogLine | undefined {
   try {

@@ -6,7 +6,7 @@
 import type { RingraftClient } from '../../src/client/index.js';
 import { sleep } from '../crash/nodes.js';
 import { FailoverWriter, type WriteTotals } from './failover-writer.js';
-import { inMs, rounded, type Summary, summaryOf } from './figures.js';
+import { inMs, inSeconds, rounded, type Summary, summaryOf } from './figures.js';
 import { tagsOf } from './keys.js';
 import { homeOf, NotYet, type Survey, termsOf } from './measured-cluster.js';
 import { logDelayMs, type NodeLogs } from './node-logs.js';
@@ -45,6 +45,8 @@ type ShardFailover = {
 
 class Failovers {
   readonly shards: ShardFailover[] = [];
+  /** From the start of the killed node: until it serves, and until everything is as before. */
+  readonly servedMs: number[] = [];
   readonly returnedMs: number[] = [];
   /** The slowest write of every writer and kill. */
   readonly slowestWritesMs: number[] = [];
@@ -115,14 +117,16 @@ class Failovers {
     }
     this.slowestWritesMs.push(...writers.map(({ slowestMs }) => slowestMs));
     await measured.untilEnded(victim);
-    const { startedMs } = measured.start(victim);
+    const { startedMs, servingMs } = measured.start(victim);
     const after = await measured.untilSettled(this.client);
+    const servedMs = (await servingMs) - startedMs;
+    this.servedMs.push(servedMs);
     this.returnedMs.push(performance.now() - startedMs);
     const times = this.shards.filter(({ kill }) => kill === number).map(({ tookMs }) => tookMs);
     const { p50, max } = summaryOf(times);
     say(
       `kill ${number} of ${options.kills}: ${victim}, ${times.length} shards, half after ${inMs(p50)}, all after ${inMs(max)}; ` +
-        `settled ${((performance.now() - startedMs) / 1000).toFixed(1)} s after its start`,
+        `it serves ${inSeconds(servedMs)} after its start, all settled after ${inSeconds(performance.now() - startedMs)}`,
     );
     return after;
   }
@@ -168,7 +172,7 @@ const rowOf = (
   target = inMs(targetMs),
 ): (string | number)[] => [name, count, inMs(p50), inMs(p99), inMs(max), target];
 
-function result({ shards, totals, returnedMs, slowestWritesMs }: Failovers, written: number): Measurement {
+function result({ shards, totals, servedMs, returnedMs, slowestWritesMs }: Failovers, written: number): Measurement {
   const kills = [...new Set(shards.map(({ kill }) => kill))];
   const perKill = summaryOf(
     kills.map((kill) => Math.max(...shards.filter((one) => one.kill === kill).map(({ tookMs }) => tookMs))),
@@ -228,6 +232,7 @@ function result({ shards, totals, returnedMs, slowestWritesMs }: Failovers, writ
         ['writes refused, none took effect', totals.failed],
         ['errors by code', codes.join(' ') || 0],
         ['failovers with more than one candidacy or leader', contested],
+        ['start to serving, p50', inMs(summaryOf(servedMs).p50)],
         ['start to settled, p50', inMs(summaryOf(returnedMs).p50)],
       ],
     },
@@ -250,6 +255,7 @@ function result({ shards, totals, returnedMs, slowestWritesMs }: Failovers, writ
     contested,
     writes: { ...totals, begun: written },
     failovers: shards.map((one) => ({ ...one, tookMs: rounded(one.tookMs), begunAfterMs: rounded(one.begunAfterMs) })),
+    startToServingMs: servedMs.map((ms) => Math.round(ms)),
     startToSettledMs: returnedMs.map((ms) => Math.round(ms)),
   };
   return { sections, facts };

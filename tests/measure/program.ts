@@ -1,0 +1,116 @@
+/**
+ * What the measurement programs have in common: a cluster of three nodes around them, a result on standard output,
+ * progress on standard error, an exit code, and that nothing stays behind.
+ */
+import { arch, cpus, platform } from 'node:os';
+import { messageOf } from '../../src/base/index.js';
+import { colorsFor, json, table } from '../../src/cli/output.js';
+import { Violations } from '../crash/violations.js';
+import { TestCluster } from '../support/cluster.js';
+import { MeasuredCluster, Stopped } from './measured-cluster.js';
+import { type OptionSpecs, type OptionValues, optionsFrom, UsageError } from './options.js';
+
+export const bucket = 'default';
+/** Long enough that a busy machine is no error. */
+export const operationTimeoutMs = 30_000;
+const nodes = 3;
+
+export type Section = {
+  readonly title: string;
+  /** The first one to the left, the others to the right. */
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly (string | number)[])[];
+};
+
+/** What was measured: for people, and for programs. */
+export type Measurement = { readonly sections: readonly Section[]; readonly facts: Readonly<Record<string, unknown>> };
+
+export type Stage<Options> = {
+  readonly options: Options;
+  readonly measured: MeasuredCluster;
+  readonly violations: Violations;
+  readonly say: (text: string) => void;
+};
+
+export type Program<Specs extends OptionSpecs> = {
+  readonly name: string;
+  readonly summary: string;
+  readonly specs: Specs;
+  shardsOf(options: OptionValues<Specs>): number;
+  measure(stage: Stage<OptionValues<Specs>>): Promise<Measurement>;
+};
+
+async function run<Specs extends OptionSpecs>(program: Program<Specs>): Promise<number> {
+  const {
+    json: asJson,
+    keep,
+    ...rest
+  } = optionsFrom(program.name, program.summary, program.specs, process.argv.slice(2));
+  const options = rest as unknown as OptionValues<Specs>;
+  const startedMs = performance.now();
+  const say = (text: string): void => {
+    const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
+    process.stderr.write(`${seconds.padStart(7)} s  ${text}\n`);
+  };
+  const violations = new Violations(say);
+  let measured: MeasuredCluster | undefined;
+  let isStopping = false;
+  let giveUp: () => void = () => {};
+  const stopped = new Promise<never>((_, reject) => {
+    giveUp = () => reject(new Stopped());
+  });
+  stopped.catch(() => {});
+  // The first one stops the run; a second one changes nothing, since what was started must be stopped.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      isStopping = true;
+      measured?.abandon();
+      giveUp();
+    });
+  }
+  const cluster = await TestCluster.create({ nodes, shards: program.shardsOf(options) });
+  try {
+    measured = new MeasuredCluster(cluster, violations);
+    if (isStopping) throw new Stopped();
+    const { sections, facts } = await Promise.race([stopped, program.measure({ options, measured, violations, say })]);
+    const warnings = Object.fromEntries(measured.logs.warnings);
+    const machine = { cpus: cpus().length, model: cpus()[0]?.model ?? '', system: `${platform()} ${arch()}` };
+    const found = { count: violations.count, kept: violations.kept };
+    const all = { program: program.name, options, machine, ...facts, warnings, violations: found };
+    process.stdout.write(asJson ? json(all) : shown(sections, warnings, violations));
+    return violations.count === 0 ? 0 : 1;
+  } finally {
+    measured?.abandon();
+    say(keep ? `keeping ${cluster.directory}` : 'cleaning up');
+    await cluster.stop(keep);
+  }
+}
+
+function shown(
+  sections: readonly Section[],
+  warnings: Readonly<Record<string, number>>,
+  { count, kept }: Violations,
+): string {
+  const colors = colorsFor(process.stdout, process.env);
+  const tables = sections.map(({ title, columns, rows }) => {
+    const heads = columns.map((name, at) => ({ name, right: at > 0 }));
+    return `\n${colors.bold(title)}\n${table(heads, rows, colors)}`;
+  });
+  const said = Object.entries(warnings).map(([words, times]) => `warning of a node, ${times} times: ${words}\n`);
+  const checks =
+    count === 0 ? 'all checks held\n' : `${count} CHECKS FAILED\n${kept.map((one) => `- ${one}\n`).join('')}`;
+  return `${tables.join('')}\n${said.join('')}${checks}`;
+}
+
+/** Runs the program of this process and ends it. */
+export function main<Specs extends OptionSpecs>(program: Program<Specs>): void {
+  run(program).then(
+    (code) => process.exit(code),
+    (error: unknown) => {
+      const isUsage = error instanceof UsageError;
+      if (error instanceof Stopped) process.stderr.write('stopped\n');
+      else process.stderr.write(`${isUsage ? messageOf(error) : String((error as Error).stack ?? error)}\n`);
+      process.exit(error instanceof Stopped ? 130 : isUsage ? 2 : 1);
+    },
+  );
+}

@@ -13,6 +13,8 @@ import type { Wal } from '../wal/index.js';
 import type { Group } from './group.js';
 
 const checkIntervalMs = 1000;
+/** A group whose oldest record lies further back is let go up to what it has applied. */
+const mostSegmentsBehind = 3;
 
 export type LogTrimmerParts = {
   readonly clock: Clock;
@@ -38,8 +40,9 @@ export class LogTrimmer {
   constructor(private readonly parts: LogTrimmerParts) {}
 
   start(): void {
-    // What earlier lives left behind counts too: a node that is restarted often would keep a log that only grows.
-    this.bytesAtLastTrim = -this.parts.wal.statistics.bytesOnDisk;
+    // What earlier lives left behind counts too: every start begins a segment, and the log would only grow.
+    const { segments, bytesOnDisk } = this.parts.wal.statistics;
+    this.bytesAtLastTrim = segments > mostSegmentsBehind ? Number.NEGATIVE_INFINITY : -bytesOnDisk;
     this.schedule();
   }
 
@@ -76,11 +79,14 @@ export class LogTrimmer {
   private trim(position: ShardPosition): void {
     const group = this.parts.groupOf(position.shardId);
     if (group === undefined || group.installing) return;
-    const { raft } = group;
-    const keepFrom = raft.indexForTrailingBytes(this.parts.retainedLogBytes);
-    const index = Math.min(position.appliedIndex, raft.appliedIndex, keepFrom - 1);
-    if (index < raft.firstIndex) return;
-    this.parts.wal.release(group.shardId, raft.takeSnapshotMetadata(index));
-    raft.compact(index);
+    const { raft, shardId } = group;
+    const { wal } = this.parts;
+    const applied = Math.min(position.appliedIndex, raft.appliedIndex);
+    const index = Math.min(applied, raft.indexForTrailingBytes(this.parts.retainedLogBytes) - 1);
+    const letsGo = index >= raft.firstIndex;
+    // What memory keeps for followers need not stay on disk, where a quiet group would pin old segments for ever.
+    if (wal.segmentsBehind(shardId) > mostSegmentsBehind) wal.release(shardId, raft.takeSnapshotMetadata(applied));
+    else if (letsGo) wal.release(shardId, raft.takeSnapshotMetadata(index));
+    if (letsGo) raft.compact(index);
   }
 }

@@ -171,6 +171,12 @@ export class Core {
     this.electionDueMs = this.earliestElectionMs(Math.floor(voteHoldMs / 2)) + patienceMs;
   }
 
+  /** This replica has given its vote: whoever got it needs time to win and to say so before another one asks. */
+  waitForWinner(): void {
+    this.candidacies = Math.max(this.candidacies, 1);
+    this.resetElectionTimer();
+  }
+
   /**
    * When to stand once no leader is expected to be there. Asking before the others' hold has run out is asking in vain,
    * and theirs ends a little after ours where they heard the leader a little later.
@@ -203,6 +209,8 @@ export class Core {
       this.leaderOfTerm = noReplica;
     }
     if (this.role === 'leader') {
+      // A leader that could not commit anything was elected in vain: the group is still without one.
+      const wasInVain = !this.hasCommittedInTerm;
       this.reads.reset(this.droppedReads);
       this.progress = new Map();
       this.heartbeatDueMs = never;
@@ -211,7 +219,7 @@ export class Core {
       this.transferDueMs = never;
       this.heartbeatWanted = false;
       this.appendsWanted = false;
-      this.isEarly = false;
+      this.isEarly = wasInVain;
     }
     this.isQuiescent = false;
     this.role = 'follower';

@@ -67,7 +67,7 @@ export function handleVoteRequest(core: Core, message: VoteRequest): void {
   const granted = mayVote && core.log.isUpToDate(message.lastIndex, message.lastTerm);
   if (granted && !message.preVote) {
     core.votedFor = message.from;
-    core.resetElectionTimer();
+    core.waitForWinner();
   }
   core.messagesAfterPersist.push({
     type: 'VoteResponse',

@@ -53,7 +53,7 @@ for (const whose of ['follower', 'leader'] as const) {
 }
 
 test(
-  'a bit flips anywhere in a log of 3 shards: every replica goes on or is rebuilt, and nothing is lost',
+  'pitfall 35: a bit flips anywhere in a log of 3 shards: every replica goes on or is rebuilt, and nothing is lost',
   scenario({ ...options, shards: 3, seeds: [1] }, async (t, s) => {
     for (const shardId of s.shardIds) await s.fill(8, 200, 'filler', shardId);
     for (let step = 0; step < 12; step++) {

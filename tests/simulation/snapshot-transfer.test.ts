@@ -256,7 +256,7 @@ test(
 );
 
 test(
-  'the snapshot lane is blocked for 30 s: no heartbeat is late, no election, writes go on, and then it arrives',
+  'pitfall 37: the snapshot lane is blocked for 30 s: no heartbeat is late, no election, writes go on, and then it arrives',
   scenario(options, async (t, s) => {
     const node = s.follower();
     await leaveBehind(s, [node]);

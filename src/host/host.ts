@@ -365,6 +365,7 @@ export class Host {
         this.turns.mark(group);
       }
       this.checkDisk(nowMs);
+      this.checkRoom(nowMs);
       this.peers.checkSilence(nowMs);
       if (nowMs >= this.nextBalanceMs && !this.stopping) {
         this.nextBalanceMs = nowMs + balanceIntervalMs / 10;
@@ -401,6 +402,17 @@ export class Host {
       'the disk does not answer: handing over',
     );
     if (handOverAll(this.groups.values(), nowMs) > 0) for (const group of this.groups.values()) this.turns.mark(group);
+  }
+
+  /**
+   * The disk has no room, others' disks have: what they have committed this leader can neither keep nor apply, and its
+   * shards would wait for as long as it leads. Where all disks are full it goes on, for the sake of reads.
+   */
+  private checkRoom(nowMs: number): void {
+    const { fullSinceMs } = this.parts.wal;
+    if (fullSinceMs === undefined || nowMs - fullSinceMs <= this.options.limits.diskStallMs) return;
+    const blocked = [...this.groups.values()].filter(({ raft }) => raft.isLeader && raft.isAheadOfItsLog);
+    if (handOverAll(blocked, nowMs) > 0) for (const group of blocked) this.turns.mark(group);
   }
 
   private arm(delayMs: number): void {

@@ -69,6 +69,10 @@ export function handleVoteRequest(core: Core, message: VoteRequest): void {
     core.votedFor = message.from;
     core.waitForWinner();
   }
+  // Two that ask at the same moment would both go on, and split the votes: one of them waits for the next date.
+  if (granted && message.preVote && core.role === 'preCandidate' && message.from > core.id) {
+    core.becomeFollower(core.currentTerm, noReplica);
+  }
   core.messagesAfterPersist.push({
     type: 'VoteResponse',
     from: core.id,

@@ -78,6 +78,11 @@ export class Raft {
     return this.core.log.committed;
   }
 
+  /** Whether others hold, and have committed, what is not durable here yet. */
+  get isAheadOfItsLog(): boolean {
+    return this.core.log.committed > this.core.log.persisted;
+  }
+
   get appliedIndex(): number {
     return this.core.log.applied;
   }

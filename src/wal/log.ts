@@ -67,6 +67,7 @@ class SegmentedWal implements Wal {
   private idle: (() => void) | undefined;
   private totals = { bytesWritten: 0, records: 0, syncs: 0 };
   writingSinceMs: number | undefined;
+  fullSinceMs: number | undefined;
 
   constructor(
     private readonly disk: Disk,
@@ -237,7 +238,7 @@ class SegmentedWal implements Wal {
         return;
       }
       this.prepare(bytes);
-      this.full = this.retry !== undefined;
+      this.noteFull(this.retry !== undefined);
       return;
     }
     const old = this.current;
@@ -248,6 +249,12 @@ class SegmentedWal implements Wal {
     void old.file.close().catch(() => {});
     this.collectDue = true;
     this.write();
+  }
+
+  private noteFull(isFull: boolean): void {
+    this.full = isFull;
+    // It stays set while there are tries: between two of them `full` says nothing.
+    if (isFull) this.fullSinceMs ??= this.options.clock.nowMs();
   }
 
   /** Makes the next segment, ahead of its use where possible. Waits for room on a full disk. */
@@ -265,6 +272,7 @@ class SegmentedWal implements Wal {
           return;
         }
         this.full = false;
+        this.fullSinceMs = undefined;
         this.nextSequence = sequence + 1;
         this.next = segment;
         this.sizes.set(sequence, sizeBytes);
@@ -277,7 +285,7 @@ class SegmentedWal implements Wal {
           return;
         }
         // Nothing was acknowledged that is not on disk: it can wait until there is room.
-        this.full = this.callbacks.length > 0 && !this.writing;
+        this.noteFull(this.callbacks.length > 0 && !this.writing);
         this.retry = this.options.clock.after(fullRetryMs, () => {
           this.retry = undefined;
           this.full = false;

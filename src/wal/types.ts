@@ -68,6 +68,8 @@ export type Wal = {
   /** Monotonic time since when a write has been under way; undefined when none is. For a watchdog. */
   readonly writingSinceMs: number | undefined;
   readonly isFull: boolean;
+  /** Monotonic time since when something waits for room on the disk; undefined when nothing does. */
+  readonly fullSinceMs: number | undefined;
   readonly statistics: WalStatistics;
   /** Makes what was appended durable, then closes. */
   close(): Promise<void>;

@@ -27,6 +27,14 @@ export type NetworkWeather = {
   jitterMs: number;
 };
 
+/** A message on its way to one listener. */
+export type Passage = {
+  readonly from: string;
+  readonly to: string;
+  readonly lane: Lane;
+  readonly message: BusMessage;
+};
+
 const matches = (pattern: readonly string[], tokens: readonly string[]): boolean => {
   for (const [at, part] of pattern.entries()) {
     if (part === '>') return tokens.length > at;
@@ -45,6 +53,8 @@ export class Network {
   private readonly cuts = new Map<string, { readonly noticedAtMs: number }>();
   private readonly lastArrivalMs = new Map<string, number>();
   private inboxes = 0;
+  /** Sees every message before the weather does; false: it is lost. */
+  watch: (passage: Passage) => boolean = () => true;
   readonly counts = { messages: 0, lost: 0, doubled: 0, reordered: 0, refused: 0 };
 
   constructor(readonly world: World) {}
@@ -133,7 +143,11 @@ export class Network {
     const { world, weather, counts } = this;
     const from = sender.name;
     const to = listener.owner.name;
-    if (this.isCut(from, to) || (from !== to && world.chance(weather.loss))) {
+    if (
+      !this.watch({ from, to, lane, message }) ||
+      this.isCut(from, to) ||
+      (from !== to && world.chance(weather.loss))
+    ) {
       counts.lost++;
       return;
     }

@@ -9,6 +9,8 @@ import type { Life } from './life.js';
 import type { World } from './world.js';
 
 type Inode = { current: Buffer; durable: Buffer; isNamed: boolean };
+/** A file of the log up to `end`, after which damage cannot be told from a torn write. */
+type Sound = { readonly inode: Inode; readonly end: number };
 type WriteUnderway = { readonly inode: Inode; readonly bytes: Buffer; readonly position: number };
 
 /** What is wrong with a machine's disk at the moment. */
@@ -82,12 +84,12 @@ export class Machine {
 
   /**
    * Flips one bit of the log, as a bad disk would, but not in its last two writes: damage there cannot be told from a
-   * torn write. Whether there was something to flip.
+   * torn write. Whether there was something to flip. `share`: where in the log, of [0, 1); drawn when absent.
    */
-  flipBit(): boolean {
+  flipBit(share?: number): boolean {
     const magic = Buffer.from('BTCH', 'latin1');
     const segments = [...this.inodes].filter(([path]) => path.endsWith('.log')).sort(([a], [b]) => (a < b ? -1 : 1));
-    const places: { readonly inode: Inode; readonly end: number }[] = [];
+    const places: Sound[] = [];
     let isNewest = true;
     for (const [, inode] of segments.reverse()) {
       const last = inode.durable.lastIndexOf(magic);
@@ -97,12 +99,16 @@ export class Machine {
       if (end > 0) places.push({ inode, end });
     }
     if (places.length === 0) return false;
-    const { inode, end } = this.world.pick(places);
-    const at = this.world.between(0, end - 1);
+    const { inode, at } = share === undefined ? this.drawPlace(places) : placeAt(places.reverse(), share);
     inode.durable[at] = (inode.durable[at] as number) ^ (1 << this.world.between(0, 7));
     inode.current = Buffer.from(inode.durable);
     this.counts.flippedBits++;
     return true;
+  }
+
+  private drawPlace(places: readonly Sound[]): { readonly inode: Inode; readonly at: number } {
+    const { inode, end } = this.world.pick(places);
+    return { inode, at: this.world.between(0, end - 1) };
   }
 
   get disk(): Disk {
@@ -241,4 +247,14 @@ async function* pieces(bytes: Buffer): AsyncGenerator<Buffer> {
 function lastByte(bytes: Buffer): number {
   for (let at = bytes.length - 1; at >= 0; at--) if (bytes[at] !== 0) return at;
   return -1;
+}
+
+/** The byte at this share of all files together. */
+function placeAt(files: readonly Sound[], share: number): { readonly inode: Inode; readonly at: number } {
+  let at = Math.floor(share * files.reduce((sum, { end }) => sum + end, 0));
+  for (const { inode, end } of files) {
+    if (at < end) return { inode, at };
+    at -= end;
+  }
+  throw new RangeError(`not a share of the log: ${share}`);
 }

@@ -3,10 +3,18 @@
  * under load; then everything is put right, and the cluster must come back and agree.
  */
 import { crc32 } from 'node:zlib';
-import { isRingraftError, messageOf, type NodeId, nodeId } from '../../src/base/index.js';
-import { checkHistory, type OperationRecord } from '../../src/checker/index.js';
+import { isRingraftError, messageOf, nodeId } from '../../src/base/index.js';
+import type { OperationRecord } from '../../src/checker/index.js';
 import { staticMap } from '../../src/meta/index.js';
 import { initHash } from '../../src/ring/index.js';
+import {
+  assertLinearizable,
+  compareStates,
+  describeNodes,
+  hasConverged,
+  isWhole,
+  restoreMembership,
+} from './agreement.js';
 import { Checks, Violation } from './checks.js';
 import { drawFaults, type Fault, type FaultKind, faultKinds } from './faults.js';
 import { Injection } from './injection.js';
@@ -47,8 +55,6 @@ export type RunResult = {
 };
 
 const bucket = { name: 'default', id: 1 };
-const dataTag = 0x64;
-const indexTag = 0x69;
 /** Clocks may drift by 10 % either way: every lease is shorter than the hold by more than that. */
 const timings = [
   { electionTimeoutMs: 1000, heartbeatIntervalMs: 50, voteHoldMs: 150, leaseMs: 110 },
@@ -193,7 +199,7 @@ class Simulation {
     }
     if (failure !== undefined && !(failure instanceof Violation && failure.check === 'liveness')) return failure;
     try {
-      this.checkHistory();
+      assertLinearizable(this.history);
     } catch (error) {
       return error;
     }
@@ -246,21 +252,8 @@ class Simulation {
    * a learner. A second loss could leave a shard without a majority for ever.
    */
   private get isSpare(): boolean {
-    for (const other of this.lost) if (this.isWhole(other)) this.lost.delete(other);
-    return this.lost.size === 0 && this.nodes.every((node) => this.isWhole(node));
-  }
-
-  /** Every shard counts a replica on this node among its voters, and that replica runs. */
-  private isWhole(node: SimNode): boolean {
-    if (node.host === undefined) return false;
-    const replicas = [...node.host.replicas()];
-    return (
-      replicas.length === this.shards &&
-      replicas.every(({ raft, replicaId }) => {
-        const { voters, outgoing } = raft.configuration;
-        return raft.isConfigurationCommitted && outgoing.length === 0 && voters.includes(replicaId);
-      })
-    );
+    for (const other of this.lost) if (isWhole(other, this.shards)) this.lost.delete(other);
+    return this.lost.size === 0 && this.nodes.every((node) => isWhole(node, this.shards));
   }
 
   private changeMembership({ nodes, strength }: Fault): boolean {
@@ -302,23 +295,6 @@ class Simulation {
     return begun;
   }
 
-  /** All learners become voters again, so that the end finds what the beginning had. */
-  private restoreMembership(): void {
-    for (const node of this.nodes) {
-      for (const group of node.host?.replicas() ?? []) {
-        const { raft } = group;
-        const { voters, learners } = raft.configuration;
-        if (!raft.isLeader || learners.length === 0) continue;
-        const alone = learners.filter((id) => group.voterOn(group.nodes.get(id) ?? node.id) === 0);
-        if (alone.length === 0) continue;
-        const target = { voters: [...voters, ...alone], learners: learners.filter((id) => !alone.includes(id)) };
-        node.life?.run(() => {
-          if (typeof raft.proposeConfiguration(target) !== 'string') node.host?.wake(group);
-        });
-      }
-    }
-  }
-
   private async underFaults(): Promise<void> {
     for (const node of this.nodes) node.start();
     for (const workload of this.workloads) workload.start();
@@ -344,70 +320,20 @@ class Simulation {
         (error: unknown) => world.fail(new Violation('liveness', `a client cannot read: ${messageOf(error)}`)),
       );
     }
-    const isSettled = (): boolean => readsLeft === 0 && this.hasConverged();
+    const isSettled = (): boolean => readsLeft === 0 && hasConverged(this.nodes, this.shards);
     const restore = (): void => {
-      this.restoreMembership();
+      restoreMembership(this.nodes);
       world.at(200, restore);
     };
     restore();
     await world.runUntil(endMs, isSettled);
     if (!isSettled())
-      throw new Violation('liveness', `not converged ${recoveryMs} ms after the last fault: ${this.describe()}`);
+      throw new Violation(
+        'liveness',
+        `not converged ${recoveryMs} ms after the last fault: ${describeNodes(this.nodes)}`,
+      );
     // What was applied reaches the engine.
     await world.runUntil(world.nowMs + 100);
-    this.compareStates();
-  }
-
-  private hasConverged(): boolean {
-    const reached = new Map<number, Set<number>>();
-    for (const node of this.nodes) {
-      if (!this.isWhole(node) || node.host === undefined) return false;
-      for (const { shardId, raft } of node.host.replicas()) {
-        let indexes = reached.get(shardId);
-        if (indexes === undefined) {
-          indexes = new Set();
-          reached.set(shardId, indexes);
-        }
-        indexes.add(raft.appliedIndex).add(raft.lastIndex);
-      }
-    }
-    for (const indexes of reached.values()) if (indexes.size !== 1) return false;
-    return true;
-  }
-
-  private describe(): string {
-    return this.nodes
-      .map((node) => {
-        const groups = [...(node.host?.replicas() ?? [])].map(
-          ({ shardId, raft }) =>
-            `${shardId}:${raft.role}@${raft.currentTerm} leader=${raft.leader} last=${raft.lastIndex} applied=${raft.appliedIndex}`,
-        );
-        return `${node.id} ${node.refusal ?? (node.isServing ? groups.join(' ') : 'down')}`;
-      })
-      .join('; ');
-  }
-
-  /** Every replica of the same entries holds the same bytes. */
-  private compareStates(): void {
-    const states = new Map<string, NodeId>();
-    const first = this.nodes[0] as SimNode;
-    const of = (node: SimNode): string => {
-      const data = node.machine.engine.dump().filter(([key]) => key[0] === dataTag || key[0] === indexTag);
-      return crc32(
-        Buffer.concat(data.flatMap(([key, value]) => [key, Buffer.from([0]), value, Buffer.from([1])])),
-      ).toString();
-    };
-    for (const node of this.nodes) {
-      states.set(of(node), node.id);
-      if (states.size > 1) throw new Violation('convergence', `${first.id} and ${node.id} hold different data`);
-    }
-  }
-
-  private checkHistory(): void {
-    const verdict = checkHistory(this.history);
-    if (verdict.ok === true) return;
-    if (verdict.ok === 'unknown') throw new Violation('linearizability', `undecided for ${verdict.key}`);
-    const operations = verdict.operations.map((operation) => JSON.stringify(operation)).join('\n  ');
-    throw new Violation('linearizability', `${verdict.key}:\n  ${operations}`);
+    compareStates(this.nodes);
   }
 }

@@ -1,0 +1,41 @@
+/**
+ * Goal: the simulation finds known bugs; one that does not would say nothing by passing. Method: five of the bugs of
+ * `mutants.ts` that it finds soon are switched on, one after the other, in a process of their own; `npm run sim --
+ * --mutants` looks for all of them.
+ */
+import test from 'ava';
+import type { FaultKind } from './faults.js';
+import type { MutantName } from './mutants.js';
+import { runPool } from './pool.js';
+import type { WorkerAnswer } from './worker.js';
+
+/** With the faults that bring each out soonest. */
+const bugs: readonly (readonly [MutantName, readonly FaultKind[]])[] = [
+  ['vote-not-persisted', ['kill', 'power-loss', 'leader-crash', 'loss']],
+  ['acknowledged-before-sync', ['power-loss', 'power-loss-all']],
+  ['replica-id-reused', ['bit-flip', 'membership', 'delay']],
+  ['applied-index-not-atomic', ['power-loss', 'power-loss-all']],
+  ['damage-taken-for-a-torn-tail', ['bit-flip']],
+];
+const mostSeeds = 60;
+
+for (const [mutant, kinds] of bugs) {
+  test.serial(`the bug "${mutant}" is found within ${mostSeeds} seeds`, async (t) => {
+    t.timeout(300_000);
+    let found: WorkerAnswer | undefined;
+    await runPool({
+      from: 1,
+      seeds: mostSeeds,
+      checkEvery: 0,
+      jobs: 1,
+      kinds,
+      mutant,
+      onResult: (result) => {
+        if (result.failure !== undefined) found = result;
+        return found === undefined;
+      },
+    });
+    t.log(found === undefined ? 'escaped' : `seed ${found.seed}: ${found.failure?.check}`);
+    t.not(found, undefined);
+  });
+}

@@ -182,3 +182,24 @@ test(
     t.is(work.counts.failed + work.counts.unknown, 0);
   }),
 );
+
+test(
+  'pitfall 26: a new leader whose first entry is not committed answers no read, however long that takes',
+  scenario({ seeds: [1, 2, 3, 4] }, async (t, s) => {
+    await s.put('a', 'old');
+    await s.run(200);
+    const old = s.leader();
+    const others = s.followers();
+    // Acknowledged, and before the others hear that it is committed its leader is gone.
+    await s.put('a', 'new');
+    old.crash(true);
+    s.when('became leader', () => {
+      for (const node of others) s.hang(node, 1000);
+    });
+    const read = s.client.get('a');
+    await s.until(() => s.logged('hangs') > 0, 1000, 'a successor whose followers cannot write');
+    const hangsUntilMs = s.world.nowMs + 1000;
+    t.is(await s.wait(read), 'new');
+    t.true(s.world.nowMs >= hangsUntilMs, 'it waited for the commit');
+  }),
+);

@@ -295,6 +295,8 @@ export class Core {
     this.heartbeatDueMs = never;
     this.quorumCheckDueMs = never;
     this.reads.voidLease(this.round);
+    // They were there when it began, and nobody will ask them again before it ends.
+    for (const progress of this.progress.values()) progress.recentlyActive = true;
   }
 
   /**

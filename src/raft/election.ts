@@ -99,8 +99,7 @@ export function handleTimeoutNow(core: Core, message: TimeoutNow): void {
 export function checkQuorum(core: Core): void {
   const active = new Map<ReplicaId, boolean>([[core.id, true]]);
   for (const [id, progress] of core.progress) {
-    active.set(id, progress.recentlyActive);
-    progress.recentlyActive = false;
+    active.set(id, progress.takeActivity());
   }
   if (quorumVotes(core.configuration, active) === 'won') {
     core.quorumCheckDueMs = core.nowMs + core.options.electionTimeoutMs;

@@ -17,7 +17,10 @@ export class Progress {
   private snapshotIndex = 0;
   /** The newest heartbeat round answered. */
   roundAcked = 0;
+  /** It answered since the last check of the quorum. */
   recentlyActive = false;
+  /** It had answered when the quorum was last checked. */
+  private wasActive = false;
   /** An append may have been lost: send one, even if empty. */
   isSuspect = false;
 
@@ -25,6 +28,18 @@ export class Progress {
     public nextIndex: number,
     private readonly maxInflight: number,
   ) {}
+
+  /** It answered lately: since the last check of the quorum or in the time before that. */
+  get isActive(): boolean {
+    return this.recentlyActive || this.wasActive;
+  }
+
+  /** The quorum is checked: a new time begins. Whether it answered in the one that ends. */
+  takeActivity(): boolean {
+    this.wasActive = this.recentlyActive;
+    this.recentlyActive = false;
+    return this.wasActive;
+  }
 
   get isPaused(): boolean {
     if (this.state === 'probe') return this.probeSent;

@@ -443,7 +443,7 @@ export class Raft {
         matchIndex: progress.matchIndex,
         nextIndex: progress.nextIndex,
         state: progress.state,
-        recentlyActive: progress.recentlyActive,
+        recentlyActive: progress.isActive,
       })),
     };
   }

@@ -185,7 +185,7 @@ function sendAppend(core: Core, to: ReplicaId, progress: Progress): boolean {
 }
 
 function sendSnapshot(core: Core, to: ReplicaId, progress: Progress): void {
-  if (!progress.recentlyActive) return;
+  if (!progress.isActive) return;
   const snapshot = core.log.snapshotMetadata;
   progress.becomeSnapshot(snapshot.index);
   core.messages.push({ type: 'SnapshotRequest', from: core.id, to, term: core.currentTerm, snapshot });

@@ -30,7 +30,9 @@ async function demote(s: Scenario, node: SimNode): Promise<void> {
 }
 
 const isSettledAs = (s: Scenario, learners: readonly ReplicaId[]): boolean => {
-  const { raft } = s.group(s.leader(), s.shard);
+  const leader = s.leaderOf(s.shard);
+  if (leader === undefined) return false;
+  const { raft } = s.group(leader, s.shard);
   const { outgoing, learners: found } = raft.configuration;
   return raft.isConfigurationCommitted && outgoing.length === 0 && found.join() === learners.join();
 };

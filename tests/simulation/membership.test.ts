@@ -120,17 +120,15 @@ test(
       .followers()
       .slice(0, 2)
       .map((node) => replicaOn(s, node));
-    // What would tell the others to leave it never arrives.
-    let sent = 0;
-    s.traffic.onRaft = ({ from, message }) => {
-      if (from === old.id && message.type === 'AppendRequest' && message.entries.length > 0 && ++sent === 1) {
-        s.world.at(0.9, () => s.isolate([old.id]));
-      }
-    };
+    const inJoint = (): readonly SimNode[] =>
+      s.nodes.filter((node) => (s.groupOf(node, s.shard)?.raft.configuration.outgoing.length ?? 0) > 0);
     change(s, { voters: configurationOf(s).voters.filter((id) => !ids.includes(id)), learners: ids });
+    // What would tell the others to leave it never arrives.
+    await s.until(() => inJoint().length >= 3, 100, 'a majority is in the joint state');
+    s.isolate([old.id]);
     await s.run(1.5);
-    const joint = s.nodes.filter((node) => (s.groupOf(node, s.shard)?.raft.configuration.outgoing.length ?? 0) > 0);
-    t.true(joint.length >= 2, `${joint.length} replicas are in the joint state`);
+    const joint = inJoint();
+    t.true(joint.length >= 3, `${joint.length} replicas are in the joint state`);
     old.crash(true);
     s.mend();
     await s.until(() => ![undefined, old].includes(s.leaderOf(s.shard)), 5000, 'another leader');

@@ -12,7 +12,7 @@ import type { WorkerAnswer } from './worker.js';
 /** With the faults that bring each out soonest. */
 const bugs: readonly (readonly [MutantName, readonly FaultKind[]])[] = [
   ['vote-not-persisted', ['kill', 'power-loss', 'leader-crash', 'loss']],
-  ['acknowledged-before-sync', ['power-loss', 'power-loss-all', 'leader-crash']],
+  ['acknowledged-before-sync', ['power-loss', 'power-loss-all', 'slow-disk', 'leader-crash']],
   ['replica-id-reused', ['bit-flip', 'membership', 'delay']],
   ['applied-index-not-atomic', ['power-loss', 'power-loss-all']],
   ['damage-taken-for-a-torn-tail', ['bit-flip']],

@@ -10,7 +10,7 @@ import { NotYet, type Survey, termsOf } from './measured-cluster.js';
 import { checkProcessorTime, processorSeconds } from './processor-time.js';
 import { bucket, type Measurement, main, operationTimeoutMs, type Program, type Stage } from './program.js';
 
-const targetPercent = 5;
+const targetPercent = 3;
 const quietLimitMs = 60_000;
 const quietIntervalMs = 2000;
 

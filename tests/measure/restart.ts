@@ -12,7 +12,7 @@ import type { Survey } from './measured-cluster.js';
 import { type Measurement, main, operationTimeoutMs, type Program, type Section, type Stage } from './program.js';
 import { type Restart, type RestartOfAll, residentOf, restartAll, restartOne } from './restart-timing.js';
 
-const targets = { servingMs: 10_000, allLedMs: 15_000, residentBytes: 512 * 1024 * 1024 } as const;
+const targets = { servingMs: 5_000, allLedMs: 5_000, residentBytes: 250 * 1024 * 1024 } as const;
 
 const specs = {
   keys: { default: 1_000_000, least: 1, describe: 'how many are loaded' },

@@ -89,6 +89,7 @@ export class GroupIndex {
 
   noteSnapshot(shardId: ShardId, snapshot: SnapshotMetadata): void {
     const group = this.of(shardId);
+    assert(snapshot.index >= group.baseIndex, 'the beginning of a log never moves back');
     this.noteBase(group, snapshot);
     group.extents = [];
   }

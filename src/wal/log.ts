@@ -127,6 +127,8 @@ class SegmentedWal implements Wal {
   }
 
   release(shardId: ShardId, snapshot: SnapshotMetadata): void {
+    // What was let go does not come back: with an earlier base the entries in between would be missing.
+    if (snapshot.index < this.index.of(shardId).baseIndex) return;
     this.index.noteRelease(shardId, snapshot);
     this.append(encodeBase(shardId, RecordType.Release, this.index.of(shardId).replicaId, snapshot));
     // With these two in the newest segment the group needs nothing older but its entries.

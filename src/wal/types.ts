@@ -57,7 +57,7 @@ export type Wal = {
   commit(callback: (error: Error | undefined) => void): void;
   /**
    * The group no longer needs the entries up to `snapshot.index`: they are applied and durable in the engine.
-   * Written with the next commit; lets old segments go.
+   * Written with the next commit; lets old segments go. Does nothing when more was released before.
    */
   release(shardId: ShardId, snapshot: SnapshotMetadata): void;
   /**

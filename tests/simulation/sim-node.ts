@@ -127,6 +127,8 @@ export class SimNode {
     this.trace('fatal', { error: messageOf(error) });
     if (error instanceof AssertionError || !isInjected(error)) this.parts.world.fail(error);
     this.crash(false);
+    // Whoever runs the node starts it again.
+    this.parts.world.at(300, () => this.start());
   }
 
   /** The process dies; with `power` the machine does. */

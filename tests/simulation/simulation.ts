@@ -128,8 +128,8 @@ class Simulation {
     const parts = { world, network: this.network, checks: this.checks, map, settings, trace };
     this.nodes = ids.map((id) => new SimNode(id, parts));
     const clients = Array.from({ length: world.between(1, 3) }, (_, at) => `c${at + 1}`);
-    this.faultsEndMs = world.pick([2500, 5000, 8000]);
-    const thinkMs = world.pick([20, 60, 150]);
+    this.faultsEndMs = world.pick([2000, 4000, 6000]);
+    const thinkMs = world.pick([30, 80, 200]);
     const leaseShare = world.pick([0, 0.3, 1]);
     const largeShare = world.pick([0.1, 0.7]);
     clients.forEach((name, at) => {

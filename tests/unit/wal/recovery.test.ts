@@ -246,3 +246,20 @@ test('a first write of a segment that was torn leaves no gap, however often it h
   t.is(group?.damage, undefined);
   t.is(group?.entries.length, last);
 });
+
+test('a release below an earlier one changes nothing: the log has no gap at the next start (simulation, seed 2390)', async (t) => {
+  const disk = new MemoryDisk();
+  const wal = await openLog(disk);
+  wal.appendGroup(shard(1), replicaId(1), snapshotAt(0, 0));
+  wal.appendEntries(shard(1), entriesOf(1, ['a', 'b', 'c', 'd']));
+  await committed(wal);
+  wal.release(shard(1), snapshotAt(3));
+  await committed(wal);
+  wal.release(shard(1), snapshotAt(1));
+  await committed(wal);
+  disk.crash();
+  const recovered = (await openLog(disk)).recovered.get(shard(1));
+  t.is(recovered?.damage, undefined);
+  t.is(recovered?.snapshot.index, 3);
+  t.deepEqual(textsOf(recovered), ['4:d']);
+});

@@ -17,7 +17,8 @@ export function balanceLeaders(groups: Iterable<Group>, nowMs: number, logger: L
     const { preferredLeader } = group;
     if (preferredLeader === noReplica || preferredLeader === group.replicaId) continue;
     const target = raft.status.progress.find((peer) => peer.replicaId === preferredLeader);
-    if (target === undefined || !target.recentlyActive || target.state !== 'replicate') continue;
+    // While it waits for the target a leader takes no writes: it must be there to answer.
+    if (target === undefined || !raft.isResponsive(preferredLeader) || target.state !== 'replicate') continue;
     if (raft.lastIndex - target.matchIndex > nearlyCaughtUpEntries) continue;
     if (raft.transferLeadership(target.replicaId, nowMs) !== 'started') continue;
     logger.debug({ shardId: group.shardId, to: group.nodes.get(target.replicaId) }, 'handing leadership over');

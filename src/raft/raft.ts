@@ -423,6 +423,13 @@ export class Raft {
     return this.core.progress.get(replica);
   }
 
+  /** Leader: whether the member answered one of the last two heartbeats, so that it may be asked to lead. */
+  isResponsive(replica: ReplicaId): boolean {
+    const { core } = this;
+    const progress = core.progress.get(replica);
+    return progress !== undefined && (core.isQuiescent || progress.roundAcked >= core.round - 1);
+  }
+
   get status(): RaftStatus {
     const { core } = this;
     return {

@@ -262,7 +262,7 @@ class Simulation {
       // A replica is given up and comes back under a new id.
       const node = this.nodes[nodes[0] as number] as SimNode;
       const mine = groups.filter((one) => one.node === node);
-      if (mine.length === 0 || !this.isSpare) return false;
+      if (mine.length === 0 || node.life?.isPaused !== false || !this.isSpare) return false;
       const { group } = mine[Math.floor(strength * 2 * mine.length)] as (typeof mine)[number];
       this.lost.add(node);
       node.life?.run(() => {

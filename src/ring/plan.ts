@@ -42,7 +42,7 @@ export type PlacementPlan = {
   readonly replicasPerNode: readonly NodeLoad[];
   /** Replicas that any plan would have to move: the fair shares of nodes that come, or what is left without a node. */
   readonly idealMoves: number;
-  /** Parts of all replicas. */
+  /** Parts of all replicas; a replica that is only dropped does not count as moved. */
   readonly movedShare: number;
   readonly idealShare: number;
 };
@@ -170,7 +170,7 @@ export function planPlacement(
       ...gone.sort(byId).map((node) => ({ ...node, after: 0, fair: 0, least: 0, most: 0 })),
     ],
     idealMoves,
-    movedShare: total === 0 ? 0 : moves.length / total,
+    movedShare: total === 0 ? 0 : moves.filter(({ to }) => to !== null).length / total,
     idealShare: total === 0 ? 0 : idealMoves / total,
   };
 }

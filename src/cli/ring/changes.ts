@@ -3,6 +3,9 @@ import { isNodeId, type NodeId, RingraftError } from '../../base/index.js';
 import { closest } from '../../config/index.js';
 import type { PlacementNode } from '../../ring/index.js';
 
+/** As in a configuration. */
+const mostWeight = 1000;
+
 const wrong = (message: string): RingraftError => new RingraftError('BAD_REQUEST', message);
 
 /** Several are separated by commas; `run` makes one such list of an option that is given several times. */
@@ -15,9 +18,13 @@ function parseNode(given: string): PlacementNode {
   if (!isNodeId(id)) {
     throw wrong(`--add: ${JSON.stringify(id)} is no node id: lower-case letters, digits, - and _, at most 63`);
   }
+  // Zones are named like nodes.
+  if (!isNodeId(zone)) throw wrong(`--add ${given}: ${JSON.stringify(zone)} is no name of a zone`);
   const weight = Number(weightText);
-  if (!/^\d+(\.\d+)?$/.test(weightText) || weight <= 0) {
-    throw wrong(`--add ${given}: the weight is a number greater than 0, not ${JSON.stringify(weightText)}`);
+  if (!/^\d+(\.\d+)?$/.test(weightText) || weight <= 0 || weight > mostWeight) {
+    throw wrong(
+      `--add ${given}: the weight is a number above 0 and at most ${mostWeight}, not ${JSON.stringify(weightText)}`,
+    );
   }
   return { id, zone, weight };
 }

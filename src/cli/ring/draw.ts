@@ -81,6 +81,8 @@ export function drawRing({ nodes, shards }: Layout, columns: number, colors: Col
   const perSection = cells.cellsPerSection * cells.shardsPerCell;
   const paints = paintsOf(colors);
   const idAt = (at: number): number => shards[Math.min(at, shards.length - 1)]?.shardId as number;
+  // Where there is room a blank keeps neighbours apart.
+  const gap = cells.cellsPerShard > 2 ? 1 : 0;
   const lines: string[] = [];
   for (let first = 0; first < shards.length; first += perSection) {
     const part = shards.slice(first, first + perSection);
@@ -94,10 +96,12 @@ export function drawRing({ nodes, shards }: Layout, columns: number, colors: Col
       let row = '';
       for (let cell = 0; cell < count; cell++) {
         const own = part.slice(cell * cells.shardsPerCell, (cell + 1) * cells.shardsPerCell);
-        row += mark(id, own).repeat(cells.cellsPerShard);
+        row += mark(id, own)
+          .repeat(cells.cellsPerShard - gap)
+          .padEnd(cells.cellsPerShard);
       }
       const paint = paints[at % paints.length] as Paint;
-      lines.push(`${`${id} ${zone}`.padEnd(labelWidth)}${paint(row)}`);
+      lines.push(`${`${id} ${zone}`.padEnd(labelWidth)}${paint(row.trimEnd())}`);
     }
     lines.push('');
   }

@@ -108,7 +108,7 @@ export function drawRing({ nodes, shards }: Layout, columns: number, colors: Col
   lines.push(
     cells.shardsPerCell === 1
       ? `${leads} should lead   ${holds} has a replica   ${nothing} has none`
-      : `a cell is ${cells.shardsPerCell} shards; has replicas of ${shades[0]} none ${shades.slice(1).join(' ')} all`,
+      : `replicas of ${cells.shardsPerCell} shards a cell: ${shades[0]} none ${shades.slice(1).join(' ')} all`,
   );
   return `${lines.join('\n')}\n`;
 }

@@ -11,6 +11,8 @@ import { cas, del, get, put } from './commands/keys.js';
 import { type ConnectLocal, down, status, up } from './commands/local.js';
 import { metrics, transferLeader } from './commands/operate.js';
 import { rebuild } from './commands/rebuild.js';
+import { ring } from './commands/ring.js';
+import { ringPlan } from './commands/ring-plan.js';
 import { scan } from './commands/scan.js';
 import { exportCommand, importCommand } from './commands/transfer.js';
 import { Context, type Dependencies, type GlobalArguments } from './context.js';
@@ -27,9 +29,12 @@ const operandMark = '\u0000operand';
 
 function hideOperands(argv: readonly string[]): { visible: string[]; operands: readonly string[] } {
   const at = argv.indexOf('--');
-  if (at < 0) return { visible: [...argv], operands: [] };
+  if (at < 0) return { visible: joinRepeated(argv), operands: [] };
   const operands = argv.slice(at + 1);
-  return { visible: [...argv.slice(0, at), ...operands.map((_, index) => `${operandMark}${index}`)], operands };
+  return {
+    visible: [...joinRepeated(argv.slice(0, at)), ...operands.map((_, index) => `${operandMark}${index}`)],
+    operands,
+  };
 }
 
 function restoreOperands(args: Record<string, unknown>, operands: readonly string[]): Record<string, unknown> {
@@ -39,6 +44,30 @@ function restoreOperands(args: Record<string, unknown>, operands: readonly strin
     restored[name] = isOperand ? operands[Number(value.slice(operandMark.length))] : value;
   }
   return restored;
+}
+
+const repeatable = ['--add', '--remove'];
+
+/** Of an option given several times the last counts; those that may be given several times become one list. */
+function joinRepeated(argv: readonly string[]): string[] {
+  const places = new Map<string, number>();
+  const joined: string[] = [];
+  for (let at = 0; at < argv.length; at++) {
+    const given = argv[at] as string;
+    const name = given.split('=', 1)[0] as string;
+    const next = argv[at + 1];
+    const isWhole = given.length > name.length;
+    const value = isWhole ? given.slice(name.length + 1) : next;
+    if (!repeatable.includes(name) || value === undefined || (!isWhole && value.startsWith('-'))) {
+      joined.push(given);
+      continue;
+    }
+    if (!isWhole) at++;
+    const place = places.get(name);
+    if (place === undefined) places.set(name, joined.push(`${name}=${value}`) - 1);
+    else joined[place] += `,${value}`;
+  }
+  return joined;
 }
 
 function globalOptions(parser: Argv): Argv {
@@ -134,6 +163,12 @@ export async function run(argv: readonly string[], io: Io, dependencies: RunDepe
     .command('shard', 'Look at and steer single shards', (inner) =>
       add(add(inner, transferLeader), rebuild).demandCommand(1, 'shard needs a command: transfer-leader, rebuild'),
     )
+    .command({
+      command: ring.command as string,
+      describe: ring.describe,
+      builder: (inner: Argv) => add(ring.builder?.(inner) ?? inner, ringPlan),
+      handler: execute(ring),
+    })
     .completion('completion', 'Print a completion script for bash or zsh')
     .demandCommand(1, 'kvctl needs a command; see kvctl --help')
     .recommendCommands()

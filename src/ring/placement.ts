@@ -17,22 +17,34 @@ export type PlacementNode = { readonly id: NodeId; readonly zone: string; readon
 export type Placement = { readonly replicas: readonly (readonly NodeId[])[] };
 
 const pointsPerWeight = 64;
-const loadFactor = 1.1;
+/** A node holds at most so many times its fair share. */
+export const loadFactor = 1.1;
 
-type Point = { readonly position: number; readonly node: PlacementNode };
+/** How many virtual points a node of that weight has. */
+export const pointCount = (weight: number): number => Math.max(1, Math.round(weight * pointsPerWeight));
+
+export type Point = { readonly position: number; readonly node: PlacementNode };
 
 /** The virtual points of all nodes, clockwise. */
 export function virtualPoints(nodes: readonly PlacementNode[]): readonly Point[] {
   const points: Point[] = [];
   for (const node of nodes) {
-    const count = Math.max(1, Math.round(node.weight * pointsPerWeight));
+    const count = pointCount(node.weight);
     for (let at = 0; at < count; at++) points.push({ position: ringHash(Buffer.from(`${node.id}#${at}`)), node });
   }
   return points.sort((a, b) => a.position - b.position || (a.node.id < b.node.id ? -1 : 1));
 }
 
+/** Where a shard begins its walk. */
+export const middleOf = ({ start, end }: Pick<ShardArc, 'start' | 'end'>): number =>
+  Math.floor((start + end) / 2) % ringSize;
+
 /** Distinct nodes clockwise from `position`. */
-function preferenceList(points: readonly Point[], position: number, nodeCount: number): readonly PlacementNode[] {
+export function preferenceList(
+  points: readonly Point[],
+  position: number,
+  nodeCount: number,
+): readonly PlacementNode[] {
   const seen = new Set<PlacementNode>();
   let start = points.findIndex((point) => point.position >= position);
   if (start < 0) start = 0;
@@ -56,8 +68,7 @@ export function place(arcs: readonly ShardArc[], nodes: readonly PlacementNode[]
   const hasRoom = (node: PlacementNode): boolean => loadOf(node) < (bound.get(node) as number);
 
   const replicas = arcs.map((arc) => {
-    const middle = Math.floor((arc.start + arc.end) / 2) % ringSize;
-    const preference = preferenceList(points, middle, nodes.length);
+    const preference = preferenceList(points, middleOf(arc), nodes.length);
     const chosen: PlacementNode[] = [];
     const zones = new Set<string>();
     const take = (accept: (node: PlacementNode) => boolean): void => {

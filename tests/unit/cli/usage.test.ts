@@ -31,6 +31,8 @@ test('a command line that is wrong ends with exit code 2, and no command runs', 
     ['shard', 'rebuild', '0', '--node', 'n2'],
     ['shard', 'rebuild', '7', '--node'],
     ['shard', 'rebuild', '7', '--node', 'n2', '--wait', '-t', 'soon'],
+    ['ring', 'extra'],
+    ['ring', 'plan', '--add', 'n4'],
   ]) {
     const client = new FakeClient();
     const { code, err, out } = await kvctl(argv, { client });
@@ -130,7 +132,19 @@ test('servers come from --server, then NATS_URL', async (t) => {
 test('help and version go to standard output with exit code 0', async (t) => {
   const help = await kvctl(['--help']);
   t.is(help.code, 0);
-  for (const command of ['get', 'put', 'del', 'cas', 'scan', 'import', 'export', 'status', 'bench', 'metrics']) {
+  for (const command of [
+    'get',
+    'put',
+    'del',
+    'cas',
+    'scan',
+    'import',
+    'export',
+    'status',
+    'bench',
+    'metrics',
+    'ring',
+  ]) {
     t.regex(help.out.toString(), new RegExp(`kvctl ${command}\\b`), command);
   }
   const version = await kvctl(['--version']);

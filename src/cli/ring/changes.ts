@@ -1,0 +1,58 @@
+/** What --add and --remove ask for. */
+import { isNodeId, type NodeId, RingraftError } from '../../base/index.js';
+import { closest } from '../../config/index.js';
+import type { PlacementNode } from '../../ring/index.js';
+
+/** As in a configuration. */
+const mostWeight = 1000;
+
+const wrong = (message: string): RingraftError => new RingraftError('BAD_REQUEST', message);
+
+/** Several are separated by commas; `run` makes one such list of an option that is given several times. */
+const listOf = (given: string | undefined): readonly string[] => given?.split(',') ?? [];
+
+/** `n4:z4` or `n4:z4:2`. */
+function parseNode(given: string): PlacementNode {
+  const [id = '', zone = '', weightText = '1', ...rest] = given.split(':');
+  if (zone === '' || rest.length > 0) throw wrong(`--add takes node:zone or node:zone:weight, not ${given}`);
+  if (!isNodeId(id)) {
+    throw wrong(`--add: ${JSON.stringify(id)} is no node id: lower-case letters, digits, - and _, at most 63`);
+  }
+  // Zones are named like nodes.
+  if (!isNodeId(zone)) throw wrong(`--add ${given}: ${JSON.stringify(zone)} is no name of a zone`);
+  const weight = Number(weightText);
+  if (!/^\d+(\.\d+)?$/.test(weightText) || weight <= 0 || weight > mostWeight) {
+    throw wrong(
+      `--add ${given}: the weight is a number above 0 and at most ${mostWeight}, not ${JSON.stringify(weightText)}`,
+    );
+  }
+  return { id, zone, weight };
+}
+
+export type Changes = { readonly added: readonly PlacementNode[]; readonly removed: readonly NodeId[] };
+
+export function parseChanges(add: string | undefined, remove: string | undefined): Changes {
+  const added = listOf(add).map(parseNode);
+  const removed = listOf(remove).map((id) => {
+    if (!isNodeId(id)) throw wrong(`--remove: ${JSON.stringify(id)} is no node id`);
+    return id;
+  });
+  const seen = new Set<string>();
+  for (const id of [...added.map((node) => node.id), ...removed]) {
+    if (seen.has(id)) throw wrong(`${id} is given more than once`);
+    seen.add(id);
+  }
+  return { added, removed };
+}
+
+/** The nodes after the changes. */
+export function changedNodes(nodes: readonly PlacementNode[], { added, removed }: Changes): readonly PlacementNode[] {
+  const known = nodes.map(({ id }): string => id);
+  for (const { id } of added) if (known.includes(id)) throw wrong(`--add: ${id} is in the cluster already`);
+  for (const id of removed) {
+    if (known.includes(id)) continue;
+    const guess = closest(id, known);
+    throw wrong(`--remove: there is no node ${id}${guess === undefined ? '' : `; did you mean ${guess}?`}`);
+  }
+  return [...nodes.filter(({ id }) => !removed.includes(id)), ...added];
+}

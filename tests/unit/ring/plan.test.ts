@@ -102,7 +102,7 @@ test('a plan from nothing, and from a fresh placement, keeps distinct nodes, zon
         t.deepEqual(breaches(plan, current, nodes, replication), []);
       }
     }),
-    { numRuns: 60 },
+    { seed: 1, numRuns: 60 },
   );
 });
 
@@ -113,7 +113,7 @@ test('planning again from the target moves nothing', (t) => {
       const plan = planPlacement(placed(cluster), nodes, replication);
       t.deepEqual(planPlacement(plan.target, nodes, replication).moves, []);
     }),
-    { numRuns: 60 },
+    { seed: 1, numRuns: 60 },
   );
 });
 
@@ -131,7 +131,7 @@ test('the order of nodes and shards does not matter', (t) => {
       const next = planPlacement(plan.target, fewer, replication);
       t.deepEqual(planPlacement(shuffled(plan.target), shuffled(fewer), replication), next);
     }),
-    { numRuns: 40 },
+    { seed: 1, numRuns: 40 },
   );
 });
 
@@ -163,7 +163,7 @@ test('one node more moves at most 1.1 times its share, whatever came and went be
         if (pick % 2 === 0) add(leaves);
       }
     }),
-    { numRuns: 40 },
+    { seed: 1, numRuns: 40 },
   );
   t.log(`worst ratio ${worst.toFixed(3)}`);
 });
@@ -239,7 +239,7 @@ test('one node less moves what it held, and what bounds force', (t) => {
         current = plan.target;
       }
     }),
-    { numRuns: 40 },
+    { seed: 1, numRuns: 40 },
   );
   t.log(`worst ratio ${worst.toFixed(3)}`);
 });
@@ -291,7 +291,7 @@ test('no placement within the rules is nearer, from any placement however bad', 
       t.deepEqual(breaches(plan, current, nodes, replication), []);
       t.is(moved(plan), fewestMoves(current, nodes, replication, plan));
     }),
-    { numRuns: 200 },
+    { seed: 1, numRuns: 200 },
   );
 });
 

@@ -146,7 +146,7 @@ test('administration: status, metrics, and a transfer that resolves once the tar
   const gone = await rejection(clock, client.nodeStatus('n2'));
   t.true(isRingraftError(gone, 'UNREACHABLE'));
   t.regex((gone as Error).message, /_kv\.test\.admin\.n2/);
-  t.true(isRingraftError(await rejection(clock, client.transferLeader(99, 'n3')), 'BAD_REQUEST'));
+  t.true(isRingraftError(await rejection(clock, client.transferLeader(99, 'n3')), 'WRONG_SHARD'));
   t.true(isRingraftError(await rejection(clock, client.nodeStatus('no such!')), 'BAD_REQUEST'));
 });
 

@@ -1,7 +1,7 @@
 /** What every node tells about itself, asked directly and all at once. */
 import { isRingraftError, type NodeId } from '../base/index.js';
 import type { RingraftClient } from '../client/index.js';
-import type { ClusterMap, MapShard, NodeStatus, ShardStatus } from '../wire/index.js';
+import type { MapShard, NodeStatus, ShardStatus } from '../wire/index.js';
 
 /** `silent`: it listens on its subject and does not answer. `down`: nobody listens there. */
 export type NodeState = 'up' | 'silent' | 'down';
@@ -46,12 +46,10 @@ export const replicaOf = (node: SurveyedNode, shardId: number): ShardStatus | un
 export const leaderAmong = (replicas: readonly ShardStatus[]): ShardStatus | undefined =>
   replicas
     .filter(({ role }) => role === 'leader')
-    .reduce<ShardStatus | undefined>((best, each) => (best === undefined || each.term > best.term ? each : best), undefined);
-
-/** The nodes a shard may have a replica on: those of the map first, in its order. */
-export const homesOf = (map: ClusterMap, { replicas }: MapShard): readonly NodeId[] => [
-  ...new Set([...replicas.map(({ nodeId }) => nodeId), ...map.nodes.map(({ id }) => id)]),
-];
+    .reduce<ShardStatus | undefined>(
+      (best, each) => (best === undefined || each.term > best.term ? each : best),
+      undefined,
+    );
 
 const hex = (position: number): string => position.toString(16).padStart(8, '0');
 

@@ -104,7 +104,8 @@ export class AdminServer {
   private transferLeader(shard: number, to: string): void {
     const group = this.group(shard);
     const target = group.voterOn(to as NodeId);
-    if (target === noReplica) throw new RingraftError('BAD_REQUEST', `node ${to} holds no voting replica of shard ${shard}`);
+    if (target === noReplica)
+      throw new RingraftError('BAD_REQUEST', `node ${to} holds no voting replica of shard ${shard}`);
     const started = group.raft.transferLeadership(target, this.parts.clock.nowMs());
     this.parts.mark(group);
     if (started === 'notLeader') {

@@ -46,7 +46,11 @@ function rowOf(shard: MapShard, nodes: readonly SurveyedNode[]): Row {
     appliedIndex: first?.appliedIndex ?? null,
     lagEntries: leader?.lagEntries ?? null,
     quiet: leader?.isQuiet ?? null,
-    replicas: found.map(({ node, replica }) => ({ nodeId: node.id, role: replica?.role ?? null, nodeState: node.state })),
+    replicas: found.map(({ node, replica }) => ({
+      nodeId: node.id,
+      role: replica?.role ?? null,
+      nodeState: node.state,
+    })),
   };
 }
 

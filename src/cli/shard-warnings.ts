@@ -58,7 +58,7 @@ function quorumWarnings(seen: readonly SeenReplica[], detail: ShardDetail | unde
     (half) => half.length > 0 && 2 * half.filter((id) => present.has(id)).length <= half.length,
   );
   if (lacking === undefined) return [];
-  return [`${lacking.filter((id) => present.has(id)).length} of ${lacking.length} voters are there: no majority`];
+  return [`no majority: ${lacking.filter((id) => present.has(id)).length} of ${lacking.length} voters there`];
 }
 
 function membershipWarnings(detail: ShardDetail | undefined): readonly string[] {

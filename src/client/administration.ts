@@ -1,5 +1,5 @@
 /** Requests to one node's administration: status, metrics, leadership transfer, rebuilding a replica. */
-import { type Clock, isNodeId, isRingraftError, type NodeId, RingraftError } from '../base/index.js';
+import { type Clock, isNodeId, isRingraftError, messageOf, type NodeId, RingraftError } from '../base/index.js';
 import { type AdminAnswer, type AdminRequest, adminSubject, type NodeStatus } from '../wire/index.js';
 import { type Inbox, isNoResponders } from './inbox.js';
 import { type MapSource, parseAnswer } from './map-source.js';
@@ -95,7 +95,7 @@ export class Administration {
       try {
         if (await this.leads(target, shard, leftMs)) return;
         if (!begun) {
-          refusal = await this.beginTransfer(shard, target, Math.min(leftMs, transferAttemptMs));
+          refusal = await this.beginTransfer(shard, target, leftMs);
           begun = refusal === undefined;
         }
       } catch (error) {
@@ -113,13 +113,14 @@ export class Administration {
 
   /** undefined once the shard's leader took the request; else why nobody did at the moment. */
   private async beginTransfer(shard: number, target: NodeId, timeoutMs: number): Promise<RingraftError | undefined> {
-    const { map, leaders } = await this.maps.fetch(timeoutMs);
-    const at = map.shards.findIndex(({ id }) => id === shard);
-    if (at < 0) throw new RingraftError('WRONG_SHARD', `cluster ${this.cluster} has no shard ${shard}`);
-    const leader = leaders[at];
-    if (leader === null || leader === undefined) return new RingraftError('NO_LEADER', 'no leader is known');
     try {
-      await this.ask(leader, { op: 'transferLeader', shardId: shard, to: target }, timeoutMs);
+      const { map, leaders } = await this.maps.fetch(timeoutMs);
+      const at = map.shards.findIndex(({ id }) => id === shard);
+      if (at < 0) throw new RingraftError('WRONG_SHARD', `cluster ${this.cluster} has no shard ${shard}`);
+      const leader = leaders[at];
+      if (leader === null || leader === undefined) return new RingraftError('NO_LEADER', 'no leader is known');
+      const request = { op: 'transferLeader', shardId: shard, to: target } as const;
+      await this.ask(leader, request, Math.min(timeoutMs, transferAttemptMs));
       return undefined;
     } catch (error) {
       const isPassing = ['NOT_LEADER', 'NO_LEADER', 'BUSY', 'UNREACHABLE', 'TIMEOUT'] as const;
@@ -136,7 +137,7 @@ const notYet = (target: NodeId, shard: number, timeoutMs: number): RingraftError
 
 function notBegun(shard: number, timeoutMs: number, refusal: unknown): RingraftError {
   if (isRingraftError(refusal, 'BUSY')) return refusal;
-  const message = `no leader of shard ${shard} took the request within ${timeoutMs} ms`;
+  const message = `no leader of shard ${shard} took the request within ${timeoutMs} ms: ${messageOf(refusal)}`;
   return new RingraftError('NO_LEADER', message, { cause: refusal });
 }
 

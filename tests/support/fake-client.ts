@@ -123,6 +123,8 @@ export type RunOptions = {
   readonly input?: readonly Uint8Array[];
   readonly env?: Record<string, string>;
   readonly isTTY?: boolean;
+  /** Stands for Ctrl-C. */
+  readonly signal?: AbortSignal;
 };
 
 function sink(isTTY: boolean): { stream: PassThrough & { isTTY: boolean }; read: () => Buffer } {
@@ -143,7 +145,7 @@ export async function kvctl(argv: readonly string[], options: RunOptions = {}): 
     err: err.stream,
     in: Readable.from(input),
     env,
-    signal: new AbortController().signal,
+    signal: options.signal ?? new AbortController().signal,
   };
   const code = await run(argv, io, {
     version: '9.9.9',

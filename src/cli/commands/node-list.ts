@@ -106,7 +106,7 @@ function drawn({ cluster, nodes, warnings }: Listing, colors: Colors): string {
     colors,
   );
   const warned = warnings.map((warning) => `${colors.yellow('warning:')} ${warning}\n`).join('');
-  return `cluster ${cluster}, ${up} of ${nodes.length} nodes are up\n${body}${warned}`;
+  return `cluster ${cluster}, ${up} of ${nodes.length} nodes up\n${body}${warned}`;
 }
 
 const pause = (signal: AbortSignal): Promise<void> =>

@@ -52,7 +52,11 @@ function sideBySide(seen: readonly SeenReplica[], colors: Colors): string {
 }
 
 function configurationText(detail: ShardDetail): string {
-  const named = (ids: readonly number[]): string => ids.map((id) => `${homeOf(id, detail)} (${id})`).join(', ');
+  const named = (ids: readonly number[]): string =>
+    [...ids]
+      .sort((a, b) => a - b)
+      .map((id) => `${homeOf(id, detail)} (${id})`)
+      .join(', ');
   const parts = [`voters ${named(detail.voters) || 'none'}`];
   if (detail.outgoing.length > 0) parts.push(`outgoing ${named(detail.outgoing)}`);
   if (detail.learners.length > 0) parts.push(`learners ${named(detail.learners)}`);
@@ -76,7 +80,8 @@ function configurations(seen: readonly SeenReplica[]): string {
 function followersOf({ nodeId, replica }: SeenReplica, colors: Colors): string {
   const { detail, lastIndex, isQuiet } = replica as ShardStatus;
   if (detail === undefined || detail.followers.length === 0) return '';
-  const rows = detail.followers.map(({ replicaId, state, matchIndex, nextIndex, isActive }) => [
+  const followers = [...detail.followers].sort((a, b) => a.replicaId - b.replicaId);
+  const rows = followers.map(({ replicaId, state, matchIndex, nextIndex, isActive }) => [
     homeOf(replicaId, detail),
     replicaId,
     state,

@@ -9,11 +9,15 @@ import { bench } from './commands/bench.js';
 import type { Command } from './commands/command.js';
 import { cas, del, get, put } from './commands/keys.js';
 import { type ConnectLocal, down, status, up } from './commands/local.js';
-import { metrics, transferLeader } from './commands/operate.js';
+import { nodeList } from './commands/node-list.js';
+import { metrics } from './commands/operate.js';
 import { rebuild } from './commands/rebuild.js';
 import { ring } from './commands/ring.js';
 import { ringPlan } from './commands/ring-plan.js';
 import { scan } from './commands/scan.js';
+import { shardInfo } from './commands/shard-info.js';
+import { shardList } from './commands/shard-list.js';
+import { transferLeader } from './commands/shard-transfer.js';
 import { exportCommand, importCommand } from './commands/transfer.js';
 import { Context, type Dependencies, type GlobalArguments } from './context.js';
 import { exitCodeOf, exitCodes } from './exit-codes.js';
@@ -159,9 +163,10 @@ export async function run(argv: readonly string[], io: Io, dependencies: RunDepe
     })
     .env('KVCTL');
   for (const command of commands) parser = add(parser, command);
+  const shardCommands = [shardList, shardInfo, transferLeader, rebuild];
   parser = parser
     .command('shard', 'Look at and steer single shards', (inner) =>
-      add(add(inner, transferLeader), rebuild).demandCommand(1, 'shard needs a command: transfer-leader, rebuild'),
+      shardCommands.reduce(add, inner).demandCommand(1, 'shard needs a command: ls, info, transfer-leader, rebuild'),
     )
     .command({
       command: ring.command as string,
@@ -169,6 +174,7 @@ export async function run(argv: readonly string[], io: Io, dependencies: RunDepe
       builder: (inner: Argv) => add(ring.builder?.(inner) ?? inner, ringPlan),
       handler: execute(ring),
     })
+    .command('node', 'Look at the nodes', (inner) => add(inner, nodeList).demandCommand(1, 'node needs a command: ls'))
     .completion('completion', 'Print a completion script for bash or zsh')
     .demandCommand(1, 'kvctl needs a command; see kvctl --help')
     .recommendCommands()

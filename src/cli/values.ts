@@ -47,4 +47,12 @@ export function formatBytes(bytes: number): string {
   return `${at === 0 ? value : value.toFixed(1)} ${names[at]}`;
 }
 
+/** `80 ms`, `3.2 s`, `12 m`, `5 h`, `3 d`: how long something is ago. */
+export function formatAge(ms: number): string {
+  if (ms < 1000) return `${Math.max(0, Math.round(ms))} ms`;
+  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
+  const [unit, size] = ms < 3_600_000 ? ['m', 60_000] : ms < 2 * 86_400_000 ? ['h', 3_600_000] : ['d', 86_400_000];
+  return `${Math.floor(ms / Number(size))} ${unit}`;
+}
+
 export const formatCount = (value: number): string => Math.round(value).toLocaleString('en-US');

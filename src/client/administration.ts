@@ -1,5 +1,5 @@
 /** Requests to one node's administration: status, metrics, leadership transfer, rebuilding a replica. */
-import { type Clock, isNodeId, isRingraftError, type NodeId, RingraftError } from '../base/index.js';
+import { type Clock, isNodeId, isRingraftError, messageOf, type NodeId, RingraftError } from '../base/index.js';
 import { type AdminAnswer, type AdminRequest, adminSubject, type NodeStatus } from '../wire/index.js';
 import { type Inbox, isNoResponders } from './inbox.js';
 import { type MapSource, parseAnswer } from './map-source.js';
@@ -21,8 +21,9 @@ export class Administration {
     private readonly maps: MapSource,
   ) {}
 
-  async nodeStatus(nodeId: string, timeoutMs: number): Promise<NodeStatus> {
-    const answer = await this.ask(asNodeId(nodeId), { op: 'status' }, timeoutMs);
+  async nodeStatus(nodeId: string, timeoutMs: number, shardId?: number): Promise<NodeStatus> {
+    const request: AdminRequest = shardId === undefined ? { op: 'status' } : { op: 'status', shardId };
+    const answer = await this.ask(asNodeId(nodeId), request, timeoutMs);
     if ('status' in answer) return answer.status;
     throw unexpected(nodeId);
   }
@@ -71,7 +72,7 @@ export class Administration {
 
   private async votes(nodeId: NodeId, shard: number, timeoutMs: number): Promise<boolean> {
     try {
-      const { shards } = await this.nodeStatus(nodeId, timeoutMs);
+      const { shards } = await this.nodeStatus(nodeId, timeoutMs, shard);
       return shards.some(({ shardId, role }) => shardId === shard && role !== 'damaged' && role !== 'learner');
     } catch (error) {
       if (isRingraftError(error, 'UNREACHABLE') || isRingraftError(error, 'TIMEOUT')) return false;
@@ -79,44 +80,65 @@ export class Administration {
     }
   }
 
-  /** Resolves once `toNode` leads the shard. TIMEOUT with happened "unknown" when the transfer was begun. */
+  /**
+   * Resolves once `toNode` leads the shard. TIMEOUT with happened "unknown" when the transfer was begun; when it was not,
+   * what stood in the way: BUSY or NO_LEADER.
+   */
   async transferLeader(shard: number, toNode: string, timeoutMs: number): Promise<void> {
     const target = asNodeId(toNode);
     const deadlineMs = this.clock.nowMs() + timeoutMs;
     let begun = false;
+    let refusal: unknown;
     for (;;) {
       const leftMs = deadlineMs - this.clock.nowMs();
-      if (leftMs <= 0) {
-        const message = `node ${target} does not lead shard ${shard} after ${timeoutMs} ms`;
-        throw new RingraftError('TIMEOUT', message, { happened: begun ? 'unknown' : 'no' });
+      if (leftMs <= 0) throw begun ? notYet(target, shard, timeoutMs) : notBegun(shard, timeoutMs, refusal);
+      try {
+        if (await this.leads(target, shard, leftMs)) return;
+        if (!begun) {
+          refusal = await this.beginTransfer(shard, target, leftMs);
+          begun = refusal === undefined;
+        }
+      } catch (error) {
+        // The time was up in the middle of a question: what was learned before says more.
+        if (!isRingraftError(error, 'TIMEOUT') || !(begun || refusal !== undefined)) throw error;
       }
-      if (await this.leads(target, shard, leftMs)) return;
-      if (!begun) begun = await this.beginTransfer(shard, target, Math.min(leftMs, transferAttemptMs));
       await new Promise<void>((resolve) => this.clock.after(pollMs, resolve));
     }
   }
 
   private async leads(nodeId: NodeId, shard: number, timeoutMs: number): Promise<boolean> {
-    const { shards } = await this.nodeStatus(nodeId, timeoutMs);
+    const { shards } = await this.nodeStatus(nodeId, timeoutMs, shard);
     return shards.some(({ shardId, role }) => shardId === shard && role === 'leader');
   }
 
-  /** Whether the shard's leader took the request; false when there is no leader to be found at the moment. */
-  private async beginTransfer(shard: number, target: NodeId, timeoutMs: number): Promise<boolean> {
-    const { map, leaders } = await this.maps.fetch(timeoutMs);
-    const at = map.shards.findIndex(({ id }) => id === shard);
-    if (at < 0) throw new RingraftError('BAD_REQUEST', `cluster ${this.cluster} has no shard ${shard}`);
-    const leader = leaders[at];
-    if (leader === null || leader === undefined) return false;
+  /** undefined once the shard's leader took the request; else why nobody did at the moment. */
+  private async beginTransfer(shard: number, target: NodeId, timeoutMs: number): Promise<RingraftError | undefined> {
     try {
-      await this.ask(leader, { op: 'transferLeader', shardId: shard, to: target }, timeoutMs);
-      return true;
+      const { map, leaders } = await this.maps.fetch(timeoutMs);
+      const at = map.shards.findIndex(({ id }) => id === shard);
+      if (at < 0) throw new RingraftError('WRONG_SHARD', `cluster ${this.cluster} has no shard ${shard}`);
+      const leader = leaders[at];
+      if (leader === null || leader === undefined) return new RingraftError('NO_LEADER', 'no leader is known');
+      const request = { op: 'transferLeader', shardId: shard, to: target } as const;
+      await this.ask(leader, request, Math.min(timeoutMs, transferAttemptMs));
+      return undefined;
     } catch (error) {
       const isPassing = ['NOT_LEADER', 'NO_LEADER', 'BUSY', 'UNREACHABLE', 'TIMEOUT'] as const;
-      if (isPassing.some((code) => isRingraftError(error, code))) return false;
+      if (isRingraftError(error) && isPassing.some((code) => isRingraftError(error, code))) return error;
       throw error;
     }
   }
+}
+
+const notYet = (target: NodeId, shard: number, timeoutMs: number): RingraftError =>
+  new RingraftError('TIMEOUT', `node ${target} does not lead shard ${shard} after ${timeoutMs} ms`, {
+    happened: 'unknown',
+  });
+
+function notBegun(shard: number, timeoutMs: number, refusal: unknown): RingraftError {
+  if (isRingraftError(refusal, 'BUSY')) return refusal;
+  const message = `no leader of shard ${shard} took the request within ${timeoutMs} ms: ${messageOf(refusal)}`;
+  return new RingraftError('NO_LEADER', message, { cause: refusal });
 }
 
 const unexpected = (nodeId: string): RingraftError =>

@@ -280,9 +280,9 @@ class Client implements RingraftClient {
     return this.parts.maps.fetch(timeoutMs);
   }
 
-  async nodeStatus(nodeId: string, timeoutMs = this.timeoutMs): Promise<NodeStatus> {
+  async nodeStatus(nodeId: string, timeoutMs = this.timeoutMs, shardId?: number): Promise<NodeStatus> {
     this.checkOpen();
-    return this.administration.nodeStatus(nodeId, timeoutMs);
+    return this.administration.nodeStatus(nodeId, timeoutMs, shardId);
   }
 
   async transferLeader(shardId: number, toNode: string, timeoutMs = this.timeoutMs): Promise<void> {

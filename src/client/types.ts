@@ -66,9 +66,15 @@ export type RingraftClient = {
   scan(bucket: string, options?: ScanOptions): AsyncIterable<ScanItem>;
   /** The cluster map and the leaders known, asked anew. */
   map(timeoutMs?: number): Promise<ClusterMapAnswer>;
-  /** Status of one node; UNREACHABLE at once when nobody listens there. */
-  nodeStatus(nodeId: string, timeoutMs?: number): Promise<NodeStatus>;
-  /** Resolves once `toNode` leads the shard. */
+  /**
+   * Status of one node; UNREACHABLE at once when nobody listens there. With `shardId` of that shard alone, in detail
+   * (a node of an earlier version tells of all its shards, without detail).
+   */
+  nodeStatus(nodeId: string, timeoutMs?: number, shardId?: number): Promise<NodeStatus>;
+  /**
+   * Resolves once `toNode` leads the shard. WRONG_SHARD when there is no such shard, BAD_REQUEST when the node has no
+   * vote in it. When the transfer could not be begun in time: NO_LEADER, BUSY or whatever stood in the way.
+   */
   transferLeader(shardId: number, toNode: string, timeoutMs?: number): Promise<void>;
   /**
    * Has the node replace its replica of the shard by a new one, brought up from the leader; resolves once that has begun.

@@ -21,7 +21,8 @@ export type AdminServerParts = {
   readonly options: HostOptions;
   readonly groupOf: (shardId: ShardId) => Group | undefined;
   readonly mark: (group: Group) => void;
-  readonly status: () => NodeStatus;
+  /** With `only`: of that shard alone, in detail. */
+  readonly status: (only?: ShardId) => NodeStatus;
   /** Gives up this node's replica and begins a new one. Throws when there is none, or when it is needed. */
   readonly rebuild: (shardId: ShardId, reason: string) => void;
 };
@@ -36,14 +37,22 @@ export class AdminServer {
     this.subscription = bus.subscribe('client', adminSubject(options.map.cluster, options.nodeId), (message) => {
       const { replyTo } = message;
       if (replyTo === undefined) return;
-      void this.answer(message.payload).then((answer) =>
-        bus.publish('client', replyTo, Buffer.from(JSON.stringify(answer))),
-      );
+      void this.answer(message.payload).then((answer) => bus.publish('client', replyTo, this.encode(answer)));
     });
   }
 
   stop(): void {
     this.subscription?.unsubscribe();
+  }
+
+  /** An answer that no message can carry (thousands of shards) must not go unanswered, nor stop the node. */
+  private encode(answer: AdminAnswer): Buffer {
+    const bytes = Buffer.from(JSON.stringify(answer));
+    const { maxPayloadBytes } = this.parts.bus;
+    if (bytes.length <= maxPayloadBytes) return bytes;
+    const message = `the answer takes ${bytes.length} bytes, a message at most ${maxPayloadBytes}: ask for one shard`;
+    const error: AdminAnswer = { error: { code: 'TOO_LARGE', message, happened: 'no' } };
+    return Buffer.from(JSON.stringify(error));
   }
 
   private async answer(payload: Buffer): Promise<AdminAnswer> {
@@ -58,7 +67,7 @@ export class AdminServer {
   private async execute(request: AdminRequest): Promise<AdminAnswer> {
     switch (request.op) {
       case 'status':
-        return { status: this.parts.status() };
+        return { status: this.parts.status(request.shardId as ShardId | undefined) };
       case 'metrics':
         return { metrics: await metricsText(this.parts.status()) };
       case 'transferLeader':
@@ -95,7 +104,8 @@ export class AdminServer {
   private transferLeader(shard: number, to: string): void {
     const group = this.group(shard);
     const target = group.voterOn(to as NodeId);
-    if (target === noReplica) throw new RingraftError('BAD_REQUEST', `node ${to} holds no replica of shard ${shard}`);
+    if (target === noReplica)
+      throw new RingraftError('BAD_REQUEST', `node ${to} holds no voting replica of shard ${shard}`);
     const started = group.raft.transferLeadership(target, this.parts.clock.nowMs());
     this.parts.mark(group);
     if (started === 'notLeader') {

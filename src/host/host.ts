@@ -71,6 +71,7 @@ export class Host {
   private readonly admin: AdminServer;
   private readonly subscriptions: BusSubscription[] = [];
   private readonly startedAtMs: number;
+  private readonly startedMs: number;
   private ticker: Timer | undefined;
   private nextBalanceMs = 0;
   /** The disk does not answer. */
@@ -86,6 +87,7 @@ export class Host {
     const { clock, logger, bus, wal, store } = parts;
     const onFatal = (error: unknown): void => this.fail(error);
     this.startedAtMs = clock.wallMs();
+    this.startedMs = clock.nowMs();
     this.groupsByArc = options.map.shards.map(() => undefined);
     this.outbox = new ResultOutbox(bus);
     this.peers = new Peers(
@@ -182,7 +184,7 @@ export class Host {
       options,
       groupOf,
       mark,
-      status: () => this.status,
+      status: (only) => this.statusOf(only),
       rebuild: (shardId, reason) => this.rebuildReplica(shardId, reason),
     });
   }
@@ -277,12 +279,19 @@ export class Host {
   }
 
   get status(): NodeStatus {
-    return nodeStatus({
+    return this.statusOf();
+  }
+
+  private statusOf(only?: ShardId): NodeStatus {
+    const nowMs = this.parts.clock.nowMs();
+    const parts = {
       options: this.options,
       groups: this.groups.values(),
       damaged: this.repair.waiting,
       wal: this.parts.wal,
       startedAtMs: this.startedAtMs,
+      uptimeMs: Math.round(nowMs - this.startedMs),
+      peers: this.peers.status(nowMs),
       counters: {
         turns: this.turns.turns,
         ...this.operations.counters,
@@ -300,7 +309,8 @@ export class Host {
         replicasRebuilt: this.repair.repaired,
         diskStalls: this.stalls,
       },
-    });
+    };
+    return nodeStatus(parts, only);
   }
 
   private onRaftMessage(from: NodeId, shardId: ShardId, message: Message): void {

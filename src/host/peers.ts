@@ -11,7 +11,7 @@
 import { type Clock, isRingraftError, type Logger, type NodeId, type ShardId } from '../base/index.js';
 import type { Message } from '../raft/index.js';
 import type { Bus, BusMessage, BusSubscription } from '../transport/index.js';
-import { decodeEnvelope, encodeEnvelope, envelopeItemBytes, raftSubject } from '../wire/index.js';
+import { decodeEnvelope, encodeEnvelope, envelopeItemBytes, type PeerStatus, raftSubject } from '../wire/index.js';
 
 type Item = { readonly shardId: ShardId; readonly message: Message };
 
@@ -97,6 +97,14 @@ export class Peers {
   /** Monotonic time of the last word from the peer; -Infinity when there was none. */
   lastHeardMs(nodeId: NodeId): number {
     return this.links.get(nodeId)?.lastHeardMs ?? Number.NEGATIVE_INFINITY;
+  }
+
+  status(nowMs: number): readonly PeerStatus[] {
+    return [...this.links.values()].map(({ nodeId, lastHeardMs, isSilent }) => ({
+      nodeId,
+      heardAgoMs: Number.isFinite(lastHeardMs) ? Math.round(nowMs - lastHeardMs) : null,
+      isSilent,
+    }));
   }
 
   /** Queues a message for the end of the turn. */

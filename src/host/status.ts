@@ -1,9 +1,37 @@
 /** What a node tells about itself. */
+import type { NodeId, ShardId } from '../base/index.js';
 import type { Wal } from '../wal/index.js';
-import type { NodeStatus, ShardStatus } from '../wire/index.js';
+import type { NodeStatus, PeerStatus, ShardDetail, ShardStatus } from '../wire/index.js';
 import type { Group } from './group.js';
 import type { DamagedReplica } from './open-groups.js';
 import type { HostOptions } from './options.js';
+
+const shardDetail = ({ raft, replicaId, nodes }: Group): ShardDetail => {
+  const { votedFor, persistedIndex, configuration, transferringTo, role, progress } = raft.status;
+  const { voters, outgoing, learners, learnersNext } = configuration;
+  const others = role === 'leader' ? progress.filter((peer) => peer.replicaId !== replicaId) : [];
+  const homes: Record<string, NodeId> = {};
+  for (const id of [...voters, ...outgoing, ...learners, ...learnersNext]) {
+    const home = nodes.get(id);
+    if (home !== undefined) homes[id] = home;
+  }
+  return {
+    votedFor,
+    persistedIndex,
+    voters,
+    outgoing,
+    learners: [...learners, ...learnersNext],
+    nodes: homes,
+    transferringTo,
+    followers: others.map((peer) => ({
+      replicaId: peer.replicaId,
+      state: peer.state,
+      matchIndex: peer.matchIndex,
+      nextIndex: peer.nextIndex,
+      isActive: peer.recentlyActive,
+    })),
+  };
+};
 
 const shardStatus = (group: Group): ShardStatus => {
   const { status } = group.raft;
@@ -23,6 +51,7 @@ const shardStatus = (group: Group): ShardStatus => {
     lagEntries:
       status.role === 'leader' ? Math.max(0, ...others.map((peer) => status.lastIndex - peer.matchIndex)) : null,
     damage: null,
+    isQuiet: group.raft.isQuiescent,
   };
 };
 
@@ -46,11 +75,19 @@ export type StatusParts = {
   readonly damaged: Iterable<DamagedReplica>;
   readonly wal: Wal;
   readonly startedAtMs: number;
+  readonly uptimeMs: number;
+  readonly peers: readonly PeerStatus[];
   readonly counters: Readonly<Record<string, number>>;
 };
 
-export function nodeStatus(parts: StatusParts): NodeStatus {
+/** With `only`: that shard alone, in detail. */
+export function nodeStatus(parts: StatusParts, only?: ShardId): NodeStatus {
   const { options, wal } = parts;
+  const isWanted = ({ shardId }: { readonly shardId: ShardId }): boolean => only === undefined || shardId === only;
+  const groups = [...parts.groups].filter(isWanted).map((group) => {
+    const status = shardStatus(group);
+    return only === undefined ? status : { ...status, detail: shardDetail(group) };
+  });
   const memory = process.memoryUsage();
   return {
     nodeId: options.nodeId,
@@ -59,9 +96,11 @@ export function nodeStatus(parts: StatusParts): NodeStatus {
     pid: process.pid,
     startedAtMs: parts.startedAtMs,
     incarnation: options.incarnation,
-    shards: [...[...parts.groups].map(shardStatus), ...[...parts.damaged].map(damagedStatus)].sort(
+    uptimeMs: parts.uptimeMs,
+    shards: [...groups, ...[...parts.damaged].filter(isWanted).map(damagedStatus)].sort(
       (a, b) => a.shardId - b.shardId,
     ),
+    peers: parts.peers,
     wal: { ...wal.statistics, isFull: wal.isFull },
     memory: { residentBytes: memory.rss, heapBytes: memory.heapUsed },
     counters: parts.counters,

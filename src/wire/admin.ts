@@ -1,6 +1,33 @@
 /** Administration of one node: JSON request and answer on `adminSubject`. */
 import type { ErrorCode, Happened, NodeId, ReplicaId, ShardId } from '../base/index.js';
 
+/** What a leader knows of one other member. */
+export type FollowerStatus = {
+  readonly replicaId: ReplicaId;
+  readonly state: 'probe' | 'replicate' | 'snapshot';
+  readonly matchIndex: number;
+  readonly nextIndex: number;
+  /** It answered lately. In a quiet shard nobody is asked. */
+  readonly isActive: boolean;
+};
+
+/** What is told only when one shard is asked for. */
+export type ShardDetail = {
+  /** 0: nobody, in this term. */
+  readonly votedFor: ReplicaId;
+  readonly persistedIndex: number;
+  /** `outgoing` is empty unless the configuration is joint. */
+  readonly voters: readonly ReplicaId[];
+  readonly outgoing: readonly ReplicaId[];
+  readonly learners: readonly ReplicaId[];
+  /** Where members live, by replica id. */
+  readonly nodes: Readonly<Record<string, NodeId>>;
+  /** The replica that leadership is being handed to; 0: none. */
+  readonly transferringTo: ReplicaId;
+  /** Empty unless this replica leads. */
+  readonly followers: readonly FollowerStatus[];
+};
+
 export type ShardStatus = {
   readonly shardId: ShardId;
   readonly replicaId: ReplicaId;
@@ -15,6 +42,18 @@ export type ShardStatus = {
   /** On a leader: entries the furthest behind follower still lacks. Elsewhere null. */
   readonly lagEntries: number | null;
   readonly damage: string | null;
+  /** Neither heartbeats nor timers until something happens. Absent: an older node, which does not tell. */
+  readonly isQuiet?: boolean;
+  readonly detail?: ShardDetail;
+};
+
+/** What a node knows of the link from another node to itself. */
+export type PeerStatus = {
+  readonly nodeId: NodeId;
+  /** null: never, in this life of the node. */
+  readonly heardAgoMs: number | null;
+  /** Nothing came for an election timeout. */
+  readonly isSilent: boolean;
 };
 
 export type NodeStatus = {
@@ -34,12 +73,17 @@ export type NodeStatus = {
     readonly isFull: boolean;
   };
   readonly memory: { readonly residentBytes: number; readonly heapBytes: number };
+  /** Absent: an older node, which does not tell. */
+  readonly uptimeMs?: number;
+  /** Every other node of the cluster. Absent: an older node, which does not tell. */
+  readonly peers?: readonly PeerStatus[];
   /** Monotonic counters since the start, by name. */
   readonly counters: Readonly<Record<string, number>>;
 };
 
 export type AdminRequest =
-  | { readonly op: 'status' }
+  /** With `shardId` that shard alone, in detail; an older node tells of all, without detail. */
+  | { readonly op: 'status'; readonly shardId?: number }
   | { readonly op: 'transferLeader'; readonly shardId: number; readonly to: string }
   /** A node's replica of a shard cannot go on: take in a new one there, under this id (asked of the leader). */
   | { readonly op: 'replaceReplica'; readonly shardId: number; readonly nodeId: string; readonly newReplicaId: number }

@@ -19,7 +19,7 @@ export class FakeClient implements RingraftClient {
   /** There is no cluster unless a test says what it looks like. */
   clusterMap: ClusterMapAnswer | undefined;
   /** Asked anew each time. */
-  statusOf: ((nodeId: string) => NodeStatus) | undefined;
+  statusOf: ((nodeId: string, shardId?: number) => NodeStatus) | undefined;
   private revision = 0;
 
   valueOf(key: Key): Buffer | undefined {
@@ -88,9 +88,9 @@ export class FakeClient implements RingraftClient {
     return this.clusterMap;
   }
 
-  async nodeStatus(nodeId: string): Promise<NodeStatus> {
+  async nodeStatus(nodeId: string, _timeoutMs?: number, shardId?: number): Promise<NodeStatus> {
     if (this.statusOf === undefined) throw new RingraftError('UNREACHABLE', 'there is no cluster');
-    return this.statusOf(nodeId);
+    return this.statusOf(nodeId, shardId);
   }
 
   async transferLeader(shardId: number, toNode: string): Promise<void> {
@@ -123,6 +123,8 @@ export type RunOptions = {
   readonly input?: readonly Uint8Array[];
   readonly env?: Record<string, string>;
   readonly isTTY?: boolean;
+  /** Stands for Ctrl-C. */
+  readonly signal?: AbortSignal;
 };
 
 function sink(isTTY: boolean): { stream: PassThrough & { isTTY: boolean }; read: () => Buffer } {
@@ -143,7 +145,7 @@ export async function kvctl(argv: readonly string[], options: RunOptions = {}): 
     err: err.stream,
     in: Readable.from(input),
     env,
-    signal: new AbortController().signal,
+    signal: options.signal ?? new AbortController().signal,
   };
   const code = await run(argv, io, {
     version: '9.9.9',

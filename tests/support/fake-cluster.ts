@@ -72,6 +72,8 @@ export class FakeCluster {
   mapRequests = 0;
   /** `shard on node`. */
   readonly rebuilds: string[] = [];
+  /** What a leader answers to a transfer instead of going along. */
+  transferRefusal: ErrorCode | undefined;
   private revision = 0;
   private readonly starts: readonly number[];
   private readonly sessions = new Map<string, Session>();
@@ -245,6 +247,9 @@ export class FakeCluster {
         const at = this.map.shards.findIndex(({ id }) => id === request.shardId);
         if (this.leaders[at] !== node) {
           return { error: { code: 'NOT_LEADER', message: 'another node leads', happened: 'no' } };
+        }
+        if (this.transferRefusal !== undefined) {
+          return { error: { code: this.transferRefusal, message: 'not now', happened: 'no' } };
         }
         this.leaders[at] = nodeId(request.to);
         return { done: true };

@@ -33,6 +33,69 @@ t.test('every exit code means what is documented', async (t) => {
   t.match(JSON.parse(write.stderr), { error: { happened: write.code === 6 ? 'unknown' : 'no' } });
 });
 
+t.test(
+  'shard ls, info, transfer-leader and node ls tell what is so, with a node down and without a quorum',
+  async (t) => {
+    const cluster = await TestCluster.start({ shards: 4 });
+    t.teardown(() => cluster.stop());
+    const jsonOf = async (...args: string[]) =>
+      JSON.parse((await cluster.kvctl([...args, '-o', 'json'])).stdout.toString());
+    t.equal((await cluster.kvctl(['put', 'k', 'v'])).code, 0);
+    type Row = { readonly leader: string | null; readonly replicas: readonly unknown[] };
+    const list = async (): Promise<Row[]> => (await jsonOf('shard', 'ls')).shards;
+    // Just started, leaders are still moving home.
+    let shards = await list();
+    for (let tries = 0; shards.some(({ leader }) => leader === null) && tries < 40; tries++) shards = await list();
+    t.equal(shards.length, 4);
+    t.ok(shards.every(({ leader, replicas }) => leader !== null && replicas.length === 3));
+    t.match(
+      (await cluster.kvctl(['shard', 'ls', '--node', 'n2'])).stdout.toString(),
+      /^SHARD .*\n +1 {2}00000000-3fffffff/,
+    );
+    t.equal((await cluster.kvctl(['shard', 'ls', '--node', 'n9'])).code, 2);
+
+    const { preferred } = await jsonOf('shard', 'info', '3');
+    const other = cluster.nodeIds.find((id) => id !== preferred) as string;
+    const moved = await jsonOf('shard', 'transfer-leader', '3', '--to', other, '-t', '10s');
+    t.match(moved, { shard: 3, leader: other });
+    t.ok(moved.tookMs >= 0);
+    const { nodes } = await jsonOf('shard', 'info', '3');
+    t.strictSame(
+      nodes.map(({ state, replica }: { state: string; replica: { detail: { voters: number[] } } }) => [
+        state,
+        replica.detail.voters.length,
+      ]),
+      cluster.nodeIds.map(() => ['up', 3]),
+    );
+    for (const command of ['info', 'transfer-leader']) {
+      const args = command === 'info' ? ['99'] : ['99', '--to', 'n1'];
+      const { code, stderr } = await cluster.kvctl(['shard', command, ...args]);
+      t.equal(code, 1);
+      t.match(stderr, 'WRONG_SHARD');
+    }
+    t.equal((await cluster.kvctl(['shard', 'transfer-leader', '3'])).code, 2);
+
+    const all = await jsonOf('node', 'ls');
+    t.match(all, { nodes: cluster.nodeIds.map((id) => ({ id, state: 'up', replicas: 4 })) });
+    t.ok(all.nodes.every(({ heardBy }: { heardBy: unknown[] }) => heardBy.length === 2));
+    await cluster.signal('n3', 'SIGKILL');
+    t.match(await jsonOf('node', 'ls'), { nodes: [{ state: 'up' }, { state: 'up' }, { id: 'n3', state: 'down' }] });
+    t.match((await cluster.kvctl(['shard', 'info', '3'])).stdout.toString(), 'warning: n3 is down');
+    const gone = await cluster.kvctl(['shard', 'transfer-leader', '3', '--to', 'n3']);
+    t.equal(gone.code, 1, 'who is not there cannot lead');
+    t.match(gone.stderr, 'UNREACHABLE');
+
+    await cluster.signal('n2', 'SIGKILL');
+    // A leader that is left alone goes with its next check of the quorum.
+    let left = await cluster.kvctl(['shard', 'info', '3']);
+    for (let tries = 0; left.code === 0 && tries < 40; tries++) left = await cluster.kvctl(['shard', 'info', '3']);
+    t.equal(left.code, 5, 'nobody leads');
+    t.match(left.stdout.toString(), 'warning: no majority: 1 of 3 voters there');
+    const alone = await cluster.kvctl(['shard', 'transfer-leader', '3', '--to', 'n1', '-t', '3s']);
+    t.equal(alone.code, 5, alone.stderr);
+  },
+);
+
 t.test('NATS that refuses the user is exit code 7', async (t) => {
   const { startNatsServer } = await import('../support/nats-server.js');
   const nats = await startNatsServer('authorization { user: admin, password: secret }');

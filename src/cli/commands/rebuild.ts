@@ -45,7 +45,7 @@ async function replicaOn(
   shard: number,
   timeoutMs: number,
 ): Promise<ShardStatus | undefined> {
-  const { shards } = await client.nodeStatus(node, timeoutMs);
+  const { shards } = await client.nodeStatus(node, timeoutMs, shard);
   return shards.find(({ shardId }) => shardId === shard);
 }
 

@@ -146,7 +146,7 @@ test('administration: status, metrics, and a transfer that resolves once the tar
   const gone = await rejection(clock, client.nodeStatus('n2'));
   t.true(isRingraftError(gone, 'UNREACHABLE'));
   t.regex((gone as Error).message, /_kv\.test\.admin\.n2/);
-  t.true(isRingraftError(await rejection(clock, client.transferLeader(99, 'n3')), 'BAD_REQUEST'));
+  t.true(isRingraftError(await rejection(clock, client.transferLeader(99, 'n3')), 'WRONG_SHARD'));
   t.true(isRingraftError(await rejection(clock, client.nodeStatus('no such!')), 'BAD_REQUEST'));
 });
 
@@ -165,4 +165,18 @@ test('administration: a rebuild is asked of the node, unless there is no such sh
   t.true(isRingraftError(refused, 'NO_QUORUM'));
   t.regex((refused as Error).message, /without node n3 shard 2 has 1 voting replicas of 3/);
   t.is(cluster.rebuilds.length, 1);
+});
+
+test('administration: a transfer that nobody takes on tells why: no leader, or a membership that changes', async (t) => {
+  const { clock, cluster, client } = await startFixture();
+  cluster.leaders[0] = null;
+  const leaderless = await rejection(clock, client.transferLeader(1, 'n3', 500));
+  t.true(isRingraftError(leaderless, 'NO_LEADER'), String(leaderless));
+  cluster.leaders[0] = 'n1' as never;
+  cluster.transferRefusal = 'BUSY';
+  const busy = await rejection(clock, client.transferLeader(1, 'n3', 500));
+  t.true(isRingraftError(busy, 'BUSY'), String(busy));
+  cluster.transferRefusal = undefined;
+  await clock.until(client.transferLeader(1, 'n3', 500));
+  t.is(cluster.leaders[0] as unknown, 'n3');
 });

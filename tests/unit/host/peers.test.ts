@@ -115,3 +115,18 @@ test('a malformed envelope is dropped and the link lives on', async (t) => {
   await clock.advance(10);
   t.deepEqual(second.heard, [1, 2]);
 });
+
+test('a node tells how long ago it heard each peer, and whom it thinks silent', async (t) => {
+  const { clock, start } = setUp();
+  const first = start('n1', 11, 'n2');
+  const second = start('n2', 21, 'n1');
+  t.deepEqual(first.peers.status(clock.nowMs()), [{ nodeId: 'n2' as NodeId, heardAgoMs: null, isSilent: false }]);
+  second.say(1);
+  await clock.advance(250);
+  const [heard] = first.peers.status(clock.nowMs());
+  t.true(heard?.isSilent === false && (heard.heardAgoMs ?? 0) >= 200 && (heard.heardAgoMs ?? 0) <= 250);
+  await clock.advance(6000);
+  first.peers.checkSilence(clock.nowMs());
+  const [silent] = first.peers.status(clock.nowMs());
+  t.true(silent?.isSilent === true && (silent.heardAgoMs ?? 0) > 6000);
+});

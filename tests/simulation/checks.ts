@@ -3,7 +3,8 @@
  *
  * 1. Election safety: at most one leader a term.
  * 2. Log matching: entries with the same index and term are the same, and so is all before them.
- * 3. Leader completeness: a new leader's log holds everything that was ever committed.
+ * 3. Leader completeness: a new leader's log holds everything that was committed in earlier terms. (Votes may come so
+ *    late that a leader of a past term begins beside a newer one; it can do nothing.)
  * 4. State-machine safety: nobody commits or applies anything else at an index than everybody else.
  * 5. Terms and commit indexes never fall within a life; an applied index never exceeds the commit index.
  */
@@ -24,7 +25,12 @@ export class Violation extends Error {
 }
 
 type Seen = { term: number; commit: number; lastIndex: number; lastTerm: number; wasLeader: boolean };
-type Committed = { readonly term: number; readonly crc: number };
+type Committed = {
+  readonly term: number;
+  readonly crc: number;
+  /** The term of whoever was first seen to commit it; Infinity: it was seen applied before. */
+  committedInTerm: number;
+};
 type Known = { readonly crc: number; readonly previousTerm: number | undefined };
 
 const contentOf = (entry: Entry): number => (entry.data.length === 0 ? entry.type : crc32(entry.data) + entry.type);
@@ -113,13 +119,15 @@ export class Checks {
     this.leaders.set(name, replicaId);
     this.onElection(node);
     const committed = this.committed.get(shardId) ?? [];
-    const last = committed[committed.length - 1];
+    let index = committed.length;
+    while (index > 0 && (committed[index - 1] as Committed).committedInTerm >= raft.currentTerm) index--;
+    const last = committed[index - 1];
     if (last === undefined) return;
-    const held = raft.term(committed.length);
-    if (raft.lastIndex < committed.length || (held !== undefined && held !== last.term)) {
+    const held = raft.term(index);
+    if (raft.lastIndex < index || (held !== undefined && held !== last.term)) {
       throw new Violation(
         'leader completeness',
-        `${node} leads shard ${shardId} in term ${raft.currentTerm} without the committed (${committed.length}, ${last.term})`,
+        `${node} leads shard ${shardId} in term ${raft.currentTerm} without the committed (${index}, ${last.term})`,
       );
     }
   }
@@ -127,7 +135,10 @@ export class Checks {
   private checkCommit(node: string, { raft, shardId }: Group, before: number): void {
     const first = Math.max(before + 1, raft.firstIndex);
     if (first <= raft.commitIndex) {
-      for (const entry of raft.entries(first, raft.commitIndex)) this.agree('commits', node, shardId, entry);
+      for (const entry of raft.entries(first, raft.commitIndex)) {
+        const known = this.agree('commits', node, shardId, entry);
+        known.committedInTerm = Math.min(known.committedInTerm, raft.currentTerm);
+      }
     }
   }
 
@@ -136,7 +147,7 @@ export class Checks {
     this.agree('applies', node, shardId, entry);
   }
 
-  private agree(what: string, node: string, shardId: ShardId, entry: Entry): void {
+  private agree(what: string, node: string, shardId: ShardId, entry: Entry): Committed {
     let committed = this.committed.get(shardId);
     if (committed === undefined) {
       committed = [];
@@ -151,10 +162,11 @@ export class Checks {
           `${node} ${what} ${entry.index} of shard ${shardId} before its time`,
         );
       }
-      committed.push({ term: entry.term, crc });
+      const news = { term: entry.term, crc, committedInTerm: Number.POSITIVE_INFINITY };
+      committed.push(news);
       this.note(crc);
       if (entry.type === EntryType.Configuration) this.onConfiguration(shardId, decodeConfiguration(entry.data));
-      return;
+      return news;
     }
     if (known.term !== entry.term || known.crc !== crc) {
       throw new Violation(
@@ -162,6 +174,7 @@ export class Checks {
         `${node} ${what} (${entry.index}, ${entry.term}) in shard ${shardId}, where (${entry.index}, ${known.term}) is committed`,
       );
     }
+    return known;
   }
 
   private readonly joint = new Map<ShardId, boolean>();

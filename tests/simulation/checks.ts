@@ -46,7 +46,7 @@ export class Checks {
 
   constructor(
     private readonly note: (value: number) => void,
-    private readonly onElection: (node: string) => void,
+    private readonly onElection: (node: string, shardId: ShardId, term: number) => void,
   ) {}
 
   /** How much of the shard is known to be committed. */
@@ -62,6 +62,9 @@ export class Checks {
     const { raft, shardId } = group;
     let seen = this.seen.get(group);
     if (seen === undefined) {
+      if (!this.memberships.has(shardId) && raft.configuration.voters.length > 0) {
+        this.memberships.set(shardId, raft.configuration);
+      }
       seen = { term: 0, commit: 0, lastIndex: 0, lastTerm: 0, wasLeader: false };
       this.seen.set(group, seen);
     }
@@ -117,7 +120,7 @@ export class Checks {
       );
     }
     this.leaders.set(name, replicaId);
-    this.onElection(node);
+    this.onElection(node, shardId, raft.currentTerm);
     const committed = this.committed.get(shardId) ?? [];
     let index = committed.length;
     while (index > 0 && (committed[index - 1] as Committed).committedInTerm >= raft.currentTerm) index--;
@@ -177,17 +180,28 @@ export class Checks {
     return known;
   }
 
-  private readonly joint = new Map<ShardId, boolean>();
+  /** The membership committed last. */
+  private readonly memberships = new Map<ShardId, Configuration>();
   configurations = 0;
 
-  /** Voters change only through a joint configuration, which is always left again (thesis §4.3). */
+  /** Voters change only through a joint configuration of the old ones and the new, which is then left (thesis §4.3). */
   private onConfiguration(shardId: ShardId, configuration: Configuration): void {
     this.configurations++;
-    const isJoint = configuration.outgoing.length > 0;
-    if (isJoint && this.joint.get(shardId) === true) {
-      throw new Violation('membership', `shard ${shardId}: a joint configuration follows a joint one`);
-    }
-    this.joint.set(shardId, isJoint);
+    const before = this.memberships.get(shardId);
+    this.memberships.set(shardId, configuration);
     if (configuration.voters.length === 0) throw new Violation('membership', `shard ${shardId} has no voters`);
+    if (before === undefined) return;
+    const isJoint = configuration.outgoing.length > 0;
+    const wasJoint = before.outgoing.length > 0;
+    const isStep = isJoint
+      ? !wasJoint && sameMembers(configuration.outgoing, before.voters)
+      : sameMembers(configuration.voters, before.voters);
+    if (!isStep) {
+      const text = JSON.stringify([before, configuration]);
+      throw new Violation('membership', `shard ${shardId}: one configuration does not follow from the other: ${text}`);
+    }
   }
 }
+
+const sameMembers = (a: readonly number[], b: readonly number[]): boolean =>
+  a.length === b.length && a.every((id) => b.includes(id));

@@ -3,7 +3,7 @@
  * under load; then everything is put right, and the cluster must come back and agree.
  */
 import { crc32 } from 'node:zlib';
-import { isRingraftError, messageOf, nodeId } from '../../src/base/index.js';
+import { isRingraftError, messageOf, nodeId, type ShardId } from '../../src/base/index.js';
 import type { OperationRecord } from '../../src/checker/index.js';
 import { staticMap } from '../../src/meta/index.js';
 import { initHash } from '../../src/ring/index.js';
@@ -90,7 +90,10 @@ class Simulation {
     this.network = new Network(world);
     this.checks = new Checks(
       (value) => world.note(value),
-      (node) => this.injection.onElection(node),
+      (node, shardId, term) => {
+        this.checkLeases(node, shardId, term);
+        this.injection.onElection(node);
+      },
     );
     const replication = world.chance(0.8) ? 3 : 5;
     const ids = Array.from({ length: replication }, (_, at) => nodeId(`n${at + 1}`));
@@ -179,6 +182,17 @@ class Simulation {
     if (process === undefined) return;
     const node = this.nodes.find(({ id }) => id === process);
     if (node?.host !== undefined) this.checks.observe(process, node.host);
+  }
+
+  /** Nobody is elected while the lease of an earlier leader holds, whether or not it reads anything (thesis §6.4.1). */
+  private checkLeases(elected: string, shardId: ShardId, term: number): void {
+    for (const { id, host, life } of this.nodes) {
+      for (const { raft, shardId: other } of host?.replicas() ?? []) {
+        if (other !== shardId || !raft.isLeader || raft.currentTerm >= term || life === undefined) continue;
+        if (!raft.leaseValid(life.clock.nowMs())) continue;
+        throw new Violation('lease', `${elected} leads shard ${shardId} in term ${term}, and the lease of ${id} holds`);
+      }
+    }
   }
 
   private trace(node: string, what: string, fields: Readonly<Record<string, unknown>>): void {

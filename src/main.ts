@@ -28,7 +28,7 @@ import {
 import { openEngine } from './engine/index.js';
 import { Host } from './host/index.js';
 import { nodeSnapshotFiles, Store } from './kv/index.js';
-import { describeLayout, staticMap } from './meta/index.js';
+import { foundingMap } from './meta/index.js';
 import { initHash } from './ring/index.js';
 import { startService } from './service/index.js';
 import { connectNats, lanes } from './transport/index.js';
@@ -76,8 +76,8 @@ async function start(
   const version = packageVersion();
   const directory = flags.data ?? join(config.dataDirectory, nodeId);
   await initHash();
-  const map = staticMap(config);
-  await claimDataDirectory(directory, { cluster: config.cluster, nodeId, layout: describeLayout(map) });
+  const map = foundingMap(config);
+  await claimDataDirectory(directory, { cluster: config.cluster, nodeId });
   const onFatal = (error: unknown): void => {
     // Nothing may be answered after this: no clean-up, no farewell to NATS.
     logger.error({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) }, 'stopping: fatal');

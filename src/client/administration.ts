@@ -1,10 +1,21 @@
 /** Requests to one node's administration: status, metrics, leadership transfer, rebuilding a replica. */
 import { type Clock, isNodeId, isRingraftError, messageOf, type NodeId, RingraftError } from '../base/index.js';
-import { type AdminAnswer, type AdminRequest, adminSubject, type NodeStatus } from '../wire/index.js';
+import {
+  type AdminAnswer,
+  type AdminRequest,
+  adminSubject,
+  type ManagerAnswer,
+  type ManagerRequest,
+  managerSubject,
+  type NodeStatus,
+} from '../wire/index.js';
 import { type Inbox, isNoResponders } from './inbox.js';
 import { type MapSource, parseAnswer } from './map-source.js';
 
 const pollMs = 25;
+const managePauseMs = 100;
+/** One request to the manager; a lost one is repeated. */
+const manageAttemptMs = 2000;
 /** One request for a transfer; a lost one is repeated. */
 const transferAttemptMs = 1000;
 
@@ -44,6 +55,27 @@ export class Administration {
       const subject = adminSubject(this.cluster, nodeId);
       const message = `node ${nodeId} of cluster ${this.cluster} is not there: nobody listens on ${subject}`;
       throw new RingraftError('UNREACHABLE', message, { cause: error, fields: { subject, nodeId } });
+    }
+  }
+
+  /** See `RingraftClient.manage`. */
+  async manage(request: ManagerRequest, timeoutMs: number): Promise<ManagerAnswer> {
+    const deadlineMs = this.clock.nowMs() + timeoutMs;
+    const subject = managerSubject(this.cluster);
+    const payload = Buffer.from(JSON.stringify(request));
+    let maybeHappened = false;
+    for (;;) {
+      const leftMs = deadlineMs - this.clock.nowMs();
+      if (leftMs <= 0) throw noManager(this.cluster, timeoutMs, maybeHappened && !isQuestion(request));
+      try {
+        const message = await this.inbox.request(subject, payload, Math.min(leftMs, manageAttemptMs));
+        return parseAnswer<ManagerAnswer>(message);
+      } catch (error) {
+        if (!isRingraftError(error)) throw error;
+        if (error.happened === 'unknown' || error.code === 'TIMEOUT') maybeHappened = true;
+        else if (!isNoResponders(error) && error.code !== 'NOT_LEADER' && error.code !== 'NO_LEADER') throw error;
+      }
+      await new Promise<void>((resolve) => this.clock.after(managePauseMs, resolve));
     }
   }
 
@@ -140,6 +172,15 @@ function notBegun(shard: number, timeoutMs: number, refusal: unknown): RingraftE
   const message = `no leader of shard ${shard} took the request within ${timeoutMs} ms: ${messageOf(refusal)}`;
   return new RingraftError('NO_LEADER', message, { cause: refusal });
 }
+
+const isQuestion = ({ op }: ManagerRequest): boolean => op === 'view' || op === 'map' || op === 'history';
+
+const noManager = (cluster: string, timeoutMs: number, maybeHappened: boolean): RingraftError =>
+  maybeHappened
+    ? new RingraftError('TIMEOUT', `the manager of cluster ${cluster} did not answer within ${timeoutMs} ms`, {
+        happened: 'unknown',
+      })
+    : new RingraftError('NO_LEADER', `cluster ${cluster} has no manager at the moment: nobody leads its system shard`);
 
 const unexpected = (nodeId: string): RingraftError =>
   new RingraftError('BAD_REQUEST', `node ${nodeId} gave an answer of another kind than asked for`);

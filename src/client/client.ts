@@ -17,6 +17,8 @@ import { initHash, ringHash } from '../ring/index.js';
 import type { Bus } from '../transport/index.js';
 import {
   type ClusterMapAnswer,
+  type ManagerAnswer,
+  type ManagerRequest,
   type NodeStatus,
   type Operation,
   OperationKind,
@@ -298,6 +300,11 @@ class Client implements RingraftClient {
   async metrics(nodeId: string, timeoutMs = this.timeoutMs): Promise<string> {
     this.checkOpen();
     return this.administration.metrics(nodeId, timeoutMs);
+  }
+
+  async manage(request: ManagerRequest, timeoutMs = this.timeoutMs): Promise<ManagerAnswer> {
+    this.checkOpen();
+    return this.administration.manage(request, timeoutMs);
   }
 
   private checkOpen(): void {

@@ -1,6 +1,6 @@
 /** The public surface of the TypeScript client. */
 import type { BusHeaders } from '../transport/index.js';
-import type { ClusterMapAnswer, NodeStatus } from '../wire/index.js';
+import type { ClusterMapAnswer, ManagerAnswer, ManagerRequest, NodeStatus } from '../wire/index.js';
 
 /** What a read asks for; the answer says what it got. Only the levels a node serves today are listed. */
 export type Consistency = 'linearizable' | 'lease';
@@ -82,6 +82,11 @@ export type RingraftClient = {
    */
   rebuildReplica(shardId: number, nodeId: string, timeoutMs?: number): Promise<void>;
   metrics(nodeId: string, timeoutMs?: number): Promise<string>;
+  /**
+   * A question or an order to the cluster's allocation manager, repeated until it answers: NO_LEADER when there is none
+   * in time, TIMEOUT (happened: unknown for orders) when it was there and did not answer.
+   */
+  manage(request: ManagerRequest, timeoutMs?: number): Promise<ManagerAnswer>;
   /** Rejects what is in flight (CLOSED, happened: unknown for writes) and closes the connection if it owns it. */
   close(): Promise<void>;
 };

@@ -54,6 +54,26 @@ const raft = z
   .prefault({})
   .describe('Consensus; the defaults suit one data centre');
 
+const management = z
+  .strictObject({
+    downAfterMs: z
+      .int()
+      .min(1000)
+      .max(86_400_000)
+      .default(60_000)
+      .describe('A node that is gone for so long is replaced'),
+    maxMoves: positive.max(256).default(4).describe('Replicas that are moved at the same time'),
+    snapshotBytesPerSecond: z
+      .int()
+      .min(65_536)
+      .default(33_554_432)
+      .describe('What one node sends of snapshots, at most'),
+    leaderZones: z.array(token).default([]).describe('Zones that leaders should be in, the most wanted first'),
+    rebalance: z.boolean().default(true).describe('Whether replicas are moved for the sake of balance'),
+  })
+  .prefault({})
+  .describe('How the cluster manages itself: what it begins with; `kvctl cluster set` changes it');
+
 const limits = z
   .strictObject({
     maxKeyBytes: positive.max(65_535).default(4096),
@@ -83,6 +103,7 @@ const shape = z.strictObject({
     })
     .prefault({}),
   wal: z.strictObject({ segmentBytes: z.int().min(65_536).default(16_777_216) }).prefault({}),
+  management,
   limits,
   raft,
   log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).prefault({}),

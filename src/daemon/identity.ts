@@ -9,12 +9,7 @@ import { RingraftError } from '../base/index.js';
 const formatVersion = 1;
 const fileName = 'identity.json';
 
-export type Identity = {
-  readonly cluster: string;
-  readonly nodeId: string;
-  /** How shards lie on nodes, in words and with a digest: it cannot change under data that were placed by it. */
-  readonly layout: string;
-};
+export type Identity = { readonly cluster: string; readonly nodeId: string };
 
 /** Creates or checks the identity. Throws LOCKED when the directory is somebody else's, CORRUPT when unreadable. */
 export async function claimDataDirectory(directory: string, identity: Identity): Promise<void> {
@@ -39,13 +34,6 @@ export async function claimDataDirectory(directory: string, identity: Identity):
     throw new RingraftError(
       'LOCKED',
       `${directory} belongs to node ${found.nodeId} of cluster ${found.cluster}, not to ${identity.nodeId} of ${identity.cluster}`,
-    );
-  }
-  if (found.layout !== identity.layout) {
-    throw new RingraftError(
-      'CONFIG',
-      `${directory} was begun with ${found.layout}; the configuration now says ${identity.layout}. ` +
-        'Shards, nodes, zones and weights cannot be changed under existing data yet',
     );
   }
 }

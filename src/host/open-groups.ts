@@ -18,12 +18,13 @@ import {
   noReplica,
   type Random,
   type ReplicaId,
+  replicaId,
   type ShardId,
 } from '../base/index.js';
 import type { ShardPosition, Store } from '../kv/index.js';
 import { type Configuration, type Entry, type HardState, Raft, type SnapshotMetadata } from '../raft/index.js';
 import type { RecoveredGroup, Wal } from '../wal/index.js';
-import type { MapShard } from '../wire/index.js';
+import type { ClusterMap, MapShard } from '../wire/index.js';
 import { Group } from './group.js';
 import type { HostOptions } from './options.js';
 
@@ -74,8 +75,8 @@ export async function openGroups(
     // A replica that was moved away and left nothing behind.
     if (placed === undefined && recovered === undefined) continue;
     const position = await store.openShard(shard.id, { start: shard.arcStart, end: shard.arcEnd });
-    const found = restore(parts, shard, position, isFirstStart);
-    const replicaId = recovered?.replicaId ?? placed?.replicaId ?? noReplica;
+    const found = restore(parts, options.map, shard, position, isFirstStart);
+    const replicaId = recovered?.replicaId ?? foundingReplicaId(options.map, options.nodeId);
     if ('damage' in found) {
       damaged.push({ shardId: shard.id, at, replicaId: recovered?.replicaId ?? noReplica, reason: found.damage });
       continue;
@@ -118,7 +119,7 @@ function buildGroup(
   appliedIndex: number,
 ): Group {
   const raft = new Raft({ ...options.raft, replicaId }, random, { ...restored, appliedIndex }, clock.nowMs());
-  const nodes = new Map<ReplicaId, NodeId>(shard.replicas.map(({ replicaId: id, nodeId }) => [id, nodeId]));
+  const nodes = new Map<ReplicaId, NodeId>();
   const preferred = shard.replicas[0]?.nodeId ?? options.nodeId;
   const arc = { start: shard.arcStart, end: shard.arcEnd };
   return new Group(shard.id, replicaId, arc, nodes, preferred, raft, options.raft.maxAppendBytes);
@@ -126,6 +127,7 @@ function buildGroup(
 
 function restore(
   { wal, logger }: OpenGroupsParts,
+  map: ClusterMap,
   shard: MapShard,
   position: ShardPosition,
   isFirstStart: boolean,
@@ -135,7 +137,7 @@ function restore(
     if (wal.damage !== undefined) return { damage: wal.damage };
     if (position.appliedIndex > 0) return { damage: 'there is state and no log' };
     // Given up and not yet begun anew; never with the first configuration again (RAFT-PITFALLS 22).
-    return isFirstStart ? firstState(shard) : { damage: 'its replica was given up' };
+    return isFirstStart ? firstState(map, shard) : { damage: 'its replica was given up' };
   }
   if (recovered.damage !== undefined) return { damage: recovered.damage };
   if (position.needsSnapshot) return { damage: 'a snapshot was being installed and its staged bytes are gone' };
@@ -159,11 +161,16 @@ function restore(
   return { hardState, snapshot: reset, entries: [] };
 }
 
-function firstState(shard: MapShard): Restored {
+/** The id of a node's first replicas: its place among the founding nodes. */
+const foundingReplicaId = (map: ClusterMap, node: NodeId): ReplicaId =>
+  replicaId(map.nodes.findIndex(({ id }) => id === node) + 1);
+
+function firstState(map: ClusterMap, shard: MapShard): Restored {
+  const members = shard.replicas.map(({ nodeId }) => [foundingReplicaId(map, nodeId), nodeId] as const);
   const configuration: Configuration = {
     ...noMembers,
-    voters: shard.replicas.map((replica) => replica.replicaId),
-    nodes: Object.fromEntries(shard.replicas.map(({ replicaId, nodeId }) => [replicaId, nodeId])),
+    voters: members.map(([id]) => id),
+    nodes: Object.fromEntries(members),
   };
   return { hardState: newHardState, snapshot: { index: 0, term: 0, configuration }, entries: [] };
 }

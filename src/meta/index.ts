@@ -1,1 +1,1 @@
-export * from './static-map.js';
+export * from './founding-map.js';

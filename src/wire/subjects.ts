@@ -10,3 +10,7 @@ export const snapshotSubject = (cluster: string, node: NodeId, transfer: string)
 export const adminSubject = (cluster: string, node: NodeId): string => `_kv.${cluster}.admin.${node}`;
 /** Queue group of everything any node may answer. */
 export const queueGroup = 'kv';
+/** The allocation manager: only the node that leads the system shard listens. */
+export const managerSubject = (cluster: string): string => `_kv.${cluster}.manager`;
+/** Every change of the cluster map, as it is made. */
+export const mapChangeSubject = (cluster: string): string => `_kv.${cluster}.mapchange`;

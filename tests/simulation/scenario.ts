@@ -6,15 +6,17 @@
  * `scenario(options, body)` is the implementation of one test: it tells the story under a few seeds, and when one fails
  * it says which, with the last lines of what happened.
  */
+
 import type { ExecutionContext } from 'ava';
 import { nodeId, type ShardId } from '../../src/base/index.js';
 import type { OperationRecord } from '../../src/checker/index.js';
 import type { Group } from '../../src/host/group.js';
 import type { HostLimits } from '../../src/host/options.js';
-import { staticMap } from '../../src/meta/index.js';
+import { foundingMap } from '../../src/meta/index.js';
 import type { RaftOptions } from '../../src/raft/index.js';
 import { arcAt, initHash, ringHash } from '../../src/ring/index.js';
 import type { ClusterMap } from '../../src/wire/index.js';
+import { usualSettings } from '../support/maps.js';
 import { assertLinearizable, compareStates, describeNodes, hasConverged, restoreMembership } from './agreement.js';
 import { Checks, Violation } from './checks.js';
 import { Life } from './life.js';
@@ -94,12 +96,13 @@ export class Scenario {
     const { nodes = 3, shards = 1 } = options;
     this.shards = shards;
     const ids = Array.from({ length: nodes }, (_, at) => nodeId(`n${at + 1}`));
-    this.map = staticMap({
+    this.map = foundingMap({
       cluster: 'sim',
       shards,
       replication: nodes,
       nodes: ids.map((id) => ({ id, zone: 'z', weight: 1 })),
       buckets: [{ name: scenarioBucket, id: 1 }],
+      management: usualSettings,
     });
     const settings: NodeSettings = {
       raft: { ...usualRaft, ...options.raft },

@@ -2,11 +2,13 @@
  * One run from one seed: a cluster of real nodes in a simulated world, clients, faults, and all checks. First faults
  * under load; then everything is put right, and the cluster must come back and agree.
  */
+
 import { crc32 } from 'node:zlib';
 import { isRingraftError, messageOf, nodeId, type ShardId } from '../../src/base/index.js';
 import type { OperationRecord } from '../../src/checker/index.js';
-import { staticMap } from '../../src/meta/index.js';
+import { foundingMap } from '../../src/meta/index.js';
 import { initHash } from '../../src/ring/index.js';
+import { usualSettings } from '../support/maps.js';
 import {
   assertLinearizable,
   compareStates,
@@ -99,12 +101,13 @@ class Simulation {
     const ids = Array.from({ length: replication }, (_, at) => nodeId(`n${at + 1}`));
     const shards = world.pick([1, 1, 2, 3]);
     this.shards = shards;
-    const map = staticMap({
+    const map = foundingMap({
       cluster: 'sim',
       shards,
       replication,
       nodes: ids.map((id) => ({ id, zone: 'z', weight: 1 })),
       buckets: [bucket],
+      management: usualSettings,
     });
     const settings = {
       raft: {

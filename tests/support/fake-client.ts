@@ -3,7 +3,7 @@ import { PassThrough, Readable } from 'node:stream';
 import { RingraftError } from '../../src/base/index.js';
 import { type Io, type RunDependencies, run } from '../../src/cli/index.js';
 import type { Key, PutResult, RingraftClient, ScanItem, ScanOptions, WriteOptions } from '../../src/client/index.js';
-import type { ClusterMapAnswer, NodeStatus } from '../../src/wire/index.js';
+import type { ClusterMapAnswer, ManagerAnswer, ManagerRequest, NodeStatus } from '../../src/wire/index.js';
 
 const bytes = (key: Key): Buffer => Buffer.from(key as string);
 const name = (key: Key): string => bytes(key).toString('latin1');
@@ -104,6 +104,16 @@ export class FakeClient implements RingraftClient {
   async metrics(nodeId: string): Promise<string> {
     this.note('metrics', nodeId);
     return 'ringraft_up 1\n';
+  }
+
+  /** What the manager answers; a RingraftError thrown here is the answer as well. */
+  onManage: (request: ManagerRequest) => ManagerAnswer | Promise<ManagerAnswer> = () => {
+    throw new RingraftError('NO_LEADER', 'no manager');
+  };
+
+  async manage(request: ManagerRequest): Promise<ManagerAnswer> {
+    this.note('manage', request.op, request);
+    return this.onManage(request);
   }
 
   async close(): Promise<void> {

@@ -2,6 +2,7 @@
  * Nodes as a client sees them, without consensus: they own one store, know who leads, remember the outcome of every
  * (client, sequence) by shard as the real ones do, and do to single operations whatever a test's script says.
  */
+
 import { type ErrorCode, emptyBytes, type NodeId, nodeId, type ShardId, shardId } from '../../src/base/index.js';
 import { arcAt, equalArcs, ringHash } from '../../src/ring/index.js';
 import type { BusSubscription } from '../../src/transport/index.js';
@@ -28,6 +29,7 @@ import {
   scanSubject,
 } from '../../src/wire/index.js';
 import type { LocalBus } from './local-bus.js';
+import { aClusterMap, aMapShard } from './maps.js';
 
 export type Received = { readonly node: NodeId; readonly batch: OperationBatch };
 /** undefined: serve it; a result: answer that; 'lost': never answer; 'unanswered': execute it and lose the answer. */
@@ -86,18 +88,11 @@ export class FakeCluster {
     this.nodes = Array.from({ length: options.nodes ?? 3 }, (_, at) => nodeId(`n${at + 1}`));
     const arcs = equalArcs(options.shards ?? 4);
     this.starts = arcs.map(({ start }) => start);
-    this.map = {
-      cluster: 'test',
-      epoch: 1,
-      nodes: this.nodes.map((id) => ({ id, zone: 'z', weight: 1 })),
-      shards: arcs.map(({ shardId: id, start, end }) => ({
-        id,
-        arcStart: start,
-        arcEnd: end,
-        replicas: this.nodes.map((node, at) => ({ nodeId: node, replicaId: (at + 1) as never })),
-      })),
-      buckets,
-    };
+    this.map = aClusterMap(
+      this.nodes,
+      arcs.map(({ shardId: id, start, end }) => aMapShard({ id, arcStart: start, arcEnd: end }, this.nodes)),
+      { buckets },
+    );
     this.leaders = arcs.map((_, at) => this.nodes[at % this.nodes.length] as NodeId);
     for (const node of this.nodes) this.start(node);
   }

@@ -1,7 +1,9 @@
 /** A cluster as its nodes tell of it: what tests of kvctl start from. */
+
 import { nodeId, RingraftError, replicaId, shardId } from '../../src/base/index.js';
 import type { ClusterMapAnswer, NodeStatus, PeerStatus, ShardDetail, ShardStatus } from '../../src/wire/index.js';
 import { FakeClient } from './fake-client.js';
+import { aClusterMap, aMapNode, aMapShard } from './maps.js';
 
 export const aShard = (fields: Partial<ShardStatus> = {}): ShardStatus => ({
   shardId: shardId(7),
@@ -77,20 +79,10 @@ export const aNode = (id: string, shards: readonly ShardStatus[], fields: Partia
 const ids = ['n1', 'n2', 'n3'];
 
 const aMap = (): ClusterMapAnswer => ({
-  map: {
-    cluster: 'test',
-    epoch: 1,
-    nodes: ids.map((id, at) => ({ id: nodeId(id), zone: `z${at + 1}`, weight: 1 })),
-    shards: [
-      {
-        id: shardId(7),
-        arcStart: 0,
-        arcEnd: 2 ** 32,
-        replicas: ids.map((id, at) => ({ nodeId: nodeId(id), replicaId: replicaId(at + 1) })),
-      },
-    ],
+  map: aClusterMap(ids.map(nodeId), [aMapShard({ id: shardId(7), arcStart: 0, arcEnd: 2 ** 32 }, ids.map(nodeId))], {
+    nodes: ids.map((id, at) => aMapNode(nodeId(id), { zone: `z${at + 1}` })),
     buckets: [],
-  },
+  }),
   leaders: [nodeId('n1')],
 });
 

@@ -1,8 +1,10 @@
 /** Goal: a rebuild is asked for once, waited for as told, and what is damaged shows in the status. */
+
 import test from 'ava';
 import { nodeId, RingraftError, replicaId, shardId } from '../../../src/base/index.js';
 import type { NodeStatus, ShardStatus } from '../../../src/wire/index.js';
 import { FakeClient, kvctl } from '../../support/fake-client.js';
+import { aClusterMap, aMapShard } from '../../support/maps.js';
 
 const n2 = nodeId('n2');
 
@@ -106,13 +108,7 @@ test('shard rebuild --help has examples', async (t) => {
 function clusterOf(shards: readonly ShardStatus[]): FakeClient {
   const client = new FakeClient();
   client.clusterMap = {
-    map: {
-      cluster: 'test',
-      epoch: 1,
-      nodes: [{ id: n2, zone: 'z', weight: 1 }],
-      shards: [{ id: shardId(7), arcStart: 0, arcEnd: 2 ** 32, replicas: [{ nodeId: n2, replicaId: replicaId(2) }] }],
-      buckets: [],
-    },
+    map: aClusterMap([n2], [aMapShard({ id: shardId(7), arcStart: 0, arcEnd: 2 ** 32 }, [n2])]),
     leaders: [n2],
   };
   client.statusOf = () => status(shards);

@@ -1,4 +1,5 @@
 /** Goal: where shards lie is shown truly, a plan says what would move, and neither changes or asks more than it must. */
+
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,9 +8,10 @@ import picocolors from 'picocolors';
 import { nodeId, shardId } from '../../../src/base/index.js';
 import { drawRing } from '../../../src/cli/ring/draw.js';
 import type { Layout } from '../../../src/cli/ring/layout.js';
-import { staticMap } from '../../../src/meta/index.js';
+import { foundingMap } from '../../../src/meta/index.js';
 import { initHash } from '../../../src/ring/index.js';
 import { FakeClient, kvctl, type Ran } from '../../support/fake-client.js';
+import { usualSettings } from '../../support/maps.js';
 
 test.before(() => initHash());
 
@@ -17,7 +19,7 @@ const nodes = ['a', 'b', 'c'].map((zone, at) => ({ id: nodeId(`n${at + 1}`), zon
 
 function clusterOf(shards = 8): FakeClient {
   const client = new FakeClient();
-  const map = staticMap({ cluster: 'test', shards, replication: 3, nodes, buckets: [] });
+  const map = foundingMap({ cluster: 'test', shards, replication: 3, nodes, buckets: [], management: usualSettings });
   client.clusterMap = { map, leaders: map.shards.map(() => null) };
   return client;
 }
@@ -176,7 +178,14 @@ test('--offline asks no cluster', async (t) => {
 test('an offline placement is the one nodes compute', async (t) => {
   await withConfig({ shards: 32, replication: 3 }, async (path) => {
     const shown = jsonOf(await kvctl(['ring', '--offline', '-c', path, '-o', 'json']));
-    const map = staticMap({ cluster: 'offline', shards: 32, replication: 3, nodes, buckets: [] });
+    const map = foundingMap({
+      cluster: 'offline',
+      shards: 32,
+      replication: 3,
+      nodes,
+      buckets: [],
+      management: usualSettings,
+    });
     t.deepEqual(
       shown.shards.map(({ replicas }: { replicas: string[] }) => replicas),
       map.shards.map(({ replicas }) => replicas.map((replica) => replica.nodeId)),

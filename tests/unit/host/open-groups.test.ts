@@ -1,41 +1,22 @@
 /** Goal: after any crash a replica puts log and state together without inventing or forgetting anything. Method: a real log on a simulated disk, the state as a number. */
+
 import test from 'ava';
-import {
-  type NodeId,
-  noReplica,
-  type ReplicaId,
-  replicaId,
-  seededRandom,
-  silentLogger,
-  systemClock,
-} from '../../../src/base/index.js';
+import { type NodeId, noReplica, replicaId, seededRandom, silentLogger, systemClock } from '../../../src/base/index.js';
 import type { Group } from '../../../src/host/group.js';
 import { openGroups } from '../../../src/host/open-groups.js';
 import type { ShardPosition, Store } from '../../../src/kv/index.js';
+import { aClusterMap, aMapShard } from '../../support/maps.js';
 import { MemoryDisk } from '../../support/memory-disk.js';
 import { committed, configuration, entriesOf, openLog, shard, snapshotAt, textsOf } from '../../support/wal-calls.js';
 
 const theShard = shard(1);
 const nodes = ['n1', 'n2', 'n3'] as NodeId[];
 
-const hostOptions = (own: ReplicaId) => ({
+const hostOptions = (founders: readonly NodeId[]) => ({
   nodeId: 'n1' as NodeId,
   version: 'test',
   incarnation: 1,
-  map: {
-    cluster: 'test',
-    epoch: 1,
-    nodes: nodes.map((id) => ({ id, zone: 'z', weight: 1 })),
-    shards: [
-      {
-        id: theShard,
-        arcStart: 0,
-        arcEnd: 2 ** 32,
-        replicas: nodes.map((nodeId, at) => ({ nodeId, replicaId: at === 0 ? own : replicaId(at + 1) })),
-      },
-    ],
-    buckets: [],
-  },
+  map: aClusterMap(founders, [aMapShard({ id: theShard, arcStart: 0, arcEnd: 2 ** 32 }, nodes)]),
   raft: {
     electionTimeoutMs: 1000,
     heartbeatIntervalMs: 50,
@@ -57,13 +38,7 @@ const hostOptions = (own: ReplicaId) => ({
 });
 
 /** The node starts over this disk, its state machine standing at `appliedIndex`. */
-async function open(
-  disk: MemoryDisk,
-  appliedIndex: number,
-  appliedTerm = 1,
-  own = replicaId(1),
-  startedBefore = false,
-) {
+async function open(disk: MemoryDisk, appliedIndex: number, appliedTerm = 1, founders = nodes, startedBefore = false) {
   const position: ShardPosition = { shardId: theShard, appliedIndex, appliedTerm, configuration, needsSnapshot: false };
   const store = {
     openShard: async () => position,
@@ -72,11 +47,11 @@ async function open(
     noteStarted: async () => {},
   } as unknown as Store;
   const parts = { clock: systemClock, random: seededRandom(1), logger: silentLogger, wal: await openLog(disk), store };
-  return openGroups(parts, hostOptions(own));
+  return openGroups(parts, hostOptions(founders));
 }
 
-async function start(disk: MemoryDisk, appliedIndex: number, appliedTerm = 1, own = replicaId(1)): Promise<Group> {
-  const { opened } = await open(disk, appliedIndex, appliedTerm, own);
+async function start(disk: MemoryDisk, appliedIndex: number, appliedTerm = 1, founders = nodes): Promise<Group> {
+  const { opened } = await open(disk, appliedIndex, appliedTerm, founders);
   const [first] = opened;
   if (first === undefined) throw new Error('the node has a replica');
   return first.group;
@@ -122,7 +97,7 @@ test('pitfall 30: an entry of another term at the applied index is not what was 
 });
 
 test('pitfall 23: the log says which replica lives here, whatever the map says', async (t) => {
-  const group = await start(await diskWith('a'), 1, 1, replicaId(7));
+  const group = await start(await diskWith('a'), 1, 1, [...nodes].reverse());
   t.is(group.replicaId, replicaId(1));
 });
 
@@ -146,6 +121,6 @@ test('pitfall 22: a replica that was given up does not begin anew when the state
 });
 
 test('pitfall 22: a replica that was given up does not begin anew with the first configuration', async (t) => {
-  const { opened, damaged } = await open(new MemoryDisk(), 0, 0, replicaId(1), true);
+  const { opened, damaged } = await open(new MemoryDisk(), 0, 0, nodes, true);
   t.deepEqual([opened.length, damaged.length], [0, 1]);
 });

@@ -1,0 +1,49 @@
+/**
+ * The map a cluster begins with: every founding node computes the same one from the configuration file, and the first
+ * leader of the system shard keeps it as epoch 1.
+ */
+import { type BucketId, bucketId, type NodeId, systemShardId } from '../base/index.js';
+import { equalArcs, place, ringSize } from '../ring/index.js';
+import type { ClusterMap, ClusterSettings, MapReplica } from '../wire/index.js';
+
+export type FoundingInput = {
+  readonly cluster: string;
+  readonly shards: number;
+  readonly replication: number;
+  readonly nodes: readonly { readonly id: NodeId; readonly zone: string; readonly weight: number }[];
+  readonly buckets: readonly { readonly name: string; readonly id: number }[];
+  readonly management: ClusterSettings;
+};
+
+/** Needs `initHash()` before. */
+export function foundingMap(input: FoundingInput): ClusterMap {
+  const { cluster, replication } = input;
+  const arcs = equalArcs(input.shards);
+  const replicasOf = (ids: readonly NodeId[] | undefined): MapReplica[] => (ids ?? []).map((nodeId) => ({ nodeId }));
+  const { replicas } = place(arcs, input.nodes, replication);
+  const system = place([{ shardId: systemShardId, start: 0, end: ringSize }], input.nodes, replication);
+  return {
+    cluster,
+    epoch: 0,
+    replication,
+    system: {
+      id: systemShardId,
+      arcStart: 0,
+      arcEnd: 0,
+      replicas: replicasOf(system.replicas[0]),
+      leaving: [],
+      epoch: 1,
+    },
+    nodes: input.nodes.map(({ id, zone, weight }) => ({ id, zone, weight, condition: 'up' })),
+    shards: arcs.map((arc, at) => ({
+      id: arc.shardId,
+      arcStart: arc.start,
+      arcEnd: arc.end,
+      replicas: replicasOf(replicas[at]),
+      leaving: [],
+      epoch: 1,
+    })),
+    buckets: input.buckets.map(({ name, id }): { name: string; id: BucketId } => ({ name, id: bucketId(id) })),
+    settings: input.management,
+  };
+}

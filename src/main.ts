@@ -26,7 +26,7 @@ import {
   parseDaemonFlags,
 } from './daemon/index.js';
 import { openEngine } from './engine/index.js';
-import { Host } from './host/index.js';
+import { Host, LocalMap } from './host/index.js';
 import { nodeSnapshotFiles, Store } from './kv/index.js';
 import { foundingMap } from './meta/index.js';
 import { initHash } from './ring/index.js';
@@ -76,7 +76,7 @@ async function start(
   const version = packageVersion();
   const directory = flags.data ?? join(config.dataDirectory, nodeId);
   await initHash();
-  const map = foundingMap(config);
+  const map = { ...foundingMap(config), epoch: 1 };
   await claimDataDirectory(directory, { cluster: config.cluster, nodeId });
   const onFatal = (error: unknown): void => {
     // Nothing may be answered after this: no clean-up, no farewell to NATS.
@@ -104,12 +104,13 @@ async function start(
   bus.onError((lane, error) => logger.error({ lane, code: error.code }, error.message));
 
   const host = await Host.start(
-    { clock, random: systemRandom, logger, bus, wal, store, snapshotFiles: files, onFatal },
+    { clock, random: systemRandom, logger, bus, wal, store, snapshotFiles: files, maps: new LocalMap(map), onFatal },
     {
       nodeId,
       version,
       incarnation: await store.nextIncarnation(),
-      map,
+      cluster: config.cluster,
+      mayFound: true,
       raft: config.raft,
       limits: {
         ...config.limits,

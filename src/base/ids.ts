@@ -38,5 +38,7 @@ const integerId = (value: number, max: number, what: string): number => {
 export const shardId = (value: number): ShardId => integerId(value, 0xffff, 'shard id') as ShardId;
 /** The shard that keeps the cluster map; shards with data are numbered from 1. */
 export const systemShardId = 0 as ShardId;
+/** The bucket of the system shard; buckets of users are numbered from 1. */
+export const systemBucketId = 0 as BucketId;
 export const replicaId = (value: number): ReplicaId => integerId(value, 0xffff_ffff, 'replica id') as ReplicaId;
 export const bucketId = (value: number): BucketId => integerId(value, 0xffff, 'bucket id') as BucketId;

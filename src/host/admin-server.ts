@@ -11,20 +11,23 @@ import {
 import type { Bus, BusSubscription } from '../transport/index.js';
 import { type AdminAnswer, type AdminRequest, adminSubject, type NodeStatus } from '../wire/index.js';
 import type { Group } from './group.js';
+import type { LocalMap } from './local-map.js';
 import { takeInLearner } from './membership.js';
 import { metricsText } from './metrics.js';
 import type { HostOptions } from './options.js';
+import type { Replicas } from './replicas.js';
+import type { SystemShard } from './system-shard.js';
 
 export type AdminServerParts = {
   readonly bus: Bus;
   readonly clock: Clock;
   readonly options: HostOptions;
-  readonly groupOf: (shardId: ShardId) => Group | undefined;
+  readonly maps: LocalMap;
+  readonly replicas: Replicas;
+  readonly system: SystemShard;
   readonly mark: (group: Group) => void;
   /** With `only`: of that shard alone, in detail. */
   readonly status: (only?: ShardId) => NodeStatus;
-  /** Gives up this node's replica and begins a new one. Throws when there is none, or when it is needed. */
-  readonly rebuild: (shardId: ShardId, reason: string) => void;
 };
 
 export class AdminServer {
@@ -34,10 +37,11 @@ export class AdminServer {
 
   start(): void {
     const { bus, options } = this.parts;
-    this.subscription = bus.subscribe('client', adminSubject(options.map.cluster, options.nodeId), (message) => {
+    this.subscription = bus.subscribe('client', adminSubject(options.cluster, options.nodeId), (message) => {
       const { replyTo } = message;
-      if (replyTo === undefined) return;
-      void this.answer(message.payload).then((answer) => bus.publish('client', replyTo, this.encode(answer)));
+      void this.answer(message.payload).then((answer) => {
+        if (replyTo !== undefined) bus.publish('client', replyTo, this.encode(answer));
+      });
     });
   }
 
@@ -78,15 +82,23 @@ export class AdminServer {
         // The node lives, its replica does not: a group that went quiet under it would wait for ever.
         if (group.leaderNode === request.nodeId) group.raft.leaderUnreachable(this.parts.clock.nowMs());
         try {
-          takeInLearner(group, request.nodeId as NodeId, request.newReplicaId as ReplicaId);
+          const shard = this.parts.maps.shard(group.shardId);
+          takeInLearner(group, shard, request.nodeId as NodeId, request.newReplicaId as ReplicaId);
         } finally {
           this.parts.mark(group);
         }
         return { member: request.newReplicaId };
       }
       case 'rebuildReplica':
-        this.parts.rebuild(request.shardId as ShardId, 'asked for by an administrator');
+        this.parts.replicas.rebuild(request.shardId as ShardId, 'asked for by an administrator');
         return { done: true };
+      case 'hostReplica':
+        this.parts.replicas.accept(request);
+        return { done: true };
+      case 'map':
+        return { map: this.parts.maps.current };
+      case 'founding':
+        return { founding: this.parts.maps.isFounded || this.parts.system.hasRecords ? 'established' : 'founding' };
       default:
         throw new RingraftError(
           'BAD_REQUEST',
@@ -96,7 +108,7 @@ export class AdminServer {
   }
 
   private group(shard: number): Group {
-    const group = this.parts.groupOf(shard as ShardId);
+    const group = this.parts.replicas.get(shard as ShardId);
     if (group === undefined) throw new RingraftError('WRONG_SHARD', `this node holds no replica of shard ${shard}`);
     return group;
   }

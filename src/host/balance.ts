@@ -16,12 +16,12 @@ export function balanceLeaders(groups: Iterable<Group>, nowMs: number, logger: L
     if (!raft.isLeader) continue;
     const { preferredLeader } = group;
     if (preferredLeader === noReplica || preferredLeader === group.replicaId) continue;
-    const target = raft.status.progress.find((peer) => peer.replicaId === preferredLeader);
+    const target = raft.progressOf(preferredLeader);
     // While it waits for the target a leader takes no writes: it must be there to answer.
-    if (target === undefined || !raft.isResponsive(preferredLeader) || target.state !== 'replicate') continue;
+    if (target?.state !== 'replicate' || !raft.isResponsive(preferredLeader)) continue;
     if (raft.lastIndex - target.matchIndex > nearlyCaughtUpEntries) continue;
-    if (raft.transferLeadership(target.replicaId, nowMs) !== 'started') continue;
-    logger.debug({ shardId: group.shardId, to: group.nodes.get(target.replicaId) }, 'handing leadership over');
+    if (raft.transferLeadership(preferredLeader, nowMs) !== 'started') continue;
+    logger.debug({ shardId: group.shardId, to: group.preferredNode }, 'handing leadership over');
     return group;
   }
   return undefined;

@@ -32,14 +32,15 @@ export class Group {
   readonly sendingSnapshots = new Set<ReplicaId>();
   /** The configuration whose nodes are in `nodes`. */
   private knownConfiguration: Configuration | undefined;
+  /** Where replicas live, those included that left the group. */
+  readonly nodes = new Map<ReplicaId, NodeId>();
 
   constructor(
     readonly shardId: ShardId,
     readonly replicaId: ReplicaId,
     readonly arc: Arc,
-    /** Where replicas live, those included that left the group. */
-    readonly nodes: Map<ReplicaId, NodeId>,
-    readonly preferredNode: NodeId,
+    /** Where the leader should be. */
+    public preferredNode: NodeId,
     readonly raft: Raft,
     maxEntryBytes: number,
   ) {

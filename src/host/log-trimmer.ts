@@ -7,7 +7,7 @@
  * 2. Enough of the log stays in memory for followers that are a little behind; one that is further behind gets a
  *    snapshot.
  */
-import type { Clock, Logger, ShardId, Timer } from '../base/index.js';
+import type { Clock, ShardId, Timer } from '../base/index.js';
 import type { ShardPosition } from '../kv/index.js';
 import type { Wal } from '../wal/index.js';
 import type { Group } from './group.js';
@@ -18,9 +18,7 @@ const mostSegmentsBehind = 3;
 
 export type LogTrimmerParts = {
   readonly clock: Clock;
-  readonly logger: Logger;
   readonly wal: Wal;
-  readonly groups: () => Iterable<Group>;
   readonly groupOf: (shardId: ShardId) => Group | undefined;
   /** Makes the engine durable and tells up to where, per shard. */
   readonly syncMarker: (done: (error: Error | undefined, durable: readonly ShardPosition[]) => void) => void;

@@ -1,10 +1,16 @@
 /**
- * The leader's part in replacing a replica: takes the new one in as a learner, and once it has caught up swaps it for
- * the old one on the same node, through a joint configuration (thesis §4.2.1, §4.3). Everything it needs to know stands
- * in the configuration, so that any later leader goes on where this one stopped.
+ * The leader's part in where replicas are: it leads its group's membership, step by step, to what the cluster map asks
+ * for. A node that should have a replica is invited to begin one; the new replica is taken in as a learner, and once it
+ * has caught up it takes the place of one that should not be there, through a joint configuration (thesis §4.2.1, §4.3).
+ * A replica that is begun anew on its own node (`replica-repair.ts`) takes the place of the old one the same way.
+ *
+ * Everything a step needs stands in the configuration and the map, so any later leader goes on where this one stopped.
  */
 import { type Logger, type NodeId, type ReplicaId, RingraftError } from '../base/index.js';
+import { isJoint } from '../raft/index.js';
+import type { MapShard, ShardReport } from '../wire/index.js';
 import type { Group } from './group.js';
+import { isPlacedOn } from './local-map.js';
 
 /** How far behind a learner may be when it is made a voter: a joint configuration commits without it at once. */
 const nearlyCaughtUpEntries = 16;
@@ -25,9 +31,9 @@ export function checkDispensable({ raft, shardId, replicaId }: Group): void {
 
 /**
  * Makes `newId` on `node` a learner of the group, in place of any other learner there. Safe to repeat. Throws
- * NOT_LEADER, or BUSY when the membership is changing already.
+ * NOT_LEADER, or BUSY when the membership is changing already or this node does not know why the other should have one.
  */
-export function takeInLearner(group: Group, node: NodeId, newId: ReplicaId): void {
+export function takeInLearner(group: Group, shard: MapShard | undefined, node: NodeId, newId: ReplicaId): void {
   const { raft } = group;
   const { configuration } = raft;
   if (!raft.isLeader) {
@@ -41,6 +47,9 @@ export function takeInLearner(group: Group, node: NodeId, newId: ReplicaId): voi
     if (raft.isConfigurationCommitted) return;
     throw new RingraftError('BUSY', 'the change is not committed yet');
   }
+  if (shard === undefined || !isPlacedOn(shard, node)) {
+    throw new RingraftError('BUSY', `the map of this node places no replica of shard ${group.shardId} on ${node}`);
+  }
   const proposed = raft.proposeConfiguration({
     voters: configuration.voters,
     learners: [...configuration.learners.filter((id) => group.nodes.get(id) !== node), newId],
@@ -49,24 +58,127 @@ export function takeInLearner(group: Group, node: NodeId, newId: ReplicaId): voi
   throw new RingraftError('BUSY', typeof proposed === 'string' ? `not now: ${proposed}` : 'the change is under way');
 }
 
-/** Swaps learners that have caught up for the voter on their node. One change a call; whether there was one. */
-export function promoteReplacements(group: Group, logger: Logger): boolean {
+/** What a step came to: the membership changes or leadership moves, or a node has to be invited, or there is nothing. */
+export type MembershipStep = 'changed' | { readonly invite: NodeId } | undefined;
+
+/** One step of a leader towards the map. Does nothing while an earlier step is under way. */
+export function stepTowards(group: Group, shard: MapShard, nowMs: number, logger: Logger): MembershipStep {
   const { raft } = group;
-  const { configuration } = raft;
-  if (!raft.isLeader || configuration.learners.length === 0 || configuration.outgoing.length > 0) return false;
-  for (const learner of configuration.learners) {
-    const node = group.nodes.get(learner);
-    const old = configuration.voters.find((id) => id !== learner && group.nodes.get(id) === node);
-    const progress = raft.progressOf(learner);
-    if (old === undefined || old === group.replicaId || progress?.state !== 'replicate') continue;
-    if (raft.lastIndex - progress.matchIndex > nearlyCaughtUpEntries) continue;
-    const proposed = raft.proposeConfiguration({
-      voters: configuration.voters.map((id) => (id === old ? learner : id)),
-      learners: configuration.learners.filter((id) => id !== learner),
-    });
-    if (typeof proposed === 'string') return false;
-    logger.info({ shardId: group.shardId, node, old, new: learner }, 'swapping a replica for its replacement');
-    return true;
+  if (!raft.isLeader || isJoint(raft.configuration) || !raft.isConfigurationCommitted) return undefined;
+  const step = new Step(group, shard, nowMs, logger);
+  return step.promote() ?? step.dropLearners() ?? step.dropVoters() ?? step.invite();
+}
+
+class Step {
+  private readonly goal: ReadonlySet<NodeId>;
+  private readonly voters: readonly ReplicaId[];
+  private readonly learners: readonly ReplicaId[];
+
+  constructor(
+    private readonly group: Group,
+    shard: MapShard,
+    private readonly nowMs: number,
+    private readonly logger: Logger,
+  ) {
+    this.goal = new Set(shard.replicas.map(({ nodeId }) => nodeId));
+    ({ voters: this.voters, learners: this.learners } = group.raft.configuration);
   }
-  return false;
+
+  private homeOf(id: ReplicaId): NodeId | undefined {
+    return this.group.nodes.get(id);
+  }
+
+  private isWanted(id: ReplicaId): boolean {
+    const home = this.homeOf(id);
+    return home !== undefined && this.goal.has(home);
+  }
+
+  /** A learner that has caught up begins to vote, in the place of another replica where there is one too many. */
+  promote(): MembershipStep {
+    const { raft, replicaId, shardId } = this.group;
+    for (const learner of this.learners) {
+      const node = this.homeOf(learner);
+      const sameHome = this.voters.find((id) => this.homeOf(id) === node);
+      if (sameHome === replicaId || (sameHome === undefined && !this.isWanted(learner))) continue;
+      const progress = raft.progressOf(learner);
+      if (progress?.state !== 'replicate' || raft.lastIndex - progress.matchIndex > nearlyCaughtUpEntries) continue;
+      const surplus = this.voters.filter((id) => !this.isWanted(id));
+      const old = sameHome ?? surplus.find((id) => id !== replicaId);
+      // The leader itself has to go: another one sees to that.
+      if (old === undefined && surplus.length > 0) return this.handOver();
+      const voters =
+        old === undefined ? [...this.voters, learner] : this.voters.map((id) => (id === old ? learner : id));
+      const from = old === undefined ? undefined : this.homeOf(old);
+      this.logger.info({ shardId, from, to: node, old, new: learner }, 'a new replica takes its place');
+      return this.propose(
+        voters,
+        this.learners.filter((id) => id !== learner),
+      );
+    }
+    return undefined;
+  }
+
+  /** Learners that are not wanted any more: their move was given up. */
+  dropLearners(): MembershipStep {
+    const isReplacement = (id: ReplicaId): boolean =>
+      this.voters.some((other) => this.homeOf(other) === this.homeOf(id));
+    const kept = this.learners.filter((id) => this.isWanted(id) || isReplacement(id));
+    if (kept.length === this.learners.length) return undefined;
+    return this.propose(this.voters, kept);
+  }
+
+  /** Voters that are too many, once all that should vote do. */
+  dropVoters(): MembershipStep {
+    const kept = this.voters.filter((id) => this.isWanted(id));
+    if (kept.length === this.voters.length || kept.length < this.goal.size) return undefined;
+    if (!kept.includes(this.group.replicaId)) return this.handOver();
+    return this.propose(kept, this.learners);
+  }
+
+  invite(): MembershipStep {
+    const homes = new Set([...this.voters, ...this.learners].map((id) => this.homeOf(id)));
+    for (const node of this.goal) if (!homes.has(node)) return { invite: node };
+    return undefined;
+  }
+
+  private propose(voters: readonly ReplicaId[], learners: readonly ReplicaId[]): MembershipStep {
+    return typeof this.group.raft.proposeConfiguration({ voters, learners }) === 'string' ? undefined : 'changed';
+  }
+
+  /** To the voter furthest along among those that stay. */
+  private handOver(): MembershipStep {
+    const { raft, replicaId } = this.group;
+    const matchOf = (id: ReplicaId): number => raft.progressOf(id)?.matchIndex ?? 0;
+    const candidates = this.voters
+      .filter((id) => id !== replicaId && this.isWanted(id) && raft.isResponsive(id))
+      .sort((a, b) => matchOf(b) - matchOf(a));
+    for (const id of candidates) if (raft.transferLeadership(id, this.nowMs) === 'started') return 'changed';
+    return undefined;
+  }
+}
+
+/** What a leader tells the manager of a shard whose membership is not settled yet in the map; undefined: it is. */
+export function reportOf({ raft, nodes, shardId }: Group, shard: MapShard): ShardReport | undefined {
+  if (!raft.isLeader) return undefined;
+  const { configuration } = raft;
+  const { voters, learners } = configuration;
+  const voting = new Set(voters.map((id) => nodes.get(id)));
+  const missing = shard.replicas.map(({ nodeId }) => nodeId).filter((node) => !voting.has(node));
+  const isSettled =
+    missing.length === 0 &&
+    voters.length === shard.replicas.length &&
+    learners.length === 0 &&
+    !isJoint(configuration) &&
+    raft.isConfigurationCommitted;
+  if (isSettled && shard.leaving.length === 0) return undefined;
+  const learner = learners[0];
+  return {
+    shardId,
+    epoch: shard.epoch,
+    term: raft.currentTerm,
+    phase: isSettled ? 'settled' : isJoint(configuration) ? 'swapping' : learner === undefined ? 'waiting' : 'copying',
+    missing,
+    matchIndex: learner === undefined ? 0 : (raft.progressOf(learner)?.matchIndex ?? 0),
+    lastIndex: raft.lastIndex,
+  };
 }

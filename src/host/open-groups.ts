@@ -1,10 +1,10 @@
 /**
  * Brings the replicas of this node back from disk: puts what the log remembers and what the state machine has applied
- * together, or begins a new group.
+ * together, or begins a new group. What the log remembers takes part, whatever the map says: the map may be old.
  *
  * What can be found, per shard:
- * 1. Neither, on the node's first start (no log, no mark in the state): a new replica with the map's first
- *    configuration. Later: it was given up, and is replaced.
+ * 1. Neither, where the map places a replica here: on the first start of a founding node a new one, with the map's first
+ *    configuration. Otherwise it was given up, or never begun, and is begun anew from its leader.
  * 2. Both, the state at or after the log's beginning: go on from the state's applied index. A state ahead of the log's
  *    end (a snapshot was installed, then the machine stopped before the log said so) makes the log begin after it;
  *    what was applied was committed, so nothing is lost by that.
@@ -20,12 +20,15 @@ import {
   type ReplicaId,
   replicaId,
   type ShardId,
+  systemShardId,
 } from '../base/index.js';
-import type { ShardPosition, Store } from '../kv/index.js';
+import type { Arc, ShardPosition, Store } from '../kv/index.js';
 import { type Configuration, type Entry, type HardState, Raft, type SnapshotMetadata } from '../raft/index.js';
+import { ringSize } from '../ring/index.js';
 import type { RecoveredGroup, Wal } from '../wal/index.js';
 import type { ClusterMap, MapShard } from '../wire/index.js';
 import { Group } from './group.js';
+import { allShards, type LocalMap } from './local-map.js';
 import type { HostOptions } from './options.js';
 
 export type OpenGroupsParts = {
@@ -34,14 +37,12 @@ export type OpenGroupsParts = {
   readonly logger: Logger;
   readonly wal: Wal;
   readonly store: Store;
+  readonly maps: LocalMap;
 };
-
-export type OpenedGroup = { readonly group: Group /** Position of its shard in the map. */; readonly at: number };
 
 /** A replica that must not take part any more. */
 export type DamagedReplica = {
   readonly shardId: ShardId;
-  readonly at: number;
   /** `noReplica`: not even that can be read. */
   readonly replicaId: ReplicaId;
   readonly reason: string;
@@ -62,33 +63,51 @@ type Found = Restored | { readonly damage: string };
 export async function openGroups(
   parts: OpenGroupsParts,
   options: HostOptions,
-): Promise<{ readonly opened: readonly OpenedGroup[]; readonly damaged: readonly DamagedReplica[] }> {
-  const { wal, store } = parts;
-  const isMarked = await store.hasStartedBefore();
-  // State that was taken away takes its mark along; the log still knows.
-  const isFirstStart = !isMarked && wal.recovered.size === 0 && wal.damage === undefined;
-  const opened: OpenedGroup[] = [];
+): Promise<{ readonly opened: readonly Group[]; readonly damaged: readonly DamagedReplica[] }> {
+  const { wal, store, maps } = parts;
+  const mayFound = await beginFirstStart(parts, options);
+  const opened: Group[] = [];
   const damaged: DamagedReplica[] = [];
-  for (const [at, shard] of options.map.shards.entries()) {
-    const placed = shard.replicas.find(({ nodeId }) => nodeId === options.nodeId);
-    const recovered = wal.recovered.get(shard.id);
-    // A replica that was moved away and left nothing behind.
-    if (placed === undefined && recovered === undefined) continue;
-    const position = await store.openShard(shard.id, { start: shard.arcStart, end: shard.arcEnd });
-    const found = restore(parts, options.map, shard, position, isFirstStart);
-    const replicaId = recovered?.replicaId ?? foundingReplicaId(options.map, options.nodeId);
-    if ('damage' in found) {
-      damaged.push({ shardId: shard.id, at, replicaId: recovered?.replicaId ?? noReplica, reason: found.damage });
+  for (const shard of allShards(maps.current)) {
+    const { id: shardId } = shard;
+    const isPlaced = shard.replicas.some(({ nodeId }) => nodeId === options.nodeId);
+    const recovered = wal.recovered.get(shardId);
+    if (!isPlaced && recovered === undefined) {
+      // A replica was moved away, and the node ended before it had removed everything.
+      if (await store.hasStateOf(shardId)) await store.removeShard(shardId, arcOf(shard));
       continue;
     }
-    if (position.appliedIndex === 0) store.createShard(shard.id, found.snapshot.configuration);
-    if (recovered === undefined) wal.appendGroup(shard.id, replicaId, found.snapshot);
-    opened.push({ group: buildGroup(parts, options, shard, replicaId, found, position.appliedIndex), at });
+    const position = await store.openShard(shardId, arcOf(shard));
+    const found = restore(parts, shard, position, mayFound);
+    if ('damage' in found) {
+      damaged.push({ shardId, replicaId: recovered?.replicaId ?? noReplica, reason: found.damage });
+      continue;
+    }
+    const replicaId = recovered?.replicaId ?? foundingReplicaId(maps.current, options.nodeId);
+    if (position.appliedIndex === 0) store.createShard(shardId, found.snapshot.configuration);
+    if (recovered === undefined) wal.appendGroup(shardId, replicaId, found.snapshot);
+    opened.push(buildGroup(parts, options, shard, replicaId, found, position.appliedIndex));
   }
   await commit(wal);
-  if (!isMarked) await store.noteStarted();
+  if ((await store.firstStart()) !== 'done') await store.noteFirstStart('done');
   return { opened, damaged };
 }
+
+/**
+ * Whether replicas may begin here with the map's first configuration. The first start of a founding node may be broken
+ * off anywhere and is then gone on with, which the mark says; without it a log is that of an earlier life whose state was
+ * taken away.
+ */
+async function beginFirstStart({ store, wal }: OpenGroupsParts, { mayFound }: HostOptions): Promise<boolean> {
+  const reached = await store.firstStart();
+  if (reached !== 'none') return reached === 'begun';
+  if (!mayFound || wal.recovered.size > 0 || wal.damage !== undefined) return false;
+  await store.noteFirstStart('begun');
+  return true;
+}
+
+export const arcOf = ({ id, arcStart, arcEnd }: MapShard): Arc =>
+  id === systemShardId ? { start: 0, end: ringSize } : { start: arcStart, end: arcEnd };
 
 /**
  * Begins a replica that knows nothing, under an id that was never used: whatever was there of the shard is removed
@@ -97,12 +116,11 @@ export async function openGroups(
 export async function createReplica(
   parts: OpenGroupsParts,
   options: HostOptions,
-  at: number,
+  shard: MapShard,
   replicaId: ReplicaId,
 ): Promise<Group> {
   const { wal, store } = parts;
-  const shard = options.map.shards[at] as MapShard;
-  await store.clearShard(shard.id, { start: shard.arcStart, end: shard.arcEnd });
+  await store.clearShard(shard.id, arcOf(shard));
   const snapshot: SnapshotMetadata = { index: 0, term: 0, configuration: noMembers };
   store.createShard(shard.id, noMembers);
   wal.appendGroup(shard.id, replicaId, snapshot);
@@ -119,25 +137,22 @@ function buildGroup(
   appliedIndex: number,
 ): Group {
   const raft = new Raft({ ...options.raft, replicaId }, random, { ...restored, appliedIndex }, clock.nowMs());
-  const nodes = new Map<ReplicaId, NodeId>();
   const preferred = shard.replicas[0]?.nodeId ?? options.nodeId;
-  const arc = { start: shard.arcStart, end: shard.arcEnd };
-  return new Group(shard.id, replicaId, arc, nodes, preferred, raft, options.raft.maxAppendBytes);
+  return new Group(shard.id, replicaId, arcOf(shard), preferred, raft, options.raft.maxAppendBytes);
 }
 
 function restore(
-  { wal, logger }: OpenGroupsParts,
-  map: ClusterMap,
+  { wal, logger, maps }: OpenGroupsParts,
   shard: MapShard,
   position: ShardPosition,
-  isFirstStart: boolean,
+  mayFound: boolean,
 ): Found {
   const recovered = wal.recovered.get(shard.id);
   if (recovered === undefined) {
     if (wal.damage !== undefined) return { damage: wal.damage };
     if (position.appliedIndex > 0) return { damage: 'there is state and no log' };
     // Given up and not yet begun anew; never with the first configuration again (RAFT-PITFALLS 22).
-    return isFirstStart ? firstState(map, shard) : { damage: 'its replica was given up' };
+    return mayFound ? firstState(maps.current, shard) : { damage: 'there is no replica here yet, or it was given up' };
   }
   if (recovered.damage !== undefined) return { damage: recovered.damage };
   if (position.needsSnapshot) return { damage: 'a snapshot was being installed and its staged bytes are gone' };

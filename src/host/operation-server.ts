@@ -8,10 +8,10 @@
  *    `maybeHappened`; every other refusal means that it did not and will not happen.
  * 3. A read is served only after the core vouched for an index (ReadIndex or lease) that is applied.
  */
-import { type BucketId, type Clock, isRingraftError, type Logger, type NodeId } from '../base/index.js';
+import { type Clock, isRingraftError, type Logger, type NodeId, type ShardId } from '../base/index.js';
 import type { AppliedEntry, ReadKey, ReadValue, Store } from '../kv/index.js';
 import type { ReadState } from '../raft/index.js';
-import { arcAt, ringHash } from '../ring/index.js';
+import { ringHash } from '../ring/index.js';
 import type { Bus, BusMessage, BusSubscription } from '../transport/index.js';
 import {
   ConsistencyLevel,
@@ -23,6 +23,7 @@ import {
   type OperationResult,
 } from '../wire/index.js';
 import type { Group } from './group.js';
+import type { LocalMap } from './local-map.js';
 import type { HostOptions } from './options.js';
 import { type Confirmation, errorResult, okResult, type PendingOperation, type ReadRound } from './pending.js';
 import type { ResultOutbox } from './result-outbox.js';
@@ -41,25 +42,20 @@ export type OperationServerParts = {
   readonly store: Store;
   readonly outbox: ResultOutbox;
   readonly options: HostOptions;
-  /** The group of arc `at` of the map, when this node holds a replica of it. */
-  readonly groupAt: (at: number) => Group | undefined;
+  readonly maps: LocalMap;
+  readonly groupOf: (shardId: ShardId) => Group | undefined;
   readonly mark: (group: Group) => void;
   readonly schedule: () => void;
 };
 
 export class OperationServer {
-  private readonly arcStarts: readonly number[];
-  private readonly buckets: ReadonlySet<BucketId>;
   private subscription: BusSubscription | undefined;
   private servable: ServableRead[] = [];
   private inflight = 0;
   private draining = false;
   readonly counters = { gets: 0, puts: 0, deletes: 0, refused: 0, batches: 0 };
 
-  constructor(private readonly parts: OperationServerParts) {
-    this.arcStarts = parts.options.map.shards.map((shard) => shard.arcStart);
-    this.buckets = new Set(parts.options.map.buckets.map((bucket) => bucket.id));
-  }
+  constructor(private readonly parts: OperationServerParts) {}
 
   /** Operations accepted and not yet answered. */
   get inflightOperations(): number {
@@ -68,7 +64,7 @@ export class OperationServer {
 
   start(): void {
     const { bus, options } = this.parts;
-    const subject = nodeSubject(options.map.cluster, options.nodeId);
+    const subject = nodeSubject(options.cluster, options.nodeId);
     this.subscription = bus.subscribe('client', subject, (message) => this.receive(message));
   }
 
@@ -115,12 +111,12 @@ export class OperationServer {
       this.refuse(replyTo, refusal);
       return;
     }
-    const group = this.parts.groupAt(arcAt(this.arcStarts, ringHash(operation.key)));
+    const group = this.parts.groupOf(this.parts.maps.shardAt(ringHash(operation.key)));
     if (group === undefined) {
       this.refuse(replyTo, errorResult(operation.requestId, 'WRONG_SHARD', 'this node holds no replica of the key'));
       return;
     }
-    if (!group.raft.isLeader || this.draining) {
+    if (!group.raft.isLeader || this.draining || !this.parts.maps.isFounded) {
       const leader = this.draining && group.raft.isLeader ? undefined : group.leaderNode;
       this.refuse(replyTo, this.notLeader(operation.requestId, leader, false));
       return;
@@ -153,7 +149,7 @@ export class OperationServer {
     if (operation.level > ConsistencyLevel.Lease) {
       return errorResult(requestId, 'BAD_REQUEST', `this node does not serve consistency level ${operation.level}`);
     }
-    if (!this.buckets.has(operation.bucketId)) {
+    if (!this.parts.maps.hasBucket(operation.bucketId)) {
       return errorResult(requestId, 'BAD_REQUEST', `no bucket has id ${operation.bucketId}`);
     }
     if (operation.key.length === 0) return errorResult(requestId, 'BAD_REQUEST', 'the key is empty');
@@ -295,8 +291,10 @@ export class OperationServer {
       if (proposal.term !== entry.term) {
         // Another leader's entry stands where ours would have been: ours never will.
         this.answerNotLeader(proposal.operations, group);
+        proposal.settle?.('lost');
         continue;
       }
+      proposal.settle?.('applied');
       proposal.operations.forEach((pending, at) => {
         const outcome = outcomes[at];
         if (outcome === undefined) return;
@@ -320,7 +318,8 @@ export class OperationServer {
     // Those of the term that has just begun were made in this very turn.
     const orphaned = group.proposals.findIndex((proposal) => proposal.term === term);
     const orphans = group.proposals.splice(0, orphaned < 0 ? group.proposals.length : orphaned);
-    for (const { operations } of orphans) {
+    for (const { operations, settle } of orphans) {
+      settle?.('unknown');
       this.answerAll(operations, (id) => this.notLeader(id, group.leaderNode, true));
     }
   }
@@ -328,7 +327,8 @@ export class OperationServer {
   /** The replica is given up: what it has not answered has an unknown fate where it was proposed. */
   abandon(group: Group): void {
     for (const { operations } of group.builder.take()) this.answerNotLeader(operations, group);
-    for (const { operations } of group.proposals.splice(0)) {
+    for (const { operations, settle } of group.proposals.splice(0)) {
+      settle?.('unknown');
       this.answerAll(operations, (id) => this.notLeader(id, group.leaderNode, true));
     }
     for (const context of group.raft.takeReads()) this.dropRound(context as ReadRound, group);

@@ -1,6 +1,5 @@
-import type { BucketId, NodeId } from '../base/index.js';
+import type { NodeId } from '../base/index.js';
 import type { RaftOptions } from '../raft/index.js';
-import type { ClusterMap } from '../wire/index.js';
 
 export type HostLimits = {
   readonly maxKeyBytes: number;
@@ -19,12 +18,15 @@ export type HostLimits = {
 
 export type HostOptions = {
   readonly nodeId: NodeId;
+  readonly cluster: string;
   readonly version: string;
   /** Greater at each start than ever before, never 0. */
   readonly incarnation: number;
-  readonly map: ClusterMap;
+  /**
+   * Whether replicas the map places here, and of which nothing is known here, may begin as founding members: only on the
+   * first start of a founding node, once it is certain that the cluster does not exist yet.
+   */
+  readonly mayFound: boolean;
   readonly raft: Omit<RaftOptions, 'replicaId'>;
   readonly limits: HostLimits;
 };
-
-export const isKnownBucket = (map: ClusterMap, id: BucketId): boolean => map.buckets.some((bucket) => bucket.id === id);

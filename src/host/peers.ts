@@ -94,6 +94,12 @@ export class Peers {
     });
   }
 
+  /** Nodes that left the cluster are not spoken to any more. */
+  retain(nodes: ReadonlySet<NodeId>): void {
+    for (const nodeId of this.links.keys()) if (!nodes.has(nodeId)) this.links.delete(nodeId);
+    for (const nodeId of nodes) this.add(nodeId);
+  }
+
   /** Monotonic time of the last word from the peer; -Infinity when there was none. */
   lastHeardMs(nodeId: NodeId): number {
     return this.links.get(nodeId)?.lastHeardMs ?? Number.NEGATIVE_INFINITY;

@@ -11,7 +11,12 @@ export type PendingProposal = {
   readonly index: number;
   readonly term: number;
   readonly operations: readonly PendingOperation[];
+  /** Told once what became of the entry, when it came from this node itself. */
+  readonly settle?: (fate: ProposalFate) => void;
 };
+
+/** `lost`: it never took effect and never will. */
+export type ProposalFate = 'applied' | 'lost' | 'unknown';
 
 /** Reads that may be served once the state machine has applied `index`. */
 export type WaitingReads = {

@@ -10,10 +10,19 @@
  *    that ends before that draws another.
  * 2. Nothing of the old replica is removed before the leader has answered.
  */
-import type { Clock, Logger, Random, ReplicaId, ShardId, Timer } from '../base/index.js';
+import {
+  type Clock,
+  type Logger,
+  noReplica,
+  type Random,
+  type ReplicaId,
+  type ShardId,
+  type Timer,
+} from '../base/index.js';
 import type { Bus, BusSubscription } from '../transport/index.js';
-import { type AdminAnswer, type AdminRequest, adminSubject } from '../wire/index.js';
+import { type AdminAnswer, type AdminRequest, adminSubject, type MapShard } from '../wire/index.js';
 import type { Group } from './group.js';
+import type { LocalMap } from './local-map.js';
 import type { DamagedReplica } from './open-groups.js';
 import type { HostOptions } from './options.js';
 
@@ -29,10 +38,11 @@ export type ReplicaRepairParts = {
   readonly random: Random;
   readonly logger: Logger;
   readonly options: HostOptions;
+  readonly maps: LocalMap;
   /** Begins the empty replica; see `createReplica`. */
-  readonly create: (at: number, replicaId: ReplicaId) => Promise<Group>;
+  readonly create: (shard: MapShard, replicaId: ReplicaId) => Promise<Group>;
   /** The replica is there: from now on it takes part. */
-  readonly onCreated: (group: Group, at: number) => void;
+  readonly onCreated: (group: Group) => void;
   readonly onFatal: (error: unknown) => void;
 };
 
@@ -62,7 +72,14 @@ export class ReplicaRepair {
     const newId = (leastDrawnId + (random.nextU32() % (0xffff_ffff - leastDrawnId))) as ReplicaId;
     this.repairs.set(replica.shardId, { ...replica, newId, isCreating: false });
     const { shardId, replicaId, reason } = replica;
-    logger.error({ shardId, replicaId, newId, reason }, 'a replica cannot go on and will be rebuilt from its leader');
+    if (replicaId === noReplica) logger.info({ shardId, newId, reason }, 'asking to begin a replica');
+    else
+      logger.error({ shardId, replicaId, newId, reason }, 'a replica cannot go on and will be rebuilt from its leader');
+  }
+
+  /** The map places the shard elsewhere. One that is being created goes on, and is removed when it is there. */
+  drop(shardId: ShardId): void {
+    if (this.repairs.get(shardId)?.isCreating === false) this.repairs.delete(shardId);
   }
 
   start(): void {
@@ -84,14 +101,16 @@ export class ReplicaRepair {
   }
 
   private ask(): void {
-    const { bus, options } = this.parts;
-    for (const { shardId, at, newId, isCreating } of this.repairs.values()) {
+    const { bus, options, maps } = this.parts;
+    for (const { shardId, newId, isCreating } of this.repairs.values()) {
       if (isCreating) continue;
       const request: AdminRequest = { op: 'replaceReplica', shardId, nodeId: options.nodeId, newReplicaId: newId };
       const payload = JSON.stringify(request);
-      for (const { nodeId } of options.map.shards[at]?.replicas ?? []) {
+      const shard = maps.shard(shardId);
+      const homes = [...(shard?.replicas ?? []).map(({ nodeId }) => nodeId), ...(shard?.leaving ?? [])];
+      for (const nodeId of homes) {
         if (nodeId === options.nodeId) continue;
-        const subject = adminSubject(options.map.cluster, nodeId);
+        const subject = adminSubject(options.cluster, nodeId);
         bus.publish('client', subject, Buffer.from(payload), { replyTo: `${this.inbox}.${shardId}` });
       }
     }
@@ -102,14 +121,16 @@ export class ReplicaRepair {
     const repair = this.repairs.get(shardId);
     const answer = JSON.parse(payload.toString()) as AdminAnswer;
     if (repair === undefined || repair.isCreating || !('member' in answer) || answer.member !== repair.newId) return;
+    const { maps, create, onCreated, onFatal } = this.parts;
+    const shard = maps.shard(shardId);
+    if (shard === undefined) return;
     repair.isCreating = true;
-    const { create, onCreated, onFatal } = this.parts;
-    create(repair.at, repair.newId).then(
+    create(shard, repair.newId).then(
       (group) => {
         this.repairs.delete(shardId);
         if (this.stopped) return;
         this.repaired++;
-        onCreated(group, repair.at);
+        onCreated(group);
       },
       (error: unknown) => onFatal(error),
     );

@@ -6,7 +6,7 @@
  */
 import { type Clock, emptyBytes, isRingraftError, type Logger, messageOf, type ShardId } from '../base/index.js';
 import type { Store } from '../kv/index.js';
-import { arcAt, ringHash } from '../ring/index.js';
+import { ringHash } from '../ring/index.js';
 import type { Bus, BusMessage, BusSubscription } from '../transport/index.js';
 import {
   codeNumber,
@@ -17,6 +17,7 @@ import {
   scanSubject,
 } from '../wire/index.js';
 import type { Group } from './group.js';
+import type { LocalMap } from './local-map.js';
 import type { HostOptions } from './options.js';
 
 /** Room left in a message for what surrounds the pairs. */
@@ -29,6 +30,7 @@ export type ScanServerParts = {
   readonly logger: Logger;
   readonly store: Store;
   readonly options: HostOptions;
+  readonly maps: LocalMap;
   readonly groupOf: (shardId: ShardId) => Group | undefined;
   /** Calls back with true once a read that began now may be served, false when the group does not lead. */
   readonly confirmRead: (group: Group, done: (confirmed: boolean) => void) => void;
@@ -36,16 +38,13 @@ export type ScanServerParts = {
 
 export class ScanServer {
   private subscription: BusSubscription | undefined;
-  private readonly arcStarts: readonly number[];
   scans = 0;
 
-  constructor(private readonly parts: ScanServerParts) {
-    this.arcStarts = parts.options.map.shards.map((shard) => shard.arcStart);
-  }
+  constructor(private readonly parts: ScanServerParts) {}
 
   start(): void {
     const { bus, options } = this.parts;
-    const subject = scanSubject(options.map.cluster, options.nodeId);
+    const subject = scanSubject(options.cluster, options.nodeId);
     this.subscription = bus.subscribe('client', subject, (message) => this.receive(message));
   }
 
@@ -67,7 +66,7 @@ export class ScanServer {
 
   private serve(request: ScanRequest, answer: (page: ScanPage) => void): void {
     this.scans++;
-    if (!this.parts.options.map.buckets.some((bucket) => bucket.id === request.bucketId)) {
+    if (!this.parts.maps.hasBucket(request.bucketId)) {
       answer(failure('BAD_REQUEST', `no bucket has id ${request.bucketId}`));
       return;
     }
@@ -98,8 +97,7 @@ export class ScanServer {
       answer(empty);
       return;
     }
-    const { store, bus, clock, options } = this.parts;
-    const shards = options.map.shards;
+    const { store, bus, clock, maps } = this.parts;
     const maxBytes = bus.maxPayloadBytes - pageOverheadBytes;
     store.scan(
       request.bucketId,
@@ -110,7 +108,7 @@ export class ScanServer {
         keysOnly: request.keysOnly,
         limit: Math.min(request.limit || maxPageKeys, maxPageKeys),
         maxBytes: request.maxBytes > 0 ? Math.min(request.maxBytes, maxBytes) : maxBytes,
-        accept: (key) => confirmed.has(shards[arcAt(this.arcStarts, ringHash(key))]?.id as number),
+        accept: (key) => confirmed.has(maps.shardAt(ringHash(key))),
         nowMs: clock.wallMs(),
       },
       (error, page) => {

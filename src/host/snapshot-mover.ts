@@ -69,7 +69,7 @@ export class SnapshotMover {
 
   start(): void {
     const { bus, options } = this.parts;
-    const subject = snapshotSubject(options.map.cluster, options.nodeId, '*');
+    const subject = snapshotSubject(options.cluster, options.nodeId, '*');
     this.subscriptions.push(
       bus.subscribe('snapshot', subject, (message) => {
         const { replyTo } = message;
@@ -133,7 +133,7 @@ export class SnapshotMover {
     const transfer = new SnapshotTransfer({
       bus,
       clock,
-      subject: snapshotSubject(options.map.cluster, node, id),
+      subject: snapshotSubject(options.cluster, node, id),
       isWanted: () => !this.stopped && group.raft.isLeader && group.raft.currentTerm === request.term,
     });
     try {

@@ -91,7 +91,7 @@ export function nodeStatus(parts: StatusParts, only?: ShardId): NodeStatus {
   const memory = process.memoryUsage();
   return {
     nodeId: options.nodeId,
-    cluster: options.map.cluster,
+    cluster: options.cluster,
     version: options.version,
     pid: process.pid,
     startedAtMs: parts.startedAtMs,

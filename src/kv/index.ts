@@ -1,5 +1,5 @@
 export type { ScanPageResult, ScanQuery } from './scan.js';
 export * from './snapshot-files.js';
 export type { SnapshotSource } from './snapshot-source.js';
-export { Store, type StoreOptions, type StoreStatistics } from './store.js';
+export { type FirstStart, Store, type StoreOptions, type StoreStatistics } from './store.js';
 export * from './types.js';

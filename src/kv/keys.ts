@@ -26,6 +26,7 @@ export const SystemKind = {
   Marker: 5,
   Started: 6,
   Incarnation: 7,
+  ClusterMap: 8,
 } as const;
 export type SystemKind = (typeof SystemKind)[keyof typeof SystemKind];
 

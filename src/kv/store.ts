@@ -6,11 +6,18 @@
  * 2. What `apply` reports is visible to every read that begins afterwards.
  * 3. A failed write of the engine stops the node (`onFailure`); nothing is reported applied after it.
  */
-import { type BucketId, type Clock, RingraftError, type ShardId } from '../base/index.js';
+import {
+  type BucketId,
+  type Clock,
+  RingraftError,
+  type ShardId,
+  systemBucketId,
+  systemShardId,
+} from '../base/index.js';
 import type { Engine, EngineBatch } from '../engine/index.js';
 import type { Configuration, Entry, SnapshotMetadata } from '../raft/index.js';
 import { Applier, needsOldValue, type PreparedEntry, prepare } from './apply.js';
-import { isDataKey, type StoredValue, SystemKind, systemKey, systemRange } from './keys.js';
+import { bucketOfDataKey, isDataKey, type StoredValue, SystemKind, systemKey, systemRange } from './keys.js';
 import { Reader } from './reader.js';
 import { type ScanPageResult, type ScanQuery, scan } from './scan.js';
 import { defaultSessionLimits, replayEntryOutcomes, type SessionLimits } from './sessions.js';
@@ -25,12 +32,14 @@ export type StoreOptions = {
   readonly clock: Clock;
   readonly cacheBytes: number;
   readonly files: SnapshotFiles;
-  /** Every bucket there is: a snapshot holds one range a bucket. */
+  /** Every bucket of users there is: a snapshot holds one range a bucket. */
   readonly bucketIds: readonly BucketId[];
   readonly sessions?: SessionLimits;
   /** The engine failed to write: the node must stop. */
   readonly onFailure: (error: Error) => void;
 };
+
+export type FirstStart = 'none' | 'begun' | 'done';
 
 export type StoreStatistics = {
   readonly overlayEntries: number;
@@ -219,7 +228,7 @@ export class Store {
         if (position === undefined || position.appliedIndex === 0) {
           reject(new RingraftError('NOT_FOUND', `shard ${shardId} has no state to take a snapshot of`));
         } else {
-          resolve(openSnapshotSource(this.engine, position, shard.arc, this.options.bucketIds));
+          resolve(openSnapshotSource(this.engine, position, shard.arc, this.bucketsOf(shardId)));
         }
       });
     });
@@ -234,7 +243,7 @@ export class Store {
     const shard = this.shard(shardId);
     await new Promise<void>((resolve) => this.pipeline.whenWritten(shard, resolve));
     await installSnapshot(this.installParts(shard), path, expected);
-    this.reader.forget((name) => isOnArc(name, shard.arc));
+    this.reader.forget((name) => isOfShard(name, shard));
     const fresh = new ShardState(shardId, shard.arc, this.options.sessions ?? defaultSessionLimits);
     this.shards.set(shardId, fresh);
     await this.load(fresh);
@@ -253,19 +262,47 @@ export class Store {
     const fresh = new ShardState(shardId, arc, this.options.sessions ?? defaultSessionLimits);
     await clearShard(this.installParts(fresh));
     await this.write((batch) => batch.delete(systemKey(shardId, SystemKind.Installing)));
-    this.reader.forget((name) => isOnArc(name, arc));
+    this.reader.forget((name) => isOfShard(name, fresh));
     this.shards.set(shardId, fresh);
   }
 
-  /** Whether `noteStarted` was called in an earlier life. */
-  async hasStartedBefore(): Promise<boolean> {
-    const [mark] = await this.lookUp([systemKey(0 as ShardId, SystemKind.Started)]);
-    return mark !== undefined;
+  /** How far this node came with its first start, in this or an earlier life. */
+  async firstStart(): Promise<FirstStart> {
+    const [mark] = await this.lookUp([systemKey(systemShardId, SystemKind.Started)]);
+    if (mark === undefined) return 'none';
+    return mark[0] === startedMark ? 'done' : 'begun';
   }
 
-  /** The replicas this node begins with are in its log: what is missing there from now on was removed. */
-  noteStarted(): Promise<void> {
-    return this.write((batch) => batch.put(systemKey(0 as ShardId, SystemKind.Started), Buffer.from([1])));
+  /**
+   * `begun`: it founds its cluster, and its log may hold a part of the replicas it begins with. `done`: they are in its
+   * log, all of them: what is missing there from now on was removed.
+   */
+  noteFirstStart(reached: Exclude<FirstStart, 'none'>): Promise<void> {
+    const mark = Buffer.from([reached === 'done' ? startedMark : foundingMark]);
+    return this.write((batch) => batch.put(systemKey(systemShardId, SystemKind.Started), mark));
+  }
+
+  /** The copy of the cluster map kept for the next start; undefined when there is none. */
+  async savedMap(): Promise<Buffer | undefined> {
+    const [saved] = await this.lookUp([systemKey(systemShardId, SystemKind.ClusterMap)]);
+    return saved === undefined ? undefined : Buffer.from(saved);
+  }
+
+  saveMap(map: Buffer): Promise<void> {
+    return this.write((batch) => batch.put(systemKey(systemShardId, SystemKind.ClusterMap), map));
+  }
+
+  /** Whether anything of a shard is here, whoever removed its replica. */
+  async hasStateOf(shardId: ShardId): Promise<boolean> {
+    const [position] = await this.lookUp([systemKey(shardId, SystemKind.Position)]);
+    return position !== undefined;
+  }
+
+  /** Removes what is left of a shard whose replica is gone; it is not open afterwards. Safe to repeat. */
+  async removeShard(shardId: ShardId, arc: Arc): Promise<void> {
+    await this.clearShard(shardId, arc);
+    this.shards.delete(shardId);
+    this.pipeline.forget(shardId);
   }
 
   /**
@@ -273,7 +310,7 @@ export class Store {
    * of the wall clock where that is greater, so that a node whose directory was emptied does not begin at 1 again.
    */
   async nextIncarnation(): Promise<number> {
-    const key = systemKey(0 as ShardId, SystemKind.Incarnation);
+    const key = systemKey(systemShardId, SystemKind.Incarnation);
     const [last] = await this.lookUp([key]);
     const seconds = Math.floor(this.options.clock.wallMs() / 1000) - incarnationEpochSeconds;
     const incarnation = Math.max((last?.readUInt32BE(0) ?? 0) + 1, Math.min(seconds, 0xf000_0000));
@@ -293,8 +330,14 @@ export class Store {
   }
 
   private installParts(shard: ShardState) {
-    const { files, bucketIds } = this.options;
-    return { engine: this.engine, files, shardId: shard.shardId, arc: shard.arc, bucketIds };
+    const { files } = this.options;
+    const { shardId, arc } = shard;
+    return { engine: this.engine, files, shardId, arc, bucketIds: this.bucketsOf(shardId) };
+  }
+
+  /** The system shard has a bucket of its own, on the whole ring, and no part of the others. */
+  private bucketsOf(shardId: ShardId): readonly BucketId[] {
+    return shardId === systemShardId ? [systemBucketId] : this.options.bucketIds;
   }
 
   /** Writes what was applied. The engine stays open. */
@@ -307,12 +350,15 @@ export class Store {
 
 /** 2020-01-01. */
 const incarnationEpochSeconds = 1_577_836_800;
+const foundingMark = 2;
+const startedMark = 1;
 const noKeys: ReadonlyMap<string, Buffer> = new Map();
 
-/** Whether a data key, as a map key, lies on the arc. */
-function isOnArc(name: string, arc: Arc): boolean {
+/** Whether a data key, as a map key, belongs to the shard. */
+function isOfShard(name: string, { shardId, arc }: ShardState): boolean {
   const bytes = Buffer.from(name.slice(0, 7), 'latin1');
   if (!isDataKey(bytes)) return false;
+  if ((bucketOfDataKey(bytes) === systemBucketId) !== (shardId === systemShardId)) return false;
   const ring = bytes.readUInt32BE(3);
   return ring >= arc.start && ring < arc.end;
 }

@@ -91,6 +91,10 @@ export class WritePipeline {
     this.written.set(position.shardId, position);
   }
 
+  forget(shardId: ShardId): void {
+    this.written.delete(shardId);
+  }
+
   /** Makes everything applied so far durable; then calls back with where each shard stands. */
   sync(done: (error: Error | undefined, positions: readonly ShardPosition[]) => void): void {
     this.syncWanted.push((error) => done(error, [...this.written.values()]));

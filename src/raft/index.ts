@@ -1,3 +1,3 @@
-export { decodeConfiguration, encodeConfiguration } from './configuration.js';
+export { decodeConfiguration, encodeConfiguration, isJoint } from './configuration.js';
 export * from './raft.js';
 export * from './types.js';

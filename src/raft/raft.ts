@@ -100,6 +100,11 @@ export class Raft {
     return this.core.configuration;
   }
 
+  /** Where in the log the configuration in force stands; that of a snapshot at or before the snapshot's index. */
+  get configurationIndex(): number {
+    return this.core.log.configurationIndex;
+  }
+
   /** Whether the configuration in force is committed. */
   get isConfigurationCommitted(): boolean {
     return this.core.log.configurationIndex <= this.core.log.committed;

@@ -1,5 +1,6 @@
 /** Administration of one node: JSON request and answer on `adminSubject`. */
 import type { ErrorCode, Happened, NodeId, ReplicaId, ShardId } from '../base/index.js';
+import type { ClusterMap } from './cluster-map.js';
 
 /** What a leader knows of one other member. */
 export type FollowerStatus = {
@@ -87,10 +88,31 @@ export type AdminRequest =
   | { readonly op: 'transferLeader'; readonly shardId: number; readonly to: string }
   /** A node's replica of a shard cannot go on: take in a new one there, under this id (asked of the leader). */
   | { readonly op: 'replaceReplica'; readonly shardId: number; readonly nodeId: string; readonly newReplicaId: number }
+  /**
+   * The shard's leader asks a node to begin a replica, and says who its members are by the configuration at
+   * `configurationIndex` of its log: a replica the node has and that is none of them is of the past.
+   */
+  | {
+      readonly op: 'hostReplica';
+      readonly shardId: number;
+      readonly term: number;
+      readonly configurationIndex: number;
+      readonly members: readonly number[];
+    }
+  /** The node's copy of the cluster map. */
+  | { readonly op: 'map' }
+  /** How far a founding node came with its first start; asked before a cluster is founded. */
+  | { readonly op: 'founding' }
   /** Give up this node's replica of a shard and begin a new one from the leader. */
   | { readonly op: 'rebuildReplica'; readonly shardId: number }
   /** Prometheus text. */
   | { readonly op: 'metrics' };
+
+/**
+ * `new`: it has nothing. `founding`: it has begun with the founding replicas, and does not know that the cluster ever
+ * worked. `established`: the cluster exists.
+ */
+export type FoundingState = 'new' | 'founding' | 'established';
 
 export type ErrorBody = { readonly code: ErrorCode; readonly message: string; readonly happened: Happened };
 
@@ -100,4 +122,6 @@ export type AdminAnswer =
   /** The replica is a member, and that is committed. */
   | { readonly member: number }
   | { readonly metrics: string }
+  | { readonly map: ClusterMap }
+  | { readonly founding: FoundingState }
   | { readonly error: ErrorBody };

@@ -74,7 +74,23 @@ export type ClusterView = {
   readonly settings: ClusterSettings;
 };
 
+/** What the leader of a shard tells the manager, every second while the shard is not as the map wants it. */
+export type ShardReport = {
+  readonly shardId: ShardId;
+  /** Of the map's entry of the shard that this is about. */
+  readonly epoch: number;
+  readonly term: number;
+  readonly phase: 'waiting' | 'copying' | 'swapping' | 'settled';
+  /** Nodes that should have a voting replica and have none. */
+  readonly missing: readonly NodeId[];
+  /** Of the new replica; 0 while there is none. */
+  readonly matchIndex: number;
+  readonly lastIndex: number;
+};
+
 export type ManagerRequest =
+  /** From nodes only. */
+  | { readonly op: 'report'; readonly node: string; readonly shards: readonly ShardReport[] }
   | { readonly op: 'view' }
   | { readonly op: 'map' }
   /** Newest first; `before`: only changes of lesser epochs. */

@@ -2,16 +2,18 @@
 import { crc32 } from 'node:zlib';
 import type { NodeId } from '../../src/base/index.js';
 import { checkHistory, type OperationRecord } from '../../src/checker/index.js';
+import { allShards, isPlacedOn } from '../../src/host/index.js';
 import { Violation } from './checks.js';
 import type { SimNode } from './sim-node.js';
 
 const dataTag = 0x64;
 const indexTag = 0x69;
 
-/** Every one of `shards` counts a replica on this node among its voters, and that replica runs. */
-export function isWhole(node: SimNode, shards: number): boolean {
+/** Every shard the map places on this node counts a replica on it among its voters, and that replica runs. */
+export function isWhole(node: SimNode): boolean {
   if (node.host === undefined) return false;
   const replicas = [...node.host.replicas()];
+  const shards = allShards(node.host.maps.current).filter((shard) => isPlacedOn(shard, node.id)).length;
   return (
     replicas.length === shards &&
     replicas.every(({ raft, replicaId }) => {
@@ -39,10 +41,10 @@ export function restoreMembership(nodes: readonly SimNode[]): void {
 }
 
 /** Every replica is a voter, and all of a shard have applied all there is. */
-export function hasConverged(nodes: readonly SimNode[], shards: number): boolean {
+export function hasConverged(nodes: readonly SimNode[]): boolean {
   const reached = new Map<number, Set<number>>();
   for (const node of nodes) {
-    if (!isWhole(node, shards) || node.host === undefined) return false;
+    if (!isWhole(node) || node.host === undefined) return false;
     for (const { shardId, raft } of node.host.replicas()) {
       let indexes = reached.get(shardId);
       if (indexes === undefined) {

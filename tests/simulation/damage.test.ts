@@ -64,7 +64,7 @@ test(
         await s.put(s.keyOf(shardId), `${step}`);
       }
       // Everywhere, the leader of the joint state included: two losses at once would be more than a majority bears.
-      const isWholeAgain = (): boolean => s.nodes.every((one) => isWhole(one, s.shardIds.length));
+      const isWholeAgain = (): boolean => s.nodes.every((one) => isWhole(one));
       await s.until(isWholeAgain, 15_000, 'the cluster is whole again');
     }
     t.true(s.logged('began a new replica') > 0);
@@ -141,7 +141,7 @@ const points: Readonly<Record<string, (s: Scenario, node: SimNode, dies: () => v
     wrap();
   },
   'after beginning the new replica': (s, _node, dies) => s.when('began a new replica', dies),
-  'before it was swapped in': (s, _node, dies) => s.when('swapping a replica', dies),
+  'before it was swapped in': (s, _node, dies) => s.when('takes its place', dies),
 };
 
 for (const [point, arm] of Object.entries(points)) {

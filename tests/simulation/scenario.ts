@@ -16,7 +16,7 @@ import { foundingMap } from '../../src/meta/index.js';
 import type { RaftOptions } from '../../src/raft/index.js';
 import { arcAt, initHash, ringHash } from '../../src/ring/index.js';
 import type { ClusterMap } from '../../src/wire/index.js';
-import { usualSettings } from '../support/maps.js';
+import { usualSettings, withoutSystem } from '../support/maps.js';
 import { assertLinearizable, compareStates, describeNodes, hasConverged, restoreMembership } from './agreement.js';
 import { Checks, Violation } from './checks.js';
 import { Life } from './life.js';
@@ -96,14 +96,16 @@ export class Scenario {
     const { nodes = 3, shards = 1 } = options;
     this.shards = shards;
     const ids = Array.from({ length: nodes }, (_, at) => nodeId(`n${at + 1}`));
-    this.map = foundingMap({
-      cluster: 'sim',
-      shards,
-      replication: nodes,
-      nodes: ids.map((id) => ({ id, zone: 'z', weight: 1 })),
-      buckets: [{ name: scenarioBucket, id: 1 }],
-      management: usualSettings,
-    });
+    this.map = withoutSystem(
+      foundingMap({
+        cluster: 'sim',
+        shards,
+        replication: nodes,
+        nodes: ids.map((id) => ({ id, zone: 'z', weight: 1 })),
+        buckets: [{ name: scenarioBucket, id: 1 }],
+        management: usualSettings,
+      }),
+    );
     const settings: NodeSettings = {
       raft: { ...usualRaft, ...options.raft },
       limits: { ...usualLimits, ...options.limits },
@@ -339,7 +341,7 @@ export class Scenario {
       this.world.at(200, restore);
     };
     restore();
-    const isOver = (): boolean => this.workloads.every(({ isIdle }) => isIdle) && hasConverged(this.nodes, this.shards);
+    const isOver = (): boolean => this.workloads.every(({ isIdle }) => isIdle) && hasConverged(this.nodes);
     await this.until(isOver, recoveryMs, 'the cluster comes back and agrees');
     const keys = new Set(this.history.map(({ key }) => key));
     for (const key of keys) await this.get(key);

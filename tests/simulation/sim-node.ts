@@ -1,6 +1,6 @@
 /** A node of a run: the real host, log, store and transport code on a simulated machine. It may die and be started again. */
 import { AssertionError, type Logger, messageOf, type NodeId } from '../../src/base/index.js';
-import { Host, type HostOptions } from '../../src/host/index.js';
+import { Host, type HostOptions, LocalMap } from '../../src/host/index.js';
 import { Store } from '../../src/kv/index.js';
 import { openWal } from '../../src/wal/index.js';
 import type { ClusterMap } from '../../src/wire/index.js';
@@ -106,12 +106,13 @@ export class SimNode {
       apply(shardId, entries, done);
     };
     const host = await Host.start(
-      { clock, random, logger: this.logger(), bus, wal, store, snapshotFiles: files, onFatal },
+      { clock, random, logger: this.logger(), bus, wal, store, snapshotFiles: files, maps: new LocalMap(map), onFatal },
       {
         nodeId: this.id,
+        cluster: map.cluster,
         version: 'simulated',
         incarnation: await store.nextIncarnation(),
-        map,
+        mayFound: true,
         raft: settings.raft,
         limits: settings.limits,
       },

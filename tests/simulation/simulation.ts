@@ -8,7 +8,7 @@ import { isRingraftError, messageOf, nodeId, type ShardId } from '../../src/base
 import type { OperationRecord } from '../../src/checker/index.js';
 import { foundingMap } from '../../src/meta/index.js';
 import { initHash } from '../../src/ring/index.js';
-import { usualSettings } from '../support/maps.js';
+import { usualSettings, withoutSystem } from '../support/maps.js';
 import {
   assertLinearizable,
   compareStates,
@@ -80,7 +80,6 @@ class Simulation {
   private readonly injection: Injection;
   private readonly faults: readonly Fault[];
   private readonly faultsEndMs: number;
-  private readonly shards: number;
   private stamp = 0;
 
   constructor(
@@ -100,15 +99,16 @@ class Simulation {
     const replication = world.chance(0.8) ? 3 : 5;
     const ids = Array.from({ length: replication }, (_, at) => nodeId(`n${at + 1}`));
     const shards = world.pick([1, 1, 2, 3]);
-    this.shards = shards;
-    const map = foundingMap({
-      cluster: 'sim',
-      shards,
-      replication,
-      nodes: ids.map((id) => ({ id, zone: 'z', weight: 1 })),
-      buckets: [bucket],
-      management: usualSettings,
-    });
+    const map = withoutSystem(
+      foundingMap({
+        cluster: 'sim',
+        shards,
+        replication,
+        nodes: ids.map((id) => ({ id, zone: 'z', weight: 1 })),
+        buckets: [bucket],
+        management: usualSettings,
+      }),
+    );
     const settings = {
       raft: {
         ...world.pick(timings),
@@ -269,8 +269,8 @@ class Simulation {
    * a learner. A second loss could leave a shard without a majority for ever.
    */
   private get isSpare(): boolean {
-    for (const other of this.lost) if (isWhole(other, this.shards)) this.lost.delete(other);
-    return this.lost.size === 0 && this.nodes.every((node) => isWhole(node, this.shards));
+    for (const other of this.lost) if (isWhole(other)) this.lost.delete(other);
+    return this.lost.size === 0 && this.nodes.every((node) => isWhole(node));
   }
 
   private changeMembership({ nodes, strength }: Fault): boolean {
@@ -337,7 +337,7 @@ class Simulation {
         (error: unknown) => world.fail(new Violation('liveness', `a client cannot read: ${messageOf(error)}`)),
       );
     }
-    const isSettled = (): boolean => readsLeft === 0 && hasConverged(this.nodes, this.shards);
+    const isSettled = (): boolean => readsLeft === 0 && hasConverged(this.nodes);
     const restore = (): void => {
       restoreMembership(this.nodes);
       world.at(200, restore);

@@ -43,3 +43,10 @@ export function aClusterMap(
     ...fields,
   };
 }
+
+/** The map of a cluster that nobody manages: founded, and without the system shard. */
+export const withoutSystem = (map: ClusterMap): ClusterMap => ({
+  ...map,
+  epoch: 1,
+  system: { ...map.system, replicas: [] },
+});

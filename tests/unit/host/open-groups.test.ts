@@ -1,8 +1,17 @@
 /** Goal: after any crash a replica puts log and state together without inventing or forgetting anything. Method: a real log on a simulated disk, the state as a number. */
 
 import test from 'ava';
-import { type NodeId, noReplica, replicaId, seededRandom, silentLogger, systemClock } from '../../../src/base/index.js';
+import {
+  type NodeId,
+  noReplica,
+  replicaId,
+  seededRandom,
+  silentLogger,
+  systemClock,
+  systemShardId,
+} from '../../../src/base/index.js';
 import type { Group } from '../../../src/host/group.js';
+import { LocalMap } from '../../../src/host/local-map.js';
 import { openGroups } from '../../../src/host/open-groups.js';
 import type { ShardPosition, Store } from '../../../src/kv/index.js';
 import { aClusterMap, aMapShard } from '../../support/maps.js';
@@ -12,11 +21,12 @@ import { committed, configuration, entriesOf, openLog, shard, snapshotAt, textsO
 const theShard = shard(1);
 const nodes = ['n1', 'n2', 'n3'] as NodeId[];
 
-const hostOptions = (founders: readonly NodeId[]) => ({
+const hostOptions = () => ({
   nodeId: 'n1' as NodeId,
   version: 'test',
   incarnation: 1,
-  map: aClusterMap(founders, [aMapShard({ id: theShard, arcStart: 0, arcEnd: 2 ** 32 }, nodes)]),
+  cluster: 'test',
+  mayFound: true,
   raft: {
     electionTimeoutMs: 1000,
     heartbeatIntervalMs: 50,
@@ -43,18 +53,29 @@ async function open(disk: MemoryDisk, appliedIndex: number, appliedTerm = 1, fou
   const store = {
     openShard: async () => position,
     createShard: () => {},
-    hasStartedBefore: async () => startedBefore,
-    noteStarted: async () => {},
+    firstStart: async () => (startedBefore ? 'done' : 'none'),
+    noteFirstStart: async () => {},
+    hasStateOf: async () => false,
   } as unknown as Store;
-  const parts = { clock: systemClock, random: seededRandom(1), logger: silentLogger, wal: await openLog(disk), store };
-  return openGroups(parts, hostOptions(founders));
+  const shards = [aMapShard({ id: theShard, arcStart: 0, arcEnd: 2 ** 32 }, nodes)];
+  const system = aMapShard({ id: systemShardId, arcStart: 0, arcEnd: 0 }, []);
+  const maps = new LocalMap(aClusterMap(founders, shards, { system }));
+  const parts = {
+    clock: systemClock,
+    random: seededRandom(1),
+    logger: silentLogger,
+    wal: await openLog(disk),
+    store,
+    maps,
+  };
+  return openGroups(parts, hostOptions());
 }
 
 async function start(disk: MemoryDisk, appliedIndex: number, appliedTerm = 1, founders = nodes): Promise<Group> {
   const { opened } = await open(disk, appliedIndex, appliedTerm, founders);
   const [first] = opened;
   if (first === undefined) throw new Error('the node has a replica');
-  return first.group;
+  return first;
 }
 
 async function diskWith(...texts: readonly string[]): Promise<MemoryDisk> {

@@ -40,7 +40,7 @@ function leading(id: ShardId, isQuiescent: boolean): Group {
 
 const parts = (count: number): StatusParts =>
   ({
-    options: { nodeId: nodeId('n1'), version: '0', incarnation: 1, map: { cluster: 'test' } },
+    options: { nodeId: nodeId('n1'), version: '0', incarnation: 1, cluster: 'test' },
     groups: Array.from({ length: count }, (_, at) => leading(shardId(at + 1), at % 2 === 0)),
     damaged: [{ shardId: shardId(count + 1), replicaId: one, at: count, reason: 'torn' }],
     wal: { statistics: {}, isFull: false },
@@ -96,11 +96,9 @@ test('an answer no message can carry is TOO_LARGE, and one shard of it can still
   const server = new AdminServer({
     bus,
     clock,
-    options: { nodeId: nodeId('n1'), map: { cluster: 'test' } },
-    groupOf: () => undefined,
+    options: { nodeId: nodeId('n1'), cluster: 'test' },
     mark: () => {},
     status: (only?: ShardId): NodeStatus => nodeStatus(parts(50), only),
-    rebuild: () => {},
   } as never);
   server.start();
   const answers: AdminAnswer[] = [];

@@ -1,0 +1,240 @@
+/**
+ * The replicas this node holds: found at the start, begun when a shard's leader invites, begun anew when they cannot go
+ * on, removed when the map places them elsewhere.
+ *
+ * Invariants:
+ * 1. A replica is removed only when the map, which the system shard keeps, neither places nor tolerates it here any more;
+ *    by then the shard's leader has committed a configuration without it.
+ * 2. Of a removed replica the tombstone in the log is durable before its data go, so that no start brings it back.
+ * 3. While a shard is being removed no new replica of it begins.
+ */
+import {
+  type Clock,
+  type Logger,
+  messageOf,
+  type NodeId,
+  noReplica,
+  type Random,
+  RingraftError,
+  type ShardId,
+} from '../base/index.js';
+import type { Store } from '../kv/index.js';
+import type { Bus } from '../transport/index.js';
+import type { Wal } from '../wal/index.js';
+import { type AdminRequest, adminSubject, type ClusterMap, type MapShard, type ShardReport } from '../wire/index.js';
+import type { Group } from './group.js';
+import { isPlacedOn, type LocalMap } from './local-map.js';
+import { checkDispensable, reportOf, stepTowards } from './membership.js';
+import { arcOf, commit, createReplica, type DamagedReplica, openGroups } from './open-groups.js';
+import type { HostOptions } from './options.js';
+import { ReplicaRepair } from './replica-repair.js';
+
+export type ReplicasParts = {
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly wal: Wal;
+  readonly store: Store;
+  readonly maps: LocalMap;
+  readonly mark: (group: Group) => void;
+  /** The replica takes part no more: what waits for it must be answered. */
+  readonly abandon: (group: Group) => void;
+  readonly onFatal: (error: unknown) => void;
+};
+
+export type Invitation = Extract<AdminRequest, { op: 'hostReplica' }>;
+
+export class Replicas {
+  private readonly groups = new Map<ShardId, Group>();
+  private readonly removing = new Set<ShardId>();
+  private readonly repair: ReplicaRepair;
+  removed = 0;
+
+  constructor(
+    private readonly parts: ReplicasParts,
+    private readonly options: HostOptions,
+  ) {
+    this.repair = new ReplicaRepair({
+      ...parts,
+      options,
+      create: (shard, replicaId) => createReplica(parts, options, shard, replicaId),
+      onCreated: (group) => this.begin(group),
+    });
+  }
+
+  /** Brings back what the disk holds. */
+  async open(): Promise<void> {
+    const { opened, damaged } = await openGroups(this.parts, this.options);
+    for (const group of opened) this.groups.set(group.shardId, group);
+    for (const replica of damaged) this.repair.add(replica);
+  }
+
+  start(): void {
+    this.repair.start();
+    this.removeObsolete();
+    for (const group of this.groups.values()) this.parts.mark(group);
+  }
+
+  stop(): void {
+    this.repair.stop();
+  }
+
+  get(shardId: ShardId): Group | undefined {
+    return this.groups.get(shardId);
+  }
+
+  all(): Iterable<Group> {
+    return this.groups.values();
+  }
+
+  /** What waits to be begun anew. */
+  get waiting(): Iterable<DamagedReplica> {
+    return this.repair.waiting;
+  }
+
+  get rebuilt(): number {
+    return this.repair.repaired;
+  }
+
+  private begin(group: Group): void {
+    this.groups.set(group.shardId, group);
+    this.parts.logger.info({ shardId: group.shardId, replicaId: group.replicaId }, 'began a new replica');
+    this.parts.mark(group);
+  }
+
+  /** Takes a newer map over. Throws CONFIG for one of another cluster. */
+  adopt(map: ClusterMap): boolean {
+    if (!this.parts.maps.adopt(map)) return false;
+    for (const group of this.groups.values()) {
+      const preferred = this.parts.maps.shard(group.shardId)?.replicas[0]?.nodeId;
+      if (preferred !== undefined) group.preferredNode = preferred;
+    }
+    this.removeObsolete();
+    return true;
+  }
+
+  private removeObsolete(): void {
+    const { maps, logger } = this.parts;
+    if (!maps.isFounded) return;
+    for (const group of [...this.groups.values()]) {
+      const shard = maps.shard(group.shardId);
+      if (shard === undefined || isPlacedOn(shard, this.options.nodeId) || group.installing) continue;
+      if (group.raft.isLeader) {
+        // By invariant 1 it leads nobody; it will notice.
+        logger.warn({ shardId: shard.id }, 'the map places a replica elsewhere that still leads');
+        continue;
+      }
+      logger.info({ shardId: shard.id, replicaId: group.replicaId }, 'its place is elsewhere: removing a replica');
+      this.release(group);
+      this.removing.add(shard.id);
+      this.removeData(shard).catch((error: unknown) => this.parts.onFatal(error));
+    }
+    for (const { shardId } of [...this.repair.waiting]) {
+      const shard = maps.shard(shardId);
+      if (shard !== undefined && !isPlacedOn(shard, this.options.nodeId)) this.repair.drop(shardId);
+    }
+  }
+
+  private async removeData(shard: MapShard): Promise<void> {
+    await commit(this.parts.wal);
+    await this.parts.store.removeShard(shard.id, arcOf(shard));
+    this.removed++;
+    this.removing.delete(shard.id);
+  }
+
+  /** From here on nothing of the replica reaches log, state or network. The caller commits the log. */
+  private release(group: Group): void {
+    group.isRemoved = true;
+    this.groups.delete(group.shardId);
+    this.parts.abandon(group);
+    this.parts.wal.appendTombstone(group.shardId);
+  }
+
+  /**
+   * Gives up this node's replica of a shard and has it replaced by a new one, brought up from the leader. Throws
+   * WRONG_SHARD when there is none, BUSY while the membership changes, NO_QUORUM when the others are no majority.
+   */
+  rebuild(shardId: ShardId, reason: string): void {
+    const group = this.groups.get(shardId);
+    if (group === undefined && this.repair.isWaiting(shardId)) {
+      throw new RingraftError('BUSY', `the replica of shard ${shardId} is being rebuilt already`);
+    }
+    if (group === undefined) throw new RingraftError('WRONG_SHARD', `this node holds no replica of shard ${shardId}`);
+    checkDispensable(group);
+    this.replace(group, reason);
+  }
+
+  private replace(group: Group, reason: string): void {
+    const { shardId, replicaId } = group;
+    this.release(group);
+    commit(this.parts.wal).then(
+      () => this.repair.add({ shardId, replicaId, reason }),
+      (error: unknown) => this.parts.onFatal(error),
+    );
+  }
+
+  /** A shard's leader wants a replica here. Throws BUSY when this node does not know why, or is not ready. */
+  accept({ shardId, term, configurationIndex, members }: Invitation): void {
+    const id = shardId as ShardId;
+    const shard = this.parts.maps.shard(id);
+    if (shard === undefined || !isPlacedOn(shard, this.options.nodeId) || this.removing.has(id)) {
+      throw new RingraftError('BUSY', `the map of this node does not place shard ${shardId} here, or not yet`);
+    }
+    const group = this.groups.get(id);
+    if (group === undefined) {
+      if (!this.repair.isWaiting(id)) this.repair.add({ shardId: id, replicaId: noReplica, reason: 'placed here' });
+      return;
+    }
+    const { raft, replicaId } = group;
+    if (members.includes(replicaId) || raft.isLeader || group.installing || term < raft.currentTerm) return;
+    const { voters, learners } = raft.configuration;
+    const isMember = voters.includes(replicaId) || learners.includes(replicaId);
+    // An old invitation, from before this replica was taken in.
+    if (isMember && raft.configurationIndex >= configurationIndex) return;
+    this.replace(group, 'it is no member any more');
+  }
+
+  /** Leads the membership of the groups led here towards the map; whether something changed. */
+  step(nowMs: number): boolean {
+    let hasChanged = false;
+    for (const group of this.groups.values()) {
+      if (!group.raft.isLeader) continue;
+      const shard = this.parts.maps.shard(group.shardId);
+      const step = shard === undefined ? undefined : stepTowards(group, shard, nowMs, this.parts.logger);
+      if (step === undefined) continue;
+      hasChanged = true;
+      if (step === 'changed') this.parts.mark(group);
+      else this.invite(group, step.invite);
+    }
+    return hasChanged;
+  }
+
+  private invite({ shardId, raft }: Group, node: NodeId): void {
+    const { voters, learners } = raft.configuration;
+    const invitation: Invitation = {
+      op: 'hostReplica',
+      shardId,
+      term: raft.currentTerm,
+      configurationIndex: raft.configurationIndex,
+      members: [...voters, ...learners],
+    };
+    const { bus, logger } = this.parts;
+    try {
+      bus.publish('client', adminSubject(this.options.cluster, node), Buffer.from(JSON.stringify(invitation)));
+    } catch (error) {
+      logger.warn({ shardId, node, error: messageOf(error) }, 'could not invite a node');
+    }
+  }
+
+  /** Of the groups led here, those that are not as the map wants them. */
+  reports(): readonly ShardReport[] {
+    const reports: ShardReport[] = [];
+    for (const group of this.groups.values()) {
+      const shard = this.parts.maps.shard(group.shardId);
+      const report = shard === undefined ? undefined : reportOf(group, shard);
+      if (report !== undefined) reports.push(report);
+    }
+    return reports;
+  }
+}

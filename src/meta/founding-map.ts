@@ -4,7 +4,7 @@
  */
 import { type BucketId, bucketId, type NodeId, systemShardId } from '../base/index.js';
 import { equalArcs, place, ringSize } from '../ring/index.js';
-import type { ClusterMap, ClusterSettings, MapReplica } from '../wire/index.js';
+import type { ClusterMap, ClusterSettings, MapReplica, RaftTimings } from '../wire/index.js';
 
 export type FoundingInput = {
   readonly cluster: string;
@@ -13,11 +13,13 @@ export type FoundingInput = {
   readonly nodes: readonly { readonly id: NodeId; readonly zone: string; readonly weight: number }[];
   readonly buckets: readonly { readonly name: string; readonly id: number }[];
   readonly management: ClusterSettings;
+  readonly raft: RaftTimings;
 };
 
 /** Needs `initHash()` before. */
 export function foundingMap(input: FoundingInput): ClusterMap {
   const { cluster, replication } = input;
+  const { electionTimeoutMs, heartbeatIntervalMs, voteHoldMs, leaseMs } = input.raft;
   const arcs = equalArcs(input.shards);
   const replicasOf = (ids: readonly NodeId[] | undefined): MapReplica[] => (ids ?? []).map((nodeId) => ({ nodeId }));
   const { replicas } = place(arcs, input.nodes, replication);
@@ -26,6 +28,7 @@ export function foundingMap(input: FoundingInput): ClusterMap {
     cluster,
     epoch: 0,
     replication,
+    raft: { electionTimeoutMs, heartbeatIntervalMs, voteHoldMs, leaseMs },
     system: {
       id: systemShardId,
       arcStart: 0,

@@ -15,6 +15,7 @@ import { wholeDown, wholeUp } from './shares.js';
 export function spreadLeaders(
   shards: readonly PlacedShard[],
   nodes: readonly PlacementNode[],
+  _options: { readonly leaderZones?: readonly string[] } = {},
 ): ReadonlyMap<ShardId, NodeId> {
   const sorted = [...nodes].sort((a, b) => (a.id < b.id ? -1 : 1));
   const ordered = [...shards].sort((a, b) => a.shardId - b.shardId);

@@ -122,6 +122,7 @@ export function planPlacement(
   current: readonly PlacedShard[],
   nodes: readonly PlacementNode[],
   replication: number,
+  _options: { readonly pinned?: ReadonlySet<ShardId> } = {},
 ): PlacementPlan {
   assert(nodes.length >= replication, () => `${replication} replicas need as many nodes, there are ${nodes.length}`);
   const sorted = [...nodes].sort(byId);

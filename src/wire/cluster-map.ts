@@ -46,12 +46,21 @@ export type ClusterSettings = {
   readonly rebalance: boolean;
 };
 
+/** What all nodes must agree in, or leases would outlive the promises they rest on. */
+export type RaftTimings = {
+  readonly electionTimeoutMs: number;
+  readonly heartbeatIntervalMs: number;
+  readonly voteHoldMs: number;
+  readonly leaseMs: number;
+};
+
 export type ClusterMap = {
   readonly cluster: string;
   /** 0: as the founding nodes have it from their configuration, before the system shard keeps it. */
   readonly epoch: number;
   /** Replicas a shard should have. */
   readonly replication: number;
+  readonly raft: RaftTimings;
   /** The shard that keeps this map; it has no part of the ring. */
   readonly system: MapShard;
   readonly nodes: readonly MapNode[];

@@ -1,6 +1,6 @@
 /** Cluster maps for tests: what a test does not say is as in a small healthy cluster. */
 import { type BucketId, type NodeId, systemShardId } from '../../src/base/index.js';
-import type { ClusterMap, ClusterSettings, MapNode, MapShard } from '../../src/wire/index.js';
+import type { ClusterMap, ClusterSettings, MapNode, MapShard, RaftTimings } from '../../src/wire/index.js';
 
 export const usualSettings: ClusterSettings = {
   downAfterMs: 60_000,
@@ -8,6 +8,13 @@ export const usualSettings: ClusterSettings = {
   snapshotBytesPerSecond: 33_554_432,
   leaderZones: [],
   rebalance: true,
+};
+
+export const usualTimings: RaftTimings = {
+  electionTimeoutMs: 1000,
+  heartbeatIntervalMs: 50,
+  voteHoldMs: 150,
+  leaseMs: 110,
 };
 
 export const aMapNode = (id: NodeId, fields: Partial<MapNode> = {}): MapNode => ({
@@ -35,6 +42,7 @@ export function aClusterMap(
     cluster: 'test',
     epoch: 1,
     replication,
+    raft: usualTimings,
     system: aMapShard({ id: systemShardId, arcStart: 0, arcEnd: 0 }, nodes.slice(0, replication)),
     nodes: nodes.map((id) => aMapNode(id)),
     shards,

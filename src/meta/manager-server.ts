@@ -1,0 +1,217 @@
+/**
+ * Runs the manager while this node leads the system shard, and answers what is asked of it: JSON in, JSON out, on the
+ * one subject where only the manager listens.
+ */
+import {
+  assertNever,
+  type Clock,
+  isRingraftError,
+  type Logger,
+  messageOf,
+  type NodeId,
+  RingraftError,
+  type ShardId,
+  type Timer,
+} from '../base/index.js';
+import type { Host } from '../host/index.js';
+import type { Bus, BusMessage, BusSubscription } from '../transport/index.js';
+import {
+  type ClusterMap,
+  type ManagerAnswer,
+  type ManagerRequest,
+  type MapChange,
+  managerSubject,
+  mapChangeSubject,
+} from '../wire/index.js';
+import { Manager } from './manager.js';
+import type { ChangeDraft } from './map-keeper.js';
+import type { NodeWatch } from './node-watch.js';
+import * as orders from './orders.js';
+import { holdsNothing } from './planning.js';
+import { clusterView } from './views.js';
+
+const lookEveryMs = 100;
+const mostChanges = 1000;
+
+export type ManagerServerParts = {
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly host: Host;
+  readonly watch: NodeWatch;
+  readonly cluster: string;
+  readonly nodeId: NodeId;
+  readonly onFatal: (error: unknown) => void;
+};
+
+export class ManagerServer {
+  private manager: Manager | undefined;
+  /** The term in which the manager runs, or is being begun; 0: it is not. */
+  private term = 0;
+  private subscription: BusSubscription | undefined;
+  private timer: Timer | undefined;
+  private stopped = false;
+
+  constructor(private readonly parts: ManagerServerParts) {}
+
+  start(): void {
+    const look = (): void => {
+      this.look();
+      if (!this.stopped) this.timer = this.parts.clock.after(lookEveryMs, look);
+    };
+    look();
+  }
+
+  stop(): void {
+    this.stopped = true;
+    this.timer?.cancel();
+    this.end();
+  }
+
+  /** Follows the leadership of the system shard. */
+  private look(): void {
+    const { leaderTerm } = this.parts.host.system;
+    if (leaderTerm === this.term) return;
+    this.end();
+    this.term = leaderTerm;
+    if (leaderTerm > 0) void this.begin(leaderTerm);
+  }
+
+  private end(): void {
+    this.manager?.stop();
+    this.manager = undefined;
+    this.subscription?.unsubscribe();
+    this.subscription = undefined;
+  }
+
+  private async begin(term: number): Promise<void> {
+    const { clock, logger, host, watch, bus, cluster, onFatal } = this.parts;
+    const own = host.maps.current;
+    const founding: ClusterMap | undefined = own.epoch === 0 ? own : undefined;
+    const onChange = (change: MapChange, map: ClusterMap): void => this.announce(change, map);
+    try {
+      const keeping = { clock, system: host.system, term, onChange };
+      const manager = await Manager.begin({ clock, logger, watch, onFatal }, keeping, founding);
+      if (this.stopped || this.term !== term) {
+        manager.stop();
+        return;
+      }
+      this.manager = manager;
+      this.subscription = bus.subscribe('client', managerSubject(cluster), (message) => this.receive(message));
+      logger.info({ term, epoch: manager.map.epoch }, 'manages the cluster');
+      this.adopt(manager.map);
+    } catch (error) {
+      if (!isRingraftError(error) || error.code === 'CORRUPT') {
+        onFatal(error);
+        return;
+      }
+      logger.warn({ term, error: messageOf(error) }, 'could not begin to manage the cluster');
+      // Looks again soon; by then the term may be over.
+      if (this.term === term) this.term = 0;
+    }
+  }
+
+  private adopt(map: ClusterMap): void {
+    try {
+      this.parts.host.adoptMap(map);
+    } catch (error) {
+      this.parts.onFatal(error);
+    }
+  }
+
+  private announce(change: MapChange, map: ClusterMap): void {
+    const { bus, cluster, logger } = this.parts;
+    logger.info({ epoch: change.epoch, kind: change.kind }, change.summary);
+    this.adopt(map);
+    const payload = Buffer.from(JSON.stringify(change));
+    if (payload.length <= bus.maxPayloadBytes) bus.publish('client', mapChangeSubject(cluster), payload);
+  }
+
+  private receive(message: BusMessage): void {
+    const { replyTo } = message;
+    void this.answer(message.payload).then((answer) => {
+      if (replyTo !== undefined) this.parts.bus.publish('client', replyTo, this.encode(answer));
+    });
+  }
+
+  private encode(answer: ManagerAnswer): Buffer {
+    const bytes = Buffer.from(JSON.stringify(answer));
+    const { maxPayloadBytes } = this.parts.bus;
+    if (bytes.length <= maxPayloadBytes) return bytes;
+    const message = `the answer takes ${bytes.length} bytes, a message at most ${maxPayloadBytes}: ask for less`;
+    return Buffer.from(JSON.stringify({ error: { code: 'TOO_LARGE', message, happened: 'no' } } satisfies ManagerAnswer));
+  }
+
+  private async answer(payload: Buffer): Promise<ManagerAnswer> {
+    try {
+      const request = parseRequest(payload);
+      const { manager } = this;
+      if (manager === undefined) throw new RingraftError('NOT_LEADER', 'this node does not manage the cluster any more');
+      return await this.execute(manager, request);
+    } catch (error) {
+      if (isRingraftError(error)) return { error: { code: error.code, message: error.message, happened: error.happened } };
+      this.parts.logger.warn({ error: messageOf(error) }, 'a request to the manager failed');
+      return { error: { code: 'BAD_REQUEST', message: messageOf(error), happened: 'no' } };
+    }
+  }
+
+  private async execute(manager: Manager, request: ManagerRequest): Promise<ManagerAnswer> {
+    const change = async (draft: (map: ClusterMap) => ChangeDraft | undefined): Promise<ManagerAnswer> => {
+      const epoch = await manager.keeper.change(draft);
+      manager.wake();
+      return { done: true, epoch };
+    };
+    switch (request.op) {
+      case 'report':
+        manager.takeReports(request.shards);
+        return { done: true, epoch: manager.map.epoch };
+      case 'view':
+        return { view: clusterView(manager, this.parts.nodeId, this.parts.watch, this.parts.clock) };
+      case 'map':
+        return { map: manager.map };
+      case 'history':
+        return { changes: manager.keeper.history(Math.min(request.limit, mostChanges), request.before) };
+      case 'join':
+        await change((map) => orders.join(map, request));
+        return { map: manager.map };
+      case 'drain':
+        return change((map) => orders.drain(map, request.node));
+      case 'recommission':
+        return change((map) => orders.recommission(map, request.node));
+      case 'decommission': {
+        const answer = await change((map) =>
+          map.nodes.some(({ id }) => id === request.node) ? orders.decommission(map, request.node) : undefined,
+        );
+        const left = manager.map.nodes.find(({ id }) => id === request.node);
+        if (left === undefined) return answer;
+        const holds = holdsNothing(manager.map, left.id) ? 'nothing any more' : 'replicas still';
+        throw new RingraftError('BUSY', `${request.node} is being drained and holds ${holds}: ask again when it is drained`);
+      }
+      case 'setNode':
+        return change((map) => orders.setNode(map, request));
+      case 'move':
+        manager.forgetPlanOf(request.shard as ShardId);
+        return change((map) => orders.move(map, request));
+      case 'cancelMove':
+        manager.forgetPlanOf(request.shard as ShardId);
+        return change((map) => orders.cancelMove(map, request.shard, manager.reports.get(request.shard as ShardId)));
+      case 'settings':
+        return change((map) => orders.settings(map, request.set));
+      default:
+        return assertNever(request, 'request to the manager');
+    }
+  }
+}
+
+function parseRequest(payload: Buffer): ManagerRequest {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(payload.toString());
+  } catch (cause) {
+    throw new RingraftError('BAD_REQUEST', 'a request to the manager is a JSON object', { cause });
+  }
+  if (typeof parsed !== 'object' || parsed === null || typeof (parsed as { op?: unknown }).op !== 'string') {
+    throw new RingraftError('BAD_REQUEST', 'a request to the manager names its operation in "op"');
+  }
+  return parsed as ManagerRequest;
+}

@@ -9,14 +9,13 @@ import type { ClusterMap, NodeStatus } from '../../src/wire/index.js';
 import { sleep } from '../crash/nodes.js';
 import type { Violations } from '../crash/violations.js';
 import type { NodeProcess, TestCluster } from '../support/cluster.js';
+import { Stopped } from '../support/program-runner.js';
 import { lastLines, NodeLogs } from './node-logs.js';
 
 /** Not a demand on speed: a cluster that has not come together by then never will. */
 const settleLimitMs = 600_000;
 const statusTimeoutMs = 5000;
 const explainedShards = 3;
-
-export class Stopped extends Error {}
 
 type Life = { readonly node: NodeProcess; isExpectedToEnd: boolean };
 

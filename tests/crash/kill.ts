@@ -4,6 +4,7 @@
  * and the stores of the stopped nodes are compared byte for byte.
  */
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { isRingraftError, messageOf, randomBetween, seededRandom } from '../../src/base/index.js';
 import type { RingraftClient } from '../../src/client/index.js';
@@ -11,7 +12,7 @@ import type { ClusterMap, NodeStatus } from '../../src/wire/index.js';
 import { TestCluster } from '../support/cluster.js';
 import { runToEnd, unlessStopped } from '../support/program-runner.js';
 import { Load } from './load.js';
-import { Nodes, sleep } from './nodes.js';
+import { Nodes } from './nodes.js';
 import { type Comparison, compareReplicas } from './replicas.js';
 import { closing, type Outcome, progressLine } from './report.js';
 import { Violations } from './violations.js';

@@ -3,10 +3,10 @@
  *
  * Invariants: 1. A node that ends without having been told to is a violation. 2. After `abandon` no node is started.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isRingraftError, messageOf } from '../../src/base/index.js';
 import type { RingraftClient } from '../../src/client/index.js';
 import type { ClusterMap, NodeStatus } from '../../src/wire/index.js';
-import { sleep } from '../crash/nodes.js';
 import type { Violations } from '../crash/violations.js';
 import type { NodeProcess, TestCluster } from '../support/cluster.js';
 import { Stopped } from '../support/program-runner.js';

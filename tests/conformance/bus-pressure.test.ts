@@ -5,6 +5,7 @@
 import { spawn } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { connectNats } from '../../src/transport/index.js';
@@ -53,7 +54,7 @@ test('pitfall 38: a consumer that stalls loses messages, gets none changed or ou
     else if (said.connected === undefined) heard.push(said);
   });
   const until = async (condition: () => boolean): Promise<void> => {
-    while (!condition()) await new Promise((resolve) => setTimeout(resolve, 20));
+    while (!condition()) await sleep(20);
   };
   await until(() => isReady);
   const count = 800;

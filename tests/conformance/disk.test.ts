@@ -1,10 +1,9 @@
 /** The disk port: what its operations promise, on real files and on the simulated disk; and what a crash of the latter loses. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { type Disk, type DiskFile, nodeDisk } from '../../src/wal/index.js';
 import { MemoryDisk } from '../support/memory-disk.js';
+import { inDirectory } from '../support/temporary-directory.js';
 
 const write = (file: DiskFile, texts: readonly string[], position: number): Promise<void> =>
   new Promise((resolve, reject) => {
@@ -18,17 +17,13 @@ const disks: readonly { readonly name: string; make(): Disk }[] = [
 ];
 
 for (const { name, make } of disks) {
-  const withDirectory = async (body: (disk: Disk, directory: string) => Promise<void>): Promise<void> => {
-    const root = await mkdtemp(join(tmpdir(), 'ringraft-disk-'));
-    const disk = make();
-    const directory = join(root, 'a', 'b');
-    await disk.makeDirectory(directory);
-    try {
+  const withDirectory = (body: (disk: Disk, directory: string) => Promise<void>): Promise<void> =>
+    inDirectory('disk', async (root) => {
+      const disk = make();
+      const directory = join(root, 'a', 'b');
+      await disk.makeDirectory(directory);
       await body(disk, directory);
-    } finally {
-      await rm(root, { recursive: true, force: true });
-    }
-  };
+    });
 
   test(`${name} disk: a new file is zeros of its size, and no second one takes its name`, (t) =>
     withDirectory(async (disk, directory) => {

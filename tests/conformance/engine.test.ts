@@ -1,12 +1,10 @@
 /** The numbered contract of src/engine/engine.ts, against every adapter. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
 import { RingraftError } from '../../src/base/index.js';
 import { type Engine, engineTypes, memoryEngine, openEngine } from '../../src/engine/index.js';
 import { type Change, drain, everything, getValues, nextPairs, writeChanges } from '../support/engine-calls.js';
+import { inDirectory } from '../support/temporary-directory.js';
 
 type Fixture = { readonly name: string; make(directory: string): Engine };
 
@@ -16,17 +14,16 @@ const fixtures: readonly Fixture[] = [
 ];
 
 for (const { name, make } of fixtures) {
-  const withEngine = async (body: (engine: Engine, directory: string) => Promise<void>): Promise<void> => {
-    const directory = await mkdtemp(join(tmpdir(), 'ringraft-engine-'));
-    const engine = make(directory);
-    await engine.open();
-    try {
-      await body(engine, directory);
-    } finally {
-      await engine.close();
-      await rm(directory, { recursive: true, force: true });
-    }
-  };
+  const withEngine = (body: (engine: Engine, directory: string) => Promise<void>): Promise<void> =>
+    inDirectory('engine', async (directory) => {
+      const engine = make(directory);
+      await engine.open();
+      try {
+        await body(engine, directory);
+      } finally {
+        await engine.close();
+      }
+    });
 
   test(`${name}: keys order as unsigned bytes, empty values are values`, (t) =>
     withEngine(async (engine) => {
@@ -189,28 +186,26 @@ for (const { name, make } of fixtures) {
 }
 
 for (const type of engineTypes) {
-  test(`${type}: what was written is there after closing and opening again`, async (t) => {
-    const directory = await mkdtemp(join(tmpdir(), 'ringraft-engine-'));
-    const first = openEngine(type, directory);
-    await first.open();
-    await writeChanges(first, [['a', '1']], false);
-    await first.close();
-    const second = openEngine(type, directory);
-    await second.open();
-    t.deepEqual(await getValues(second, ['a']), ['1']);
-    await second.close();
-    await rm(directory, { recursive: true, force: true });
-  });
+  test(`${type}: what was written is there after closing and opening again`, (t) =>
+    inDirectory('engine', async (directory) => {
+      const first = openEngine(type, directory);
+      await first.open();
+      await writeChanges(first, [['a', '1']], false);
+      await first.close();
+      const second = openEngine(type, directory);
+      await second.open();
+      t.deepEqual(await getValues(second, ['a']), ['1']);
+      await second.close();
+    }));
 
-  test(`${type}: a second opening of a directory in use is refused as LOCKED`, async (t) => {
-    const directory = await mkdtemp(join(tmpdir(), 'ringraft-engine-'));
-    const first = openEngine(type, directory);
-    await first.open();
-    const error = await t.throwsAsync(openEngine(type, directory).open(), { instanceOf: RingraftError });
-    t.is(error.code, 'LOCKED');
-    await first.close();
-    await rm(directory, { recursive: true, force: true });
-  });
+  test(`${type}: a second opening of a directory in use is refused as LOCKED`, (t) =>
+    inDirectory('engine', async (directory) => {
+      const first = openEngine(type, directory);
+      await first.open();
+      const error = await t.throwsAsync(openEngine(type, directory).open(), { instanceOf: RingraftError });
+      t.is(error.code, 'LOCKED');
+      await first.close();
+    }));
 }
 
 test('memory: a crash loses the batches after the last synced one, from some point on', async (t) => {

@@ -4,13 +4,15 @@
  * and the stores of the stopped nodes are compared byte for byte.
  */
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { isRingraftError, messageOf, randomBetween, seededRandom } from '../../src/base/index.js';
 import type { RingraftClient } from '../../src/client/index.js';
 import type { ClusterMap, NodeStatus } from '../../src/wire/index.js';
 import { TestCluster } from '../support/cluster.js';
+import { runToEnd, unlessStopped } from '../support/program-runner.js';
 import { Load } from './load.js';
-import { Nodes, sleep } from './nodes.js';
+import { Nodes } from './nodes.js';
 import { type Comparison, compareReplicas } from './replicas.js';
 import { closing, type Outcome, progressLine } from './report.js';
 import { Violations } from './violations.js';
@@ -37,8 +39,6 @@ const clients = [
 const shape = { chains: 16, hotChains: 6, singleWriters: 30, readers: 6 };
 
 type Verified = { readonly keysVerified: number; readonly comparison: Comparison };
-
-class Stopped extends Error {}
 
 type Options = { readonly kills: number; readonly seed: number; readonly keep: boolean; readonly json: boolean };
 
@@ -69,22 +69,13 @@ class Run {
   private readonly violations = new Violations((text) => this.say(text));
   private readonly load: Load;
   private readonly startedMs = performance.now();
-  private nodes: Nodes | undefined;
-  private giveUp: () => void = () => {};
-  private readonly stopped = new Promise<never>((_, reject) => {
-    this.giveUp = () => reject(new Stopped());
-  });
 
-  constructor(private readonly options: Options) {
+  constructor(
+    private readonly options: Options,
+    private readonly stop: AbortSignal,
+  ) {
     this.random = seededRandom(options.seed);
     this.load = new Load(this.random, this.violations);
-    this.stopped.catch(() => {});
-  }
-
-  /** The nodes may have got the same signal: how they end is no finding any more. */
-  stop(): void {
-    this.nodes?.abandon();
-    this.giveUp();
   }
 
   private say(text: string): void {
@@ -96,9 +87,10 @@ class Run {
     this.say(`seed ${seed}: ${kills} kills, 3 nodes, ${shards} shards, log segments of ${segmentBytes} bytes`);
     const cluster = await TestCluster.create({ shards, settings: { wal: { segmentBytes } } });
     const nodes = new Nodes(cluster, this.random, this.violations);
-    this.nodes = nodes;
+    // The nodes may have got the same signal: how they end is no finding any more.
+    this.stop.addEventListener('abort', () => nodes.abandon());
     try {
-      return await Promise.race([this.stopped, this.inCluster(cluster, nodes)]);
+      return await unlessStopped(this.stop, () => this.inCluster(cluster, nodes));
     } finally {
       nodes.abandon();
       this.say(keep ? `kept ${cluster.directory}` : 'cleaning up');
@@ -201,28 +193,14 @@ function placesOf(id: number, statuses: readonly NodeStatus[]): string {
   return `shard ${id} (${places.join(', ')})`;
 }
 
-async function main(): Promise<number> {
-  const options = optionsFrom(process.argv.slice(2));
-  const run = new Run(options);
-  // The first one stops the run; a second one changes nothing, since what was started must be stopped.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => run.stop());
-  try {
-    const outcome = await run.run();
+runToEnd({
+  async run(stop) {
+    const options = optionsFrom(process.argv.slice(2));
+    const outcome = await new Run(options, stop).run();
     process.stdout.write(closing(outcome, options.json));
     return outcome.violations.count === 0 ? 0 : 1;
-  } catch (error) {
-    if (!(error instanceof Stopped)) throw error;
-    process.stderr.write('stopped\n');
-    return 130;
-  }
-}
-
-main().then(
-  (code) => process.exit(code),
-  (error: unknown) => {
-    process.stderr.write(
-      `${error instanceof RangeError ? messageOf(error) : String((error as Error).stack ?? error)}\n`,
-    );
-    process.exit(error instanceof RangeError || error instanceof TypeError ? 2 : 1);
   },
-);
+  // A TypeError is what parseArgs throws, and what a bug here would: with its stack they can be told apart.
+  usageOf: (error) =>
+    error instanceof RangeError ? messageOf(error) : error instanceof TypeError ? error.stack : undefined,
+});

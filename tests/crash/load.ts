@@ -12,6 +12,7 @@
  * 2. A value is, byte for byte, one that was written to that key and not refused (`happened: no`).
  * 3. A chain's write conflicts only when an earlier one of unknown outcome may have taken effect: no retry applies twice.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isRingraftError, messageOf, type Random, randomBetween } from '../../src/base/index.js';
 import type { GetResult, RingraftClient } from '../../src/client/index.js';
 import { valueWritten } from './values.js';
@@ -98,7 +99,7 @@ export class Load {
   private async loop(step: () => Promise<boolean>): Promise<void> {
     while (this.running) {
       try {
-        if (!(await step())) await new Promise((resolve) => setTimeout(resolve, pauseMs));
+        if (!(await step())) await sleep(pauseMs);
       } catch (error) {
         this.violations.add(`a client threw what is no operating error: ${messageOf(error)}`);
         return;

@@ -4,6 +4,7 @@
  */
 import { parseArgs } from 'node:util';
 import { messageOf, type Random, randomBetween, seededRandom } from '../../src/base/index.js';
+import { runToEnd } from '../support/program-runner.js';
 import {
   batchesIn,
   batchHeaderBytes,
@@ -62,17 +63,17 @@ function* headersIn(image: Image): Generator<readonly [name: string, at: number,
   }
 }
 
-class Stopped extends Error {}
-
 class Examination {
   readonly counts = { cuts: 0, headerBits: 0, sampledBits: 0 };
   readonly verdicts: Counts = { exact: 0, reported: 0, falseAlarms: 0, lastBatchCut: 0 };
   readonly violations: Violations;
   private readonly random: Random;
   private nextProgressMs = performance.now() + progressIntervalMs;
-  isStopping = false;
 
-  constructor(private readonly options: Options) {
+  constructor(
+    private readonly options: Options,
+    private readonly stop: AbortSignal,
+  ) {
     this.random = seededRandom(options.seed);
     this.violations = new Violations((text) => this.say(text));
   }
@@ -82,7 +83,7 @@ class Examination {
   }
 
   private step(): void {
-    if (this.isStopping) throw new Stopped();
+    this.stop.throwIfAborted();
     if (performance.now() < this.nextProgressMs) return;
     this.nextProgressMs = performance.now() + progressIntervalMs;
     const { cuts, headerBits, sampledBits } = this.counts;
@@ -159,15 +160,10 @@ const labels: Readonly<Record<string, string>> = {
   lastBatchCut: 'last batch cut as if torn',
 };
 
-async function main(): Promise<number> {
-  const options = optionsFrom(process.argv.slice(2));
-  const examination = new Examination(options);
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => {
-      examination.isStopping = true;
-    });
-  }
-  try {
+runToEnd({
+  async run(stop) {
+    const options = optionsFrom(process.argv.slice(2));
+    const examination = new Examination(options, stop);
     const found = await examination.run();
     const { violations } = examination;
     const rows = Object.entries(found).map(([name, value]) => {
@@ -175,18 +171,6 @@ async function main(): Promise<number> {
     });
     process.stdout.write(options.json ? `${JSON.stringify({ ...found, found: violations.kept })}\n` : rows.join(''));
     return violations.count === 0 ? 0 : 1;
-  } catch (error) {
-    if (!(error instanceof Stopped)) throw error;
-    process.stderr.write('stopped\n');
-    return 130;
-  }
-}
-
-main().then(
-  (code) => process.exit(code),
-  (error: unknown) => {
-    const isMistake = error instanceof RangeError || error instanceof TypeError;
-    process.stderr.write(`${isMistake ? messageOf(error) : String((error as Error).stack ?? error)}\n`);
-    process.exit(isMistake ? 2 : 1);
   },
-);
+  usageOf: (error) => (error instanceof RangeError || error instanceof TypeError ? messageOf(error) : undefined),
+});

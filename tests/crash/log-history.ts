@@ -2,18 +2,17 @@
  * Writes a log with every kind of record on a real disk, and keeps, after every commit, what was acknowledged by then and
  * the bytes of its files.
  */
-import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { appendFileSync, readdirSync, readFileSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Random, randomBetween, replicaId, type ShardId, shardId, systemClock } from '../../src/base/index.js';
-import { type Entry, EntryType, type SnapshotMetadata } from '../../src/raft/index.js';
+import { type Entry, EntryType } from '../../src/raft/index.js';
 import { type Disk, nodeDisk, openWal } from '../../src/wal/index.js';
+import { inDirectory } from '../support/temporary-directory.js';
+import { snapshotAt } from '../support/wal-calls.js';
 import { type GroupState, type LogState, lastIndexOf, Twin } from './log-model.js';
 
 export const segmentBytes = 4096;
 const shards = [1, 2, 3, 4, 5].map(shardId);
-const configuration = { voters: [1, 2, 3].map(replicaId), outgoing: [], learners: [], learnersNext: [] };
-const snapshotAt = (index: number, term: number): SnapshotMetadata => ({ index, term, configuration });
 
 /** File name to bytes. */
 export type Image = ReadonlyMap<string, Buffer>;
@@ -128,19 +127,9 @@ function watchedDisk(): { readonly disk: Disk; readonly quiet: () => Promise<voi
   };
 }
 
-/** A directory of its own for `work`; gone afterwards. */
-export async function inDirectory<T>(work: (directory: string) => Promise<T>): Promise<T> {
-  const directory = mkdtempSync(join(tmpdir(), 'ringraft-log-'));
-  try {
-    return await work(directory);
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
-  }
-}
-
 /** `commits` batches; about every twentieth is followed by a restart, every other of these over a torn tail. */
 export function writeHistory(random: Random, commits: number): Promise<readonly Milestone[]> {
-  return inDirectory(async (directory) => {
+  return inDirectory('log', async (directory) => {
     const { disk, quiet } = watchedDisk();
     const open = () => openWal(disk, { directory, segmentBytes, clock: systemClock });
     let wal = await open();

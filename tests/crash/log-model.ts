@@ -1,8 +1,9 @@
 /** What a log must give back, kept beside it by plain rules: no segments, no batches, no bytes. */
 import { crc32 } from 'node:zlib';
-import { noReplica, type ReplicaId, type ShardId } from '../../src/base/index.js';
+import type { ReplicaId, ShardId } from '../../src/base/index.js';
 import type { Entry, HardState, SnapshotMetadata } from '../../src/raft/index.js';
 import type { RecoveredGroup, Wal } from '../../src/wal/index.js';
+import { noHardState } from '../support/wal-calls.js';
 
 /** An entry without its data. */
 export type Mark = { readonly index: number; readonly term: number; readonly type: number; readonly crc: number };
@@ -16,8 +17,6 @@ export type GroupState = {
 
 /** Never changed once made: a milestone keeps it. */
 export type LogState = ReadonlyMap<ShardId, GroupState>;
-
-export const noHardState: HardState = { currentTerm: 0, votedFor: noReplica, commitIndex: 0 };
 
 const markOf = ({ index, term, type, data }: Entry): Mark => ({ index, term, type, crc: crc32(data) });
 

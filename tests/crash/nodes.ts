@@ -3,6 +3,7 @@
  *
  * Invariant: a node that ends without having been killed refused to start or failed: both are violations.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isRingraftError, type Random, randomBetween } from '../../src/base/index.js';
 import type { RingraftClient } from '../../src/client/index.js';
 import type { NodeProcess, TestCluster } from '../support/cluster.js';
@@ -146,5 +147,3 @@ export class Nodes {
     for (const life of this.lives.values()) life.isExpectedToEnd = true;
   }
 }
-
-export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

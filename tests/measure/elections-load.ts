@@ -5,6 +5,7 @@
  * 2. Sequence numbers grow, so a lost write shows as an older one.
  */
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isRingraftError, messageOf } from '../../src/base/index.js';
 import type { RingraftClient } from '../../src/client/index.js';
 import type { Violations } from '../crash/violations.js';
@@ -55,7 +56,7 @@ export class ElectionsLoad {
       for (let turn = 0; performance.now() < untilMs && !isOver(); turn++) {
         const at = number * keysPerWorker + (turn % keysPerWorker);
         sequence++;
-        if (!(await this.write(at, sequence, startedMs))) await new Promise((resolve) => setTimeout(resolve, pauseMs));
+        if (!(await this.write(at, sequence, startedMs))) await sleep(pauseMs);
       }
     };
     await Promise.all(Array.from({ length: this.workers }, (_, number) => worker(number)));

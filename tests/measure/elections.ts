@@ -3,9 +3,9 @@
  * long, shows here. Method: once the leaders are at home, puts without a pause; every leadership that begins from then on
  * is a change, and so is every new term.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isRingraftError } from '../../src/base/index.js';
 import { formatCount } from '../../src/cli/values.js';
-import { sleep } from '../crash/nodes.js';
 import type { Violations } from '../crash/violations.js';
 import { ElectionsLoad, type Minute } from './elections-load.js';
 import { rounded } from './figures.js';

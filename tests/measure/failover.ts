@@ -3,8 +3,8 @@
  * leads, SIGKILL, and per shard the time from the kill to the first answer to a write begun after it. Then the node comes
  * back, the cluster settles, and the next node's turn comes.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { RingraftClient } from '../../src/client/index.js';
-import { sleep } from '../crash/nodes.js';
 import { FailoverWriter, type WriteTotals } from './failover-writer.js';
 import { inMs, inSeconds, rounded, type Summary, summaryOf } from './figures.js';
 import { tagsOf } from './keys.js';

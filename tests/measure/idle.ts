@@ -2,9 +2,9 @@
  * Goal: what a cluster costs that nobody asks for anything, and that nothing happens in it. Method: wait until all leaders
  * are at home and no group sends anything any more, then leave the cluster alone and compare before with after.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { RingraftClient } from '../../src/client/index.js';
 import type { NodeStatus } from '../../src/wire/index.js';
-import { sleep } from '../crash/nodes.js';
 import { rounded } from './figures.js';
 import { NotYet, type Survey, termsOf } from './measured-cluster.js';
 import { checkProcessorTime, processorSeconds } from './processor-time.js';

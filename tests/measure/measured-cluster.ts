@@ -3,20 +3,19 @@
  *
  * Invariants: 1. A node that ends without having been told to is a violation. 2. After `abandon` no node is started.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isRingraftError, messageOf } from '../../src/base/index.js';
 import type { RingraftClient } from '../../src/client/index.js';
 import type { ClusterMap, NodeStatus } from '../../src/wire/index.js';
-import { sleep } from '../crash/nodes.js';
 import type { Violations } from '../crash/violations.js';
 import type { NodeProcess, TestCluster } from '../support/cluster.js';
+import { Stopped } from '../support/program-runner.js';
 import { lastLines, NodeLogs } from './node-logs.js';
 
 /** Not a demand on speed: a cluster that has not come together by then never will. */
 const settleLimitMs = 600_000;
 const statusTimeoutMs = 5000;
 const explainedShards = 3;
-
-export class Stopped extends Error {}
 
 type Life = { readonly node: NodeProcess; isExpectedToEnd: boolean };
 

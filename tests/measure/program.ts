@@ -3,11 +3,11 @@
  * progress on standard error, an exit code, and that nothing stays behind.
  */
 import { arch, cpus, platform } from 'node:os';
-import { messageOf } from '../../src/base/index.js';
 import { colorsFor, json, table } from '../../src/cli/output.js';
 import { Violations } from '../crash/violations.js';
 import { TestCluster } from '../support/cluster.js';
-import { MeasuredCluster, Stopped } from './measured-cluster.js';
+import { runToEnd, unlessStopped } from '../support/program-runner.js';
+import { MeasuredCluster } from './measured-cluster.js';
 import { type OptionSpecs, type OptionValues, optionsFrom, UsageError } from './options.js';
 
 export const bucket = 'default';
@@ -40,7 +40,7 @@ export type Program<Specs extends OptionSpecs> = {
   measure(stage: Stage<OptionValues<Specs>>): Promise<Measurement>;
 };
 
-async function run<Specs extends OptionSpecs>(program: Program<Specs>): Promise<number> {
+async function run<Specs extends OptionSpecs>(program: Program<Specs>, stop: AbortSignal): Promise<number> {
   const {
     json: asJson,
     keep,
@@ -53,26 +53,12 @@ async function run<Specs extends OptionSpecs>(program: Program<Specs>): Promise<
     process.stderr.write(`${seconds.padStart(7)} s  ${text}\n`);
   };
   const violations = new Violations(say);
-  let measured: MeasuredCluster | undefined;
-  let isStopping = false;
-  let giveUp: () => void = () => {};
-  const stopped = new Promise<never>((_, reject) => {
-    giveUp = () => reject(new Stopped());
-  });
-  stopped.catch(() => {});
-  // The first one stops the run; a second one changes nothing, since what was started must be stopped.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => {
-      isStopping = true;
-      measured?.abandon();
-      giveUp();
-    });
-  }
   const cluster = await TestCluster.create({ nodes, shards: program.shardsOf(options) });
+  const measured = new MeasuredCluster(cluster, violations);
+  stop.addEventListener('abort', () => measured.abandon());
   try {
-    measured = new MeasuredCluster(cluster, violations);
-    if (isStopping) throw new Stopped();
-    const { sections, facts } = await Promise.race([stopped, program.measure({ options, measured, violations, say })]);
+    const stage = { options, measured, violations, say };
+    const { sections, facts } = await unlessStopped(stop, () => program.measure(stage));
     const warnings = Object.fromEntries(measured.logs.warnings);
     const machine = { cpus: cpus().length, model: cpus()[0]?.model ?? '', system: `${platform()} ${arch()}` };
     const found = { count: violations.count, kept: violations.kept };
@@ -80,7 +66,7 @@ async function run<Specs extends OptionSpecs>(program: Program<Specs>): Promise<
     process.stdout.write(asJson ? json(all) : shown(sections, warnings, violations));
     return violations.count === 0 ? 0 : 1;
   } finally {
-    measured?.abandon();
+    measured.abandon();
     say(keep ? `keeping ${cluster.directory}` : 'cleaning up');
     await cluster.stop(keep);
   }
@@ -104,13 +90,8 @@ function shown(
 
 /** Runs the program of this process and ends it. */
 export function main<Specs extends OptionSpecs>(program: Program<Specs>): void {
-  run(program).then(
-    (code) => process.exit(code),
-    (error: unknown) => {
-      const isUsage = error instanceof UsageError;
-      if (error instanceof Stopped) process.stderr.write('stopped\n');
-      else process.stderr.write(`${isUsage ? messageOf(error) : String((error as Error).stack ?? error)}\n`);
-      process.exit(error instanceof Stopped ? 130 : isUsage ? 2 : 1);
-    },
-  );
+  runToEnd({
+    run: (stop) => run(program, stop),
+    usageOf: (error) => (error instanceof UsageError ? error.message : undefined),
+  });
 }

@@ -7,6 +7,7 @@
  */
 import { emptyBytes, RingraftError } from '../../src/base/index.js';
 import type { Bus, BusMessage, BusSubscription, Lane, PublishOptions } from '../../src/transport/index.js';
+import { matches } from '../support/subjects.js';
 import type { Life } from './life.js';
 import type { World } from './world.js';
 
@@ -33,14 +34,6 @@ export type Passage = {
   readonly to: string;
   readonly lane: Lane;
   readonly message: BusMessage;
-};
-
-const matches = (pattern: readonly string[], tokens: readonly string[]): boolean => {
-  for (const [at, part] of pattern.entries()) {
-    if (part === '>') return tokens.length > at;
-    if (at >= tokens.length || (part !== '*' && part !== tokens[at])) return false;
-  }
-  return pattern.length === tokens.length;
 };
 
 const leastDelayMs = 0.05;

@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { connectClient, type RingraftClient } from '../../src/client/index.js';
 import { initHash } from '../../src/ring/index.js';
@@ -155,7 +156,7 @@ export class TestCluster {
       } finally {
         await client?.close();
       }
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await sleep(50);
     }
     throw new Error(
       `the cluster did not come up: ${String(last)}\n${this.nodeIds.map((id) => this.logOf(id)).join('')}`,

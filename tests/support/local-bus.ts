@@ -4,6 +4,7 @@
  */
 import { type Clock, emptyBytes, RingraftError } from '../../src/base/index.js';
 import type { Bus, BusMessage, BusSubscription, Lane, PublishOptions } from '../../src/transport/index.js';
+import { matches } from './subjects.js';
 
 type Listener = {
   readonly pattern: readonly string[];
@@ -13,14 +14,6 @@ type Listener = {
 
 /** What is published, before it is delivered. */
 export type Published = { readonly subject: string; readonly payload: Buffer; readonly options: PublishOptions };
-
-const matches = (pattern: readonly string[], tokens: readonly string[]): boolean => {
-  for (const [at, part] of pattern.entries()) {
-    if (part === '>') return tokens.length > at;
-    if (at >= tokens.length || (part !== '*' && part !== tokens[at])) return false;
-  }
-  return pattern.length === tokens.length;
-};
 
 export class LocalBus implements Bus {
   readonly maxPayloadBytes: number;

@@ -2,10 +2,12 @@
  * Goal: three real nodes on a real nats-server store, replicate and survive. Method: real processes, killed with
  * SIGKILL while a client writes; every acknowledged write must be there afterwards.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { isRingraftError } from '../../src/base/index.js';
 import type { RingraftClient } from '../../src/client/index.js';
 import { allLed, TestCluster } from '../support/cluster.js';
+import { missingKeys } from '../support/missing-keys.js';
 
 type Journal = { readonly acknowledged: Map<string, string>; failed: number; running: boolean };
 
@@ -29,17 +31,6 @@ function keepWriting(client: RingraftClient, prefix: string, width = 16): { jour
   const done = Promise.all(Array.from({ length: width }, writer)).then(() => undefined);
   return { journal, done };
 }
-
-async function missing(client: RingraftClient, written: ReadonlyMap<string, string>): Promise<readonly string[]> {
-  const keys = [...written.keys()];
-  const found = await client.getMany('default', keys);
-  return keys.filter((key, at) => {
-    const settled = found[at];
-    return !(settled?.ok === true && settled.result?.value.toString() === written.get(key));
-  });
-}
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 t.setTimeout(180_000);
 
@@ -116,11 +107,11 @@ t.test('SIGKILL of a node under load loses no acknowledged write', async (t) => 
   await done;
   t.ok(journal.acknowledged.size > before + 100, 'writes went on without the killed node');
   t.equal(journal.failed, 0, 'no write failed: the client carried each one over');
-  t.same(await missing(client, journal.acknowledged), []);
+  t.same(await missingKeys(client, journal.acknowledged), []);
 
   cluster.startNode(String(victim));
   await cluster.untilLed((answer) => allLed(answer) && answer.leaders.includes(victim as never));
-  t.same(await missing(client, journal.acknowledged), [], 'and all is there once it is back and leads again');
+  t.same(await missingKeys(client, journal.acknowledged), [], 'and all is there once it is back and leads again');
 });
 
 t.test('SIGKILL of every node loses no acknowledged write', async (t) => {
@@ -135,7 +126,7 @@ t.test('SIGKILL of every node loses no acknowledged write', async (t) => {
   t.ok(journal.acknowledged.size > 100, 'something was written');
   for (const id of cluster.nodeIds) cluster.startNode(id);
   await cluster.untilLed();
-  t.same(await missing(await cluster.client(), journal.acknowledged), []);
+  t.same(await missingKeys(await cluster.client(), journal.acknowledged), []);
 });
 
 t.test('SIGTERM hands leadership over: no operation fails', async (t) => {
@@ -153,7 +144,7 @@ t.test('SIGTERM hands leadership over: no operation fails', async (t) => {
   journal.running = false;
   await done;
   t.equal(journal.failed, 0);
-  t.same(await missing(client, journal.acknowledged), []);
+  t.same(await missingKeys(client, journal.acknowledged), []);
 });
 
 t.test('a node that missed more than the log keeps is brought back by a snapshot', async (t) => {

@@ -5,11 +5,13 @@
  */
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { isRingraftError } from '../../src/base/index.js';
 import type { RingraftClient } from '../../src/client/index.js';
 import type { NodeStatus, ShardStatus } from '../../src/wire/index.js';
 import { TestCluster } from '../support/cluster.js';
+import { missingKeys } from '../support/missing-keys.js';
 
 const shards = 4;
 /** The smallest segments there may be, so that a few thousand keys fill many. */
@@ -50,15 +52,6 @@ function keepWriting(client: RingraftClient, written: Written, prefix: string): 
   };
 }
 
-async function missing(client: RingraftClient, written: Written): Promise<readonly string[]> {
-  const keys = [...written.keys()];
-  const found = await client.getMany('default', keys);
-  return keys.filter((key, at) => {
-    const settled = found[at];
-    return !(settled?.ok === true && settled.result?.value.toString() === written.get(key));
-  });
-}
-
 /** Asks until the status is as wanted. */
 async function untilStatus(
   cluster: TestCluster,
@@ -75,7 +68,7 @@ async function untilStatus(
     } catch (error) {
       if (!isRingraftError(error, 'UNREACHABLE') && !isRingraftError(error, 'TIMEOUT')) throw error;
     }
-    await new Promise((resolve) => setTimeout(resolve, 25));
+    await sleep(25);
   }
   throw new Error(`${node} did not get there: ${JSON.stringify(last?.shards, null, 1)}\n${cluster.logOf(node)}`);
 }
@@ -131,11 +124,11 @@ t.test('a node with a bit flipped in the middle of its log is rebuilt while writ
   t.equal(status.counters.replicasRebuilt, shards);
   const kept = readdirSync(logOf(cluster, 'n3'));
   t.ok(kept.includes(segment) || kept.includes(`${segment}.damaged`), 'the damaged file is kept for people');
-  t.same(await missing(client, written), [], 'nothing acknowledged is lost');
+  t.same(await missingKeys(client, written), [], 'nothing acknowledged is lost');
 
   await cluster.signal('n1', 'SIGKILL');
   await load(client, written, 'without n1/', 300);
-  t.same(await missing(client, written), [], 'n2 and the rebuilt n3 are a majority');
+  t.same(await missingKeys(client, written), [], 'n2 and the rebuilt n3 are a majority');
   cluster.startNode('n1');
 
   await cluster.signal('n3', 'SIGKILL');
@@ -145,7 +138,7 @@ t.test('a node with a bit flipped in the middle of its log is rebuilt while writ
   await untilStatus(cluster, client, 'n1', ({ shards: all }) => all.every(isVoting));
   await cluster.signal('n2', 'SIGKILL');
   await load(client, written, 'without n2/', 300);
-  t.same(await missing(client, written), [], 'n1 and n3, started once more, are a majority');
+  t.same(await missingKeys(client, written), [], 'n1 and n3, started once more, are a majority');
 });
 
 t.test(
@@ -175,7 +168,7 @@ t.test(
 
     cluster.startNode('n2');
     const rebuilt = await untilStatus(cluster, client, 'n3', areRebuilt(old));
-    t.same(await missing(client, written), [], 'nothing acknowledged is lost');
+    t.same(await missingKeys(client, written), [], 'nothing acknowledged is lost');
 
     const before = new Map(rebuilt.shards.map(({ shardId, replicaId }) => [Number(shardId), replicaId]));
     const asked = await cluster.kvctl(['-t', '30s', 'shard', 'rebuild', '2', '--node', 'n3', '--wait']);
@@ -190,7 +183,7 @@ t.test(
     await untilStatus(cluster, client, 'n2', ({ shards: all }) => all.every(isVoting));
     await cluster.signal('n1', 'SIGKILL');
     await load(client, written, 'without n1/', 300);
-    t.same(await missing(client, written), [], 'n2 and the rebuilt n3 are a majority');
+    t.same(await missingKeys(client, written), [], 'n2 and the rebuilt n3 are a majority');
     cluster.startNode('n1');
     await untilStatus(cluster, client, 'n1', ({ shards: all }) => all.every(isVoting));
 
@@ -200,6 +193,6 @@ t.test(
     const replayed = await untilStatus(cluster, client, 'n3', ({ shards: all }) => all.every(isVoting));
     t.same(replicaIds(replayed), replicaIds(after), 'a log that holds everything makes the state anew');
     await cluster.signal('n1', 'SIGKILL');
-    t.same(await missing(client, written), [], 'and once more, its state gone and its log there');
+    t.same(await missingKeys(client, written), [], 'and once more, its state gone and its log there');
   },
 );

@@ -1,7 +1,6 @@
 /** Goal: where shards lie is shown truly, a plan says what would move, and neither changes or asks more than it must. */
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import picocolors from 'picocolors';
@@ -12,6 +11,7 @@ import { foundingMap } from '../../../src/meta/index.js';
 import { initHash } from '../../../src/ring/index.js';
 import { FakeClient, kvctl, type Ran } from '../../support/fake-client.js';
 import { usualTimings, usualSettings } from '../../support/maps.js';
+import { inDirectory } from '../../support/temporary-directory.js';
 
 test.before(() => initHash());
 
@@ -30,16 +30,12 @@ const ring = (argv: readonly string[], client = clusterOf()): Promise<Ran> =>
 const jsonOf = ({ out }: Ran) => JSON.parse(out.toString());
 
 /** A configuration on disk while the test runs. */
-async function withConfig(fields: object, body: (path: string) => Promise<void>): Promise<void> {
-  const directory = mkdtempSync(join(tmpdir(), 'ringraft-ring-'));
-  try {
+const withConfig = (fields: object, body: (path: string) => Promise<void>): Promise<void> =>
+  inDirectory('ring', async (directory) => {
     const path = join(directory, 'cluster.config.json');
     writeFileSync(path, JSON.stringify({ cluster: 'offline', shards: 4, replication: 1, nodes, ...fields }));
     await body(path);
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
-}
+  });
 
 test('ring shows for every node what it should hold and holds', async (t) => {
   const { code, out, err } = await ring([]);

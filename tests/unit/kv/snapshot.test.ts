@@ -1,12 +1,11 @@
 /** Taking a snapshot, installing it, and stopping in the middle of either (RAFT-PITFALLS 30, 31, 32). */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { RingraftError } from '../../../src/base/index.js';
 import type { EngineBatch } from '../../../src/engine/index.js';
 import { nodeSnapshotFiles } from '../../../src/kv/index.js';
 import { StoreFixture, theShard } from '../../support/store-fixture.js';
+import { inDirectory } from '../../support/temporary-directory.js';
 
 /** A shard with values, deletions, sessions and expiry. */
 async function filled(count: number, tag: string): Promise<StoreFixture> {
@@ -196,31 +195,30 @@ test('a shard that applied nothing has no snapshot', async (t) => {
   t.is(error.code, 'NOT_FOUND');
 });
 
-test('pitfall 32: staged files hold what was appended, take no name in use, and an abandoned one is gone', async (t) => {
-  const directory = await mkdtemp(join(tmpdir(), 'ringraft-staging-'));
-  const files = nodeSnapshotFiles(join(directory, 'staging'));
-  const first = await files.create(theShard);
-  await first.append(Buffer.from('one '));
-  await first.append(Buffer.from('two'));
-  const { path } = await first.finish();
-  const other = await nodeSnapshotFiles(join(directory, 'staging')).create(theShard);
-  await other.append(Buffer.from('other'));
-  const staged = await other.finish();
-  t.not(staged.path, path);
-  const text = async (name: string): Promise<string | undefined> => {
-    const stream = await files.read(name);
-    if (stream === undefined) return undefined;
-    const pieces: Buffer[] = [];
-    for await (const piece of stream) pieces.push(piece);
-    return Buffer.concat(pieces).toString();
-  };
-  t.is(await text(path), 'one two');
-  t.is(await text(staged.path), 'other');
-  const abandoned = await files.create(theShard);
-  await abandoned.append(Buffer.from('x'));
-  await abandoned.abandon();
-  await files.remove(path);
-  await files.remove(path);
-  t.is(await text(path), undefined);
-  await rm(directory, { recursive: true, force: true });
-});
+test('pitfall 32: staged files hold what was appended, take no name in use, and an abandoned one is gone', (t) =>
+  inDirectory('staging', async (directory) => {
+    const files = nodeSnapshotFiles(join(directory, 'staging'));
+    const first = await files.create(theShard);
+    await first.append(Buffer.from('one '));
+    await first.append(Buffer.from('two'));
+    const { path } = await first.finish();
+    const other = await nodeSnapshotFiles(join(directory, 'staging')).create(theShard);
+    await other.append(Buffer.from('other'));
+    const staged = await other.finish();
+    t.not(staged.path, path);
+    const text = async (name: string): Promise<string | undefined> => {
+      const stream = await files.read(name);
+      if (stream === undefined) return undefined;
+      const pieces: Buffer[] = [];
+      for await (const piece of stream) pieces.push(piece);
+      return Buffer.concat(pieces).toString();
+    };
+    t.is(await text(path), 'one two');
+    t.is(await text(staged.path), 'other');
+    const abandoned = await files.create(theShard);
+    await abandoned.append(Buffer.from('x'));
+    await abandoned.abandon();
+    await files.remove(path);
+    await files.remove(path);
+    t.is(await text(path), undefined);
+  }));

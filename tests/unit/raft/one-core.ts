@@ -81,36 +81,34 @@ export const granted = (messages: readonly Message[]): boolean =>
 /** Elects `id` with the votes of the others, at `nowMs`. */
 export function lead(raft: Raft, nowMs: number): void {
   raft.tick(nowMs + 5000);
-  for (const message of flush(raft)) {
-    if (message.type !== 'VoteRequest') continue;
-    raft.step(
-      { type: 'VoteResponse', from: message.to, to: message.from, term: message.term, preVote: true, granted: true },
-      nowMs + 5000,
-    );
-  }
-  for (const message of flush(raft)) {
-    if (message.type !== 'VoteRequest') continue;
-    raft.step(
-      { type: 'VoteResponse', from: message.to, to: message.from, term: message.term, preVote: false, granted: true },
-      nowMs + 5000,
-    );
+  for (const preVote of [true, false]) {
+    for (const { type, from, to, term } of flush(raft)) {
+      if (type !== 'VoteRequest') continue;
+      raft.step({ type: 'VoteResponse', from: to, to: from, term, preVote, granted: true }, nowMs + 5000);
+    }
   }
 }
 
-export const accept = (raft: Raft, from: ReplicaId, index: number, nowMs = 5000): void =>
-  raft.step(
-    {
-      type: 'AppendResponse',
-      from,
-      to: one,
-      term: raft.currentTerm,
-      index,
-      rejected: false,
-      hintIndex: 0,
-      hintTerm: 0,
-    },
-    nowMs,
-  );
+/** `from` has everything up to `index`, and says so in `term`. */
+export const accept = (
+  raft: Raft,
+  from: ReplicaId,
+  index: number,
+  nowMs = 5000,
+  term: number = raft.currentTerm,
+): void => {
+  const to = raft.status.replicaId;
+  raft.step({ type: 'AppendResponse', from, to, term, index, rejected: false, hintIndex: 0, hintTerm: 0 }, nowMs);
+};
+
+export const beat = (from: ReplicaId, to: ReplicaId, term: number): Message => ({
+  type: 'HeartbeatRequest',
+  from,
+  to,
+  term,
+  commitIndex: 0,
+  round: 1,
+});
 
 export const beatAnswer = (raft: Raft, from: ReplicaId, round: number, nowMs: number): void =>
   raft.step({ type: 'HeartbeatResponse', from, to: one, term: raft.currentTerm, round }, nowMs);

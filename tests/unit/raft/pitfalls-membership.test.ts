@@ -1,7 +1,7 @@
 /** Goal: the bugs in membership changes that other systems shipped do not happen here (docs/pitfalls.md, 15 to 25). */
 import test from 'ava';
-import { noReplica, type ReplicaId, replicaId, seededRandom } from '../../../src/base/index.js';
-import { type Configuration, type Entry, EntryType, encodeConfiguration, Raft } from '../../../src/raft/index.js';
+import { noReplica, type ReplicaId, replicaId } from '../../../src/base/index.js';
+import type { Configuration } from '../../../src/raft/index.js';
 import { Cluster, testOptions } from './harness.js';
 import {
   accept,
@@ -41,35 +41,10 @@ test('pitfall 15 and pitfall 17: one change of membership at a time, and none be
 
 test('pitfall 19: a configuration whose entry is replaced is rolled back', (t) => {
   const raft = core(two);
-  const joint = { voters: [one, two], outgoing: voters, learners: [], learnersNext: [] };
-  const change: Entry = { index: 1, term: 1, type: EntryType.Configuration, data: encodeConfiguration(joint) };
-  raft.step(
-    {
-      type: 'AppendRequest',
-      from: one,
-      to: two,
-      term: 1,
-      prevIndex: 0,
-      prevTerm: 0,
-      entries: [change],
-      commitIndex: 0,
-    },
-    0,
-  );
+  const joint = of([one, two], { outgoing: voters });
+  raft.step(append(one, two, 1, [0, 0], [changeEntry(1, 1, joint)]), 0);
   t.deepEqual(raft.status.configuration, joint);
-  raft.step(
-    {
-      type: 'AppendRequest',
-      from: three,
-      to: two,
-      term: 2,
-      prevIndex: 0,
-      prevTerm: 0,
-      entries: [entry(1, 2)],
-      commitIndex: 0,
-    },
-    0,
-  );
+  raft.step(append(three, two, 2, [0, 0], [entry(1, 2)]), 0);
   t.deepEqual(raft.status.configuration, configuration);
 });
 
@@ -79,48 +54,19 @@ test('pitfall 21: late answers of a removed replica do not count', (t) => {
   const [removed, kept] = voters.filter((id) => id !== leader.id) as [ReplicaId, ReplicaId];
   leader.raft.proposeConfiguration({ voters: [leader.id, kept], learners: [] });
   cluster.run(1000);
-  t.deepEqual(leader.raft.status.configuration, {
-    voters: [leader.id, kept],
-    outgoing: [],
-    learners: [],
-    learnersNext: [],
-  });
+  t.deepEqual(leader.raft.status.configuration, of([leader.id, kept]));
   cluster.isolate(leader.id);
   leader.raft.propose(Buffer.from('x'));
   const { lastIndex, commitIndex } = leader.raft;
-  leader.raft.step(
-    {
-      type: 'AppendResponse',
-      from: removed,
-      to: leader.id,
-      term: leader.raft.currentTerm,
-      index: lastIndex,
-      rejected: false,
-      hintIndex: 0,
-      hintTerm: 0,
-    },
-    cluster.nowMs,
-  );
+  accept(leader.raft, removed, lastIndex, cluster.nowMs);
   cluster.settle();
   t.is(leader.raft.commitIndex, commitIndex);
 });
 
 test('pitfall 24: a promoted learner that has not heard of it still votes', (t) => {
-  const learner = new Raft(
-    { ...testOptions, replicaId: three },
-    seededRandom(3),
-    {
-      hardState: { currentTerm: 0, votedFor: noReplica, commitIndex: 0 },
-      snapshot: {
-        index: 0,
-        term: 0,
-        configuration: { voters: [one, two], outgoing: [], learners: [three], learnersNext: [] },
-      },
-      entries: [],
-      appliedIndex: 0,
-    },
-    0,
-  );
+  const learner = core(three, {
+    snapshot: { index: 0, term: 0, configuration: of([one, two], { learners: [three] }) },
+  });
   learner.step(ask(two, three, 1), 5000);
   t.true(granted(flush(learner)));
   learner.tick(60_000);

@@ -6,6 +6,7 @@ import {
   accept,
   append,
   ask,
+  beat,
   beatAnswer,
   changeEntry,
   configuration,
@@ -30,7 +31,7 @@ test('pitfall 4: nothing that is behind takes the term back, mismatch and snapsh
   const snapshot = { index: 9, term: 3, configuration };
   const late: readonly Message[] = [
     append(two, one, 3, [1, 2], [entry(2, 3)], 1),
-    { type: 'HeartbeatRequest', ...old, commitIndex: 0, round: 1 },
+    beat(two, one, 3),
     { type: 'SnapshotRequest', ...old, snapshot },
     { type: 'TimeoutNow', ...old },
     ask(two, one, 3, { lastIndex: 9, lastTerm: 3 }),
@@ -78,7 +79,7 @@ test('pitfall 6: a pre-vote is neither contact nor vote, and whoever is behind i
 test("pitfall 6: a leader's own wish is heard by voters that still hear it, anybody else's is not", (t) => {
   const hears = (leadershipTransfer: boolean): boolean => {
     const raft = core(two);
-    raft.step({ type: 'HeartbeatRequest', from: one, to: two, term: 1, commitIndex: 0, round: 1 }, 1000);
+    raft.step(beat(one, two, 1), 1000);
     flush(raft);
     raft.step(ask(three, two, 2, { leadershipTransfer }), 1010);
     return granted(flush(raft));
@@ -123,7 +124,7 @@ test('pitfall 14: what an earlier leadership took is neither sent nor confirmed 
   flush(raft);
   const proposed = raft.propose(Buffer.from('old'));
   t.deepEqual(proposed, { index: 2, term: 1 });
-  raft.step({ type: 'HeartbeatRequest', from: two, to: one, term: 2, commitIndex: 0, round: 1 }, 5001);
+  raft.step(beat(two, one, 2), 5001);
   t.deepEqual(appendsIn(flush(raft)), [], 'proposed, but not sent yet when the leadership ended');
   t.is(raft.propose(Buffer.from('late')), 'notLeader');
   raft.step(append(two, one, 2, [1, 1], [entry(2, 2, 'new')], 2), 5002);

@@ -1,12 +1,12 @@
 /** Goal: consensus bugs that other systems shipped do not happen here. Each test is one short story around one or few cores. */
 import test from 'ava';
 import type { ReplicaId } from '../../../src/base/index.js';
-import type { Entry } from '../../../src/raft/index.js';
 import { Cluster, testOptions } from './harness.js';
 import {
   accept,
   append,
   ask,
+  beat,
   beatAnswer,
   core,
   entry,
@@ -61,19 +61,7 @@ test('pitfall 8: an acknowledgement of an earlier leadership does not count', (t
   const { currentTerm } = raft;
   raft.step(ask(two, one, currentTerm + 1, { leadershipTransfer: true, lastIndex: 9, lastTerm: 9 }), 6000);
   flush(raft);
-  raft.step(
-    {
-      type: 'AppendResponse',
-      from: two,
-      to: one,
-      term: currentTerm,
-      index: 1,
-      rejected: false,
-      hintIndex: 0,
-      hintTerm: 0,
-    },
-    6000,
-  );
+  accept(raft, two, 1, 6000, currentTerm);
   flush(raft);
   t.is(raft.commitIndex, 0);
 });
@@ -88,19 +76,7 @@ test('pitfall 9 and pitfall 10: a leader counts itself only once its own copy is
   raft.persisted(1, raft.currentTerm);
   t.is(raft.commitIndex, 1);
   const follower = core(two);
-  follower.step(
-    {
-      type: 'AppendRequest',
-      from: one,
-      to: two,
-      term: 1,
-      prevIndex: 0,
-      prevTerm: 0,
-      entries: [entry(1, 1)],
-      commitIndex: 1,
-    },
-    0,
-  );
+  follower.step(append(one, two, 1, [0, 0], [entry(1, 1)], 1), 0);
   const sent = follower.ready();
   t.deepEqual(sent.messages, [], 'no acknowledgement before the write');
   t.deepEqual(sent.committedEntries, [], 'and nothing to apply');
@@ -108,24 +84,10 @@ test('pitfall 9 and pitfall 10: a leader counts itself only once its own copy is
 
 test('pitfall 11: a doubled or reordered append never touches what is committed', (t) => {
   const raft = core(two);
-  const append = (prevIndex: number, entries: Entry[], commitIndex: number): void =>
-    raft.step(
-      {
-        type: 'AppendRequest',
-        from: one,
-        to: two,
-        term: 1,
-        prevIndex,
-        prevTerm: prevIndex === 0 ? 0 : 1,
-        entries,
-        commitIndex,
-      },
-      0,
-    );
-  append(0, [entry(1, 1), entry(2, 1), entry(3, 1)], 3);
+  raft.step(append(one, two, 1, [0, 0], [entry(1, 1), entry(2, 1), entry(3, 1)], 3), 0);
   flush(raft);
-  append(0, [entry(1, 1)], 1);
-  append(1, [], 0);
+  raft.step(append(one, two, 1, [0, 0], [entry(1, 1)], 1), 0);
+  raft.step(append(one, two, 1, [1, 1], []), 0);
   flush(raft);
   t.is(raft.lastIndex, 3);
   t.is(raft.commitIndex, 3);
@@ -143,33 +105,9 @@ test('pitfall 11: a late append cuts off nothing that came after it', (t) => {
 
 test('pitfall 12: a completion for a rewritten index says nothing', (t) => {
   const raft = core(two);
-  raft.step(
-    {
-      type: 'AppendRequest',
-      from: one,
-      to: two,
-      term: 1,
-      prevIndex: 0,
-      prevTerm: 0,
-      entries: [entry(1, 1)],
-      commitIndex: 0,
-    },
-    0,
-  );
+  raft.step(append(one, two, 1, [0, 0], [entry(1, 1)]), 0);
   raft.ready();
-  raft.step(
-    {
-      type: 'AppendRequest',
-      from: three,
-      to: two,
-      term: 2,
-      prevIndex: 0,
-      prevTerm: 0,
-      entries: [entry(1, 2)],
-      commitIndex: 1,
-    },
-    0,
-  );
+  raft.step(append(three, two, 2, [0, 0], [entry(1, 2)], 1), 0);
   raft.ready();
   raft.persisted(1, 1);
   t.is(raft.status.persistedIndex, 0);
@@ -237,7 +175,7 @@ test('pitfall 29: a lease counts from when its round was sent, and a clock that 
 
 test('an early election waits until the old leader can have no lease, whatever NATS says', (t) => {
   const raft = core(two, { term: 1 });
-  raft.step({ type: 'HeartbeatRequest', from: one, to: two, term: 1, commitIndex: 0, round: 1 }, 1000);
+  raft.step(beat(one, two, 1), 1000);
   flush(raft);
   raft.leaderUnreachable(1001);
   t.true(raft.nextDeadlineMs >= 1000 + testOptions.voteHoldMs);

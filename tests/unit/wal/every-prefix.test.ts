@@ -9,8 +9,9 @@ import { join } from 'node:path';
 import test from 'ava';
 import { randomBetween, seededRandom, systemClock } from '../../../src/base/index.js';
 import { nodeDisk, openWal } from '../../../src/wal/index.js';
-import { batchesIn, inDirectory, type Milestone, segmentBytes, writeHistory } from '../../crash/log-history.js';
+import { batchesIn, type Milestone, segmentBytes, writeHistory } from '../../crash/log-history.js';
 import { cutAt, difference, judgeCut, judgeFlip, lastBatch } from '../../crash/log-judge.js';
+import { inDirectory } from '../../support/temporary-directory.js';
 
 const seed = Number(process.env.TEST_SEED ?? Date.now() % 1_000_000);
 const commits = 70;
@@ -42,7 +43,7 @@ test('a log cut at any batch boundary of its history reads back as acknowledged,
     const { start, end } = lastBatch(milestone.image);
     for (const cut of [start, end]) t.is(await judgeCut(history[at - 1], milestone, cut), undefined);
     if (at % 10 !== 0) continue;
-    await inDirectory(async (directory) => {
+    await inDirectory('log', async (directory) => {
       const files = cutAt(history[at - 1], milestone, end - 1);
       for (const [name, bytes] of files) writeFileSync(join(directory, name), bytes);
       const isWhole = milestone.image.get(lastBatch(milestone.image).name)?.[end - 1] === 0;

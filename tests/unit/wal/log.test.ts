@@ -1,15 +1,15 @@
 /** Goal: what was reported durable is there again, what was not may be cut, and nothing else is ever cut. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import fc from 'fast-check';
 import { noReplica, replicaId, type ShardId, shardId, systemClock } from '../../../src/base/index.js';
-import { type Entry, EntryType, type SnapshotMetadata } from '../../../src/raft/index.js';
+import { type Entry, EntryType } from '../../../src/raft/index.js';
 import { openWal, type Wal } from '../../../src/wal/index.js';
 import { SimpleDisk } from '../../support/simple-disk.js';
+import { committed, snapshotAt } from '../../support/wal-calls.js';
 
 const shard = shardId(7);
 const other = shardId(8);
-const configuration = { voters: [1, 2, 3].map(replicaId), outgoing: [], learners: [], learnersNext: [] };
-const base = (index: number, term: number): SnapshotMetadata => ({ index, term, configuration });
 const entry = (index: number, term: number, text = `e${index}.${term}`): Entry => ({
   index,
   term,
@@ -20,9 +20,6 @@ const entry = (index: number, term: number, text = `e${index}.${term}`): Entry =
 const open = (disk: SimpleDisk, segmentBytes = 65_536): ReturnType<typeof openWal> =>
   openWal(disk, { directory: 'log', segmentBytes, clock: systemClock });
 
-const commit = (wal: Wal): Promise<void> =>
-  new Promise((resolve, reject) => wal.commit((error) => (error === undefined ? resolve() : reject(error))));
-
 const shape = (entries: readonly Entry[]): string =>
   entries.map(({ index, term, data }) => `${index}/${term}/${data}`).join();
 
@@ -32,10 +29,10 @@ const texts = (wal: Wal, id: ShardId = shard): string[] =>
 test('what was committed is there again: group, hard state, entries', async (t) => {
   const disk = new SimpleDisk();
   const wal = await open(disk);
-  wal.appendGroup(shard, replicaId(2), base(0, 0));
+  wal.appendGroup(shard, replicaId(2), snapshotAt(0, 0));
   wal.appendHardState(shard, { currentTerm: 3, votedFor: replicaId(2), commitIndex: 1 });
   wal.appendEntries(shard, [entry(1, 1), entry(2, 3)]);
-  await commit(wal);
+  await committed(wal);
   disk.crash();
   const group = (await open(disk)).recovered.get(shard);
   t.like(group, { replicaId: 2, damage: undefined, hardState: { currentTerm: 3, votedFor: 2, commitIndex: 1 } });
@@ -45,11 +42,11 @@ test('what was committed is there again: group, hard state, entries', async (t) 
 test('an entry without data reads back (the checksum of nothing must not restart the checksum)', async (t) => {
   const disk = new SimpleDisk();
   const wal = await open(disk);
-  wal.appendGroup(shard, replicaId(1), base(0, 0));
+  wal.appendGroup(shard, replicaId(1), snapshotAt(0, 0));
   wal.appendEntries(shard, [{ index: 1, term: 1, type: EntryType.NoOp, data: Buffer.alloc(0) }]);
-  await commit(wal);
+  await committed(wal);
   wal.appendEntries(shard, [entry(2, 1)]);
-  await commit(wal);
+  await committed(wal);
   const again = await open(disk);
   t.is(again.recovered.get(shard)?.damage, undefined);
   t.deepEqual(texts(again), ['', 'e2.1']);
@@ -58,26 +55,26 @@ test('an entry without data reads back (the checksum of nothing must not restart
 test('a later append replaces the suffix it overlaps', async (t) => {
   const disk = new SimpleDisk();
   const wal = await open(disk);
-  wal.appendGroup(shard, replicaId(1), base(0, 0));
+  wal.appendGroup(shard, replicaId(1), snapshotAt(0, 0));
   wal.appendEntries(shard, [entry(1, 1), entry(2, 1), entry(3, 1)]);
   wal.appendEntries(shard, [entry(2, 2)]);
-  await commit(wal);
+  await committed(wal);
   t.deepEqual(texts(await open(disk)), ['e1.1', 'e2.2']);
 });
 
 test('commits that come while a write is under way share the next one', async (t) => {
   const disk = new SimpleDisk();
   const wal = await open(disk);
-  wal.appendGroup(shard, replicaId(1), base(0, 0));
-  await commit(wal);
+  wal.appendGroup(shard, replicaId(1), snapshotAt(0, 0));
+  await committed(wal);
   const before = disk.writes;
   disk.hold();
   wal.appendEntries(shard, [entry(1, 1)]);
-  const first = commit(wal);
+  const first = committed(wal);
   const order: number[] = [];
   const rest = Array.from({ length: 100 }, (_, at) => {
     wal.appendEntries(shard, [entry(at + 2, 1)]);
-    return commit(wal).then(() => order.push(at));
+    return committed(wal).then(() => order.push(at));
   });
   disk.resume();
   await first;
@@ -94,11 +91,11 @@ test('pitfall 9: nothing is reported durable before the write is', async (t) => 
   const wal = await open(disk);
   disk.hold();
   let reported = false;
-  wal.appendGroup(shard, replicaId(1), base(0, 0));
+  wal.appendGroup(shard, replicaId(1), snapshotAt(0, 0));
   wal.commit(() => {
     reported = true;
   });
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await sleep(20);
   t.false(reported);
   t.not(wal.writingSinceMs, undefined, 'and a watchdog can see it');
 });
@@ -106,23 +103,23 @@ test('pitfall 9: nothing is reported durable before the write is', async (t) => 
 test('pitfall 34: a failed write poisons the log, nothing is tried again', async (t) => {
   const disk = new SimpleDisk();
   const wal = await open(disk);
-  wal.appendGroup(shard, replicaId(1), base(0, 0));
-  await commit(wal);
+  wal.appendGroup(shard, replicaId(1), snapshotAt(0, 0));
+  await committed(wal);
   disk.writeError = Object.assign(new Error('I/O error'), { code: 'EIO' });
   wal.appendEntries(shard, [entry(1, 1)]);
-  await t.throwsAsync(commit(wal), { message: /write-ahead log failed/ });
+  await t.throwsAsync(committed(wal), { message: /write-ahead log failed/ });
   disk.writeError = undefined;
   const before = disk.writes;
   wal.appendEntries(shard, [entry(1, 1)]);
-  await t.throwsAsync(commit(wal));
+  await t.throwsAsync(committed(wal));
   t.is(disk.writes, before);
 });
 
 test('a full disk makes commits wait, loses nothing, and heals', async (t) => {
   const disk = new SimpleDisk();
   const wal = await open(disk, 4096);
-  wal.appendGroup(shard, replicaId(1), base(0, 0));
-  await commit(wal);
+  wal.appendGroup(shard, replicaId(1), snapshotAt(0, 0));
+  await committed(wal);
   disk.createError = Object.assign(new Error('no space'), { code: 'ENOSPC' });
   const large = 'x'.repeat(3000);
   let index = 0;
@@ -130,9 +127,9 @@ test('a full disk makes commits wait, loses nothing, and heals', async (t) => {
   const commits = Array.from({ length: 4 }, () => {
     wal.appendEntries(shard, [entry(++index, 1, large)]);
     waiting++;
-    return commit(wal).finally(() => waiting--);
+    return committed(wal).finally(() => waiting--);
   });
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await sleep(50);
   t.true(waiting > 0);
   t.true(wal.isFull);
   disk.createError = undefined;
@@ -144,27 +141,27 @@ test('a full disk makes commits wait, loses nothing, and heals', async (t) => {
 test('released entries let old segments go; a quiet group does not pin them once it is released', async (t) => {
   const disk = new SimpleDisk();
   const wal = await open(disk, 4096);
-  wal.appendGroup(shard, replicaId(1), base(0, 0));
-  wal.appendGroup(other, replicaId(1), base(0, 0));
+  wal.appendGroup(shard, replicaId(1), snapshotAt(0, 0));
+  wal.appendGroup(other, replicaId(1), snapshotAt(0, 0));
   wal.appendEntries(other, [entry(1, 1)]);
   for (let index = 1; index <= 60; index++) {
     wal.appendEntries(shard, [entry(index, 1, 'x'.repeat(500))]);
-    await commit(wal);
-    if (index % 10 === 0) wal.release(shard, base(index - 1, 1));
+    await committed(wal);
+    if (index % 10 === 0) wal.release(shard, snapshotAt(index - 1, 1));
   }
   const pinned = wal.statistics.segments;
   t.true(wal.segmentsBehind(other) > 3);
-  wal.release(other, base(1, 1));
+  wal.release(other, snapshotAt(1, 1));
   for (let index = 61; index <= 80; index++) {
     wal.appendEntries(shard, [entry(index, 1, 'x'.repeat(500))]);
-    await commit(wal);
-    if (index % 5 === 0) wal.release(shard, base(index - 1, 1));
+    await committed(wal);
+    if (index % 5 === 0) wal.release(shard, snapshotAt(index - 1, 1));
   }
-  await commit(wal);
+  await committed(wal);
   t.true(wal.statistics.segments < pinned);
   const again = await open(disk, 4096);
   t.is(again.recovered.get(shard)?.damage, undefined);
-  t.deepEqual(again.recovered.get(other)?.snapshot, base(1, 1));
+  t.deepEqual(again.recovered.get(other)?.snapshot, snapshotAt(1, 1));
   t.is(again.recovered.get(shard)?.entries.at(-1)?.index, 80);
 });
 
@@ -174,12 +171,12 @@ async function sample(): Promise<{ bytes: Buffer; ends: number[]; states: string
   const wal = await open(disk, 8192);
   const ends: number[] = [];
   const states: string[][] = [];
-  wal.appendGroup(shard, replicaId(1), base(0, 0));
-  await commit(wal);
+  wal.appendGroup(shard, replicaId(1), snapshotAt(0, 0));
+  await committed(wal);
   for (let index = 1; index <= 12; index++) {
     wal.appendEntries(shard, [entry(index, 1)]);
     wal.appendHardState(shard, { currentTerm: 1, votedFor: replicaId(1), commitIndex: 0 });
-    await commit(wal);
+    await committed(wal);
     ends.push(24 + wal.statistics.bytesWritten);
     states.push(Array.from({ length: index }, (_, at) => `e${at + 1}.1`));
   }
@@ -244,11 +241,11 @@ test('any sequence of appends, truncations, releases, crashes gives what a plain
     fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), async (steps) => {
       const disk = new SimpleDisk();
       let wal: Wal = await open(disk, 2048);
-      wal.appendGroup(shard, replicaId(1), base(0, 0));
-      let snapshot = base(0, 0);
+      wal.appendGroup(shard, replicaId(1), snapshotAt(0, 0));
+      let snapshot = snapshotAt(0, 0);
       let entries: Entry[] = [];
       let term = 1;
-      await commit(wal);
+      await committed(wal);
       for (const one of steps) {
         if (one.kind === 'append') {
           term++;
@@ -259,15 +256,15 @@ test('any sequence of appends, truncations, releases, crashes gives what a plain
           wal.appendEntries(shard, added);
         } else if (one.kind === 'release' && entries.length > 0) {
           const last = entries[Math.floor((one.share / 101) * entries.length)] as Entry;
-          snapshot = base(last.index, last.term);
+          snapshot = snapshotAt(last.index, last.term);
           entries = entries.filter(({ index }) => index > last.index);
           wal.release(shard, snapshot);
         } else if (one.kind === 'snapshot') {
-          snapshot = base(snapshot.index + entries.length + 10, ++term);
+          snapshot = snapshotAt(snapshot.index + entries.length + 10, ++term);
           entries = [];
           wal.appendSnapshot(shard, snapshot);
         }
-        await commit(wal);
+        await committed(wal);
         if (one.kind !== 'reopen') continue;
         disk.crash();
         wal = await open(disk, 2048);
@@ -285,10 +282,10 @@ test('any sequence of appends, truncations, releases, crashes gives what a plain
 test('a group that was removed is gone', async (t) => {
   const disk = new SimpleDisk();
   const wal = await open(disk);
-  wal.appendGroup(shard, replicaId(1), base(0, 0));
+  wal.appendGroup(shard, replicaId(1), snapshotAt(0, 0));
   wal.appendHardState(shard, { currentTerm: 1, votedFor: noReplica, commitIndex: 0 });
   wal.appendTombstone(shard);
-  await commit(wal);
+  await committed(wal);
   await wal.close();
   t.is((await open(disk)).recovered.size, 0);
 });

@@ -1,1 +1,2 @@
 export * from './static-map.js';
+export * from './swim/index.js';

@@ -21,7 +21,7 @@ export const allowed = {
   host: ['base', 'kv', 'raft', 'ring', 'transport', 'wal', 'wire'],
   client: ['base', 'ring', 'transport', 'wire'],
   service: ['base', 'client', 'host', 'transport', 'wire'],
-  meta: ['base', 'client', 'host', 'ring', 'wire'],
+  meta: ['base', 'client', 'host', 'kv', 'ring', 'transport', 'wire'],
   config: ['base'],
   daemon: ['base'],
   checker: ['base'],

@@ -4,8 +4,10 @@
  * runs until told to stop. Nothing else builds adapters; nothing here decides anything else.
  */
 import { readFileSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
+  bucketId,
   type Clock,
   isNodeId,
   isRingraftError,
@@ -16,7 +18,7 @@ import {
   systemRandom,
 } from './base/index.js';
 import { connectClient } from './client/index.js';
-import { type ClusterConfig, loadConfig } from './config/index.js';
+import { type ClusterConfig, joinConfig, loadConfig } from './config/index.js';
 import {
   buildLogger,
   type ClosableLogger,
@@ -26,9 +28,8 @@ import {
   parseDaemonFlags,
 } from './daemon/index.js';
 import { openEngine } from './engine/index.js';
-import { Host, LocalMap } from './host/index.js';
 import { nodeSnapshotFiles, Store } from './kv/index.js';
-import { foundingMap } from './meta/index.js';
+import { beginningOf, ClusterNode, type DiskUsage, foundingMap, type Origin } from './meta/index.js';
 import { initHash } from './ring/index.js';
 import { startService } from './service/index.js';
 import { connectNats, lanes } from './transport/index.js';
@@ -38,6 +39,7 @@ const exitCodes = { stopped: 0, error: 1, usage: 2, locked: 3 } as const;
 /** Log entries kept in memory for followers that lag, all shards together. */
 const logMemoryBytes = 24 * 1024 * 1024;
 const clock: Clock = systemClock;
+const defaultConfig = 'cluster.config.json';
 
 const packageVersion = (): string => {
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
@@ -54,18 +56,30 @@ function configFrom(flags: DaemonFlags): ClusterConfig {
   const overrides = [...flags.set];
   if (flags.nats !== undefined) overrides.push(`nats.servers=${JSON.stringify(flags.nats)}`);
   if (flags.logLevel !== undefined) overrides.push(`log.level=${flags.logLevel}`);
-  return loadConfig(flags.config, { overrides, env: process.env });
+  const options = { overrides, env: process.env };
+  if (flags.join === undefined) return loadConfig(flags.config ?? defaultConfig, options);
+  const { cluster, zone, weight } = flags.join;
+  return joinConfig(flags.config, { cluster, id: flags.node, zone, weight }, options);
 }
 
 function memberOf(config: ClusterConfig, node: string): NodeId {
   if (!isNodeId(node) || !config.nodes.some(({ id }) => id === node)) {
     const known = config.nodes.map(({ id }) => id).join(', ');
-    throw new RingraftError('CONFIG', `--node ${node}: the configuration names ${known}`);
+    throw new RingraftError(
+      'CONFIG',
+      `--node ${node}: the configuration names ${known}; with --join it can be any name`,
+    );
   }
   return node;
 }
 
 type Running = { stop(): Promise<void> };
+
+/** Of the file system of the data directory. */
+async function diskUsageOf(directory: string): Promise<DiskUsage> {
+  const { bsize, bavail, blocks, bfree } = await statfs(directory);
+  return { freeBytes: bavail * bsize, usedBytes: (blocks - bfree) * bsize };
+}
 
 async function start(
   flags: DaemonFlags,
@@ -74,10 +88,10 @@ async function start(
   logger: ClosableLogger,
 ): Promise<Running> {
   const version = packageVersion();
+  const { cluster } = config;
   const directory = flags.data ?? join(config.dataDirectory, nodeId);
   await initHash();
-  const map = { ...foundingMap(config), epoch: 1 };
-  await claimDataDirectory(directory, { cluster: config.cluster, nodeId });
+  await claimDataDirectory(directory, { cluster, nodeId });
   const onFatal = (error: unknown): void => {
     // Nothing may be answered after this: no clean-up, no farewell to NATS.
     logger.error({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) }, 'stopping: fatal');
@@ -97,37 +111,52 @@ async function start(
     clock,
     cacheBytes: config.engine.cacheBytes,
     files,
-    bucketIds: map.buckets.map((bucket) => bucket.id),
+    bucketIds: config.buckets.map(({ id }) => bucketId(id)),
     onFailure: onFatal,
   });
-  const bus = await connectNats({ ...config.nats, name: `ringraft ${config.cluster} ${nodeId}` }, lanes);
+  const bus = await connectNats({ ...config.nats, name: `ringraft ${cluster} ${nodeId}` }, lanes);
   bus.onError((lane, error) => logger.error({ lane, code: error.code }, error.message));
 
-  const host = await Host.start(
-    { clock, random: systemRandom, logger, bus, wal, store, snapshotFiles: files, maps: new LocalMap(map), onFatal },
+  const origin: Origin =
+    flags.join === undefined ? { type: 'found', map: foundingMap(config) } : { type: 'join', ...flags.join };
+  const beginning = await beginningOf({ bus, clock, logger, store }, { cluster, nodeId, origin });
+  const shards = beginning.map.shards.length;
+  const retainedLogBytes = Math.max(256 * 1024, Math.floor(logMemoryBytes / shards));
+  const node = await ClusterNode.start(
+    {
+      clock,
+      random: systemRandom,
+      logger,
+      bus,
+      wal,
+      store,
+      snapshotFiles: files,
+      onFatal,
+      diskUsage: () => diskUsageOf(directory),
+    },
     {
       nodeId,
+      cluster,
       version,
-      incarnation: await store.nextIncarnation(),
-      cluster: config.cluster,
-      mayFound: true,
-      raft: config.raft,
+      origin,
+      raft: { ...config.raft, ...(flags.join === undefined ? {} : beginning.map.raft) },
       limits: {
         ...config.limits,
         maxPendingWriteBytes: 64 * 1024 * 1024,
         trimEveryBytes: 32 * 1024 * 1024,
         diskStallMs: 2 * config.raft.electionTimeoutMs,
-        retainedLogBytes: Math.max(256 * 1024, Math.floor(logMemoryBytes / map.shards.length)),
+        retainedLogBytes,
       },
     },
+    beginning,
   );
-  const client = await connectClient(bus, { cluster: config.cluster });
-  const service = startService(bus, client, { prefix: config.subjectPrefix, cluster: config.cluster, version, nodeId });
-  logger.info({ directory, servers: config.nats.servers, shards: map.shards.length, version }, 'serving');
+  const client = await connectClient(bus, { cluster });
+  const service = startService(bus, client, { prefix: config.subjectPrefix, cluster, version, nodeId });
+  logger.info({ directory, servers: config.nats.servers, shards, version }, 'serving');
   return {
     async stop() {
       await service.stop();
-      await host.stop();
+      await node.stop();
       await client.close();
       await bus.close();
       await store.close();

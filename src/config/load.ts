@@ -24,7 +24,7 @@ export type LoadOptions = {
 };
 
 /** Variables of kvd that are no settings. */
-const reserved = new Set(['KVD_NODE', 'KVD_CONFIG']);
+const reserved = new Set(['KVD_NODE', 'KVD_CONFIG', 'KVD_CLUSTER']);
 
 const failure = (source: string, problems: readonly Problem[]): RingraftError => {
   const lines = problems.map(({ path, message }) => `  ${path}: ${message}`);
@@ -111,15 +111,44 @@ function freeze<T>(value: T): T {
  * Loads and checks a configuration; `dataDirectory` comes back absolute. Throws CONFIG with every mistake at once, each
  * with its path (`fields.problems`).
  */
-export function loadConfig(path: string, { overrides = [], env = {} }: LoadOptions = {}): ClusterConfig {
+export function loadConfig(path: string, options: LoadOptions = {}): ClusterConfig {
+  return build(path, dirname(path), readObject(path), options);
+}
+
+/** Of a node that joins a cluster: from a file where there is one, with what it joins put in, else from defaults. */
+export function joinConfig(
+  path: string | undefined,
+  {
+    cluster,
+    ...node
+  }: { readonly cluster: string; readonly id: string; readonly zone: string; readonly weight: number },
+  options: LoadOptions = {},
+): ClusterConfig {
+  const input = path === undefined ? {} : readObject(path);
+  return build(
+    path ?? 'the command line',
+    path === undefined ? '.' : dirname(path),
+    { ...input, cluster, nodes: [node], replication: 1 },
+    options,
+  );
+}
+
+function readObject(path: string): object {
   const input = readJson(path);
-  if (typeof input !== 'object' || input === null || Array.isArray(input)) {
-    throw failure(path, [{ path: '(the file)', message: 'must be a JSON object' }]);
-  }
+  if (typeof input === 'object' && input !== null && !Array.isArray(input)) return input;
+  throw failure(path, [{ path: '(the file)', message: 'must be a JSON object' }]);
+}
+
+function build(
+  source: string,
+  directory: string,
+  input: object,
+  { overrides = [], env = {} }: LoadOptions,
+): ClusterConfig {
   applyEnvironment(input, env);
   applyOverrides(input, overrides);
   const parsed = configSchema.safeParse(input);
-  if (!parsed.success) throw failure(path, problemsOf(parsed.error, input, configJsonSchema()));
-  const dataDirectory = resolve(dirname(path), parsed.data.dataDirectory);
+  if (!parsed.success) throw failure(source, problemsOf(parsed.error, input, configJsonSchema()));
+  const dataDirectory = resolve(directory, parsed.data.dataDirectory);
   return freeze({ ...parsed.data, dataDirectory }) as unknown as ClusterConfig;
 }

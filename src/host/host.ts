@@ -71,7 +71,7 @@ export class Host {
   private readonly admin: AdminServer;
   private readonly disk: DiskWatch;
   private readonly subscriptions: BusSubscription[] = [];
-  private readonly startedAtMs: number;
+  readonly startedAtMs: number;
   private readonly startedMs: number;
   private ticker: Timer | undefined;
   private nextBalanceMs = 0;
@@ -79,6 +79,8 @@ export class Host {
   private failed = false;
   /** Told, about every second, of the shards led here that are not as the map wants them; not when there are none. */
   onReports: (reports: readonly ShardReport[]) => void = () => {};
+  /** Told of every map that is taken over. */
+  onMap: (map: ClusterMap) => void = () => {};
 
   private constructor(
     private readonly parts: HostParts,
@@ -206,6 +208,7 @@ export class Host {
     if (this.failed || !this.held.adopt(map)) return false;
     this.peers.retain(new Set(map.nodes.map(({ id }) => id)));
     this.nextBalanceMs = Math.min(this.nextBalanceMs, this.parts.clock.nowMs() + tickMs);
+    this.onMap(map);
     return true;
   }
 

@@ -1,1 +1,3 @@
+export * from './cluster-node.js';
 export * from './founding-map.js';
+export * from './swim/index.js';

@@ -139,17 +139,21 @@ export class ManagerServer {
     const { maxPayloadBytes } = this.parts.bus;
     if (bytes.length <= maxPayloadBytes) return bytes;
     const message = `the answer takes ${bytes.length} bytes, a message at most ${maxPayloadBytes}: ask for less`;
-    return Buffer.from(JSON.stringify({ error: { code: 'TOO_LARGE', message, happened: 'no' } } satisfies ManagerAnswer));
+    return Buffer.from(
+      JSON.stringify({ error: { code: 'TOO_LARGE', message, happened: 'no' } } satisfies ManagerAnswer),
+    );
   }
 
   private async answer(payload: Buffer): Promise<ManagerAnswer> {
     try {
       const request = parseRequest(payload);
       const { manager } = this;
-      if (manager === undefined) throw new RingraftError('NOT_LEADER', 'this node does not manage the cluster any more');
+      if (manager === undefined)
+        throw new RingraftError('NOT_LEADER', 'this node does not manage the cluster any more');
       return await this.execute(manager, request);
     } catch (error) {
-      if (isRingraftError(error)) return { error: { code: error.code, message: error.message, happened: error.happened } };
+      if (isRingraftError(error))
+        return { error: { code: error.code, message: error.message, happened: error.happened } };
       this.parts.logger.warn({ error: messageOf(error) }, 'a request to the manager failed');
       return { error: { code: 'BAD_REQUEST', message: messageOf(error), happened: 'no' } };
     }
@@ -185,7 +189,10 @@ export class ManagerServer {
         const left = manager.map.nodes.find(({ id }) => id === request.node);
         if (left === undefined) return answer;
         const holds = holdsNothing(manager.map, left.id) ? 'nothing any more' : 'replicas still';
-        throw new RingraftError('BUSY', `${request.node} is being drained and holds ${holds}: ask again when it is drained`);
+        throw new RingraftError(
+          'BUSY',
+          `${request.node} is being drained and holds ${holds}: ask again when it is drained`,
+        );
       }
       case 'setNode':
         return change((map) => orders.setNode(map, request));

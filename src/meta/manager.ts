@@ -8,7 +8,15 @@
  * 2. At most `settings.maxMoves` replicas are on their way at a time, unless an administrator orders more.
  * 3. A node stays listed as leaving until the shard's leader has reported a committed configuration without it.
  */
-import { type Clock, isRingraftError, type Logger, messageOf, type NodeId, type ShardId, type Timer } from '../base/index.js';
+import {
+  type Clock,
+  isRingraftError,
+  type Logger,
+  messageOf,
+  type NodeId,
+  type ShardId,
+  type Timer,
+} from '../base/index.js';
 import { allShards } from '../host/index.js';
 import type { ClusterMap, MapNode, MapShard, ShardReport } from '../wire/index.js';
 import { type ChangeDraft, MapKeeper, type MapKeeperParts, shardsPerChange } from './map-keeper.js';
@@ -97,7 +105,8 @@ export class Manager {
     // What was taken from the plan was not begun.
     this.plannedFor = '';
     // NOT_LEADER ends this manager from outside; anything else passes.
-    if (error.code !== 'NOT_LEADER') this.parts.logger.warn({ error: messageOf(error) }, 'a step of the manager failed');
+    if (error.code !== 'NOT_LEADER')
+      this.parts.logger.warn({ error: messageOf(error) }, 'a step of the manager failed');
   }
 
   takeReports(reports: readonly ShardReport[]): void {
@@ -170,7 +179,10 @@ export class Manager {
     const isLeftOver = isIdle && up.size >= map.replication && allShards(map).some((shard) => isStranded(shard, up));
     if (isLeftOver) this.plannedFor = '';
     const { rebalance } = map.settings;
-    const key = JSON.stringify([rebalance, map.nodes.map(({ id, zone, weight, condition }) => [id, zone, weight, condition])]);
+    const key = JSON.stringify([
+      rebalance,
+      map.nodes.map(({ id, zone, weight, condition }) => [id, zone, weight, condition]),
+    ]);
     if (key === this.plannedFor) return;
     this.plannedFor = key;
     this.planned = [...plannedShards(map)];
@@ -223,4 +235,3 @@ export class Manager {
     return { kind: 'leadersSpread', summary: `${some.length} shards get another leader`, shards: some };
   }
 }
-

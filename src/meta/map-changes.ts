@@ -31,7 +31,11 @@ export function checkMap(map: ClusterMap): void {
   for (const { id, replicas, leaving } of [map.system, ...map.shards]) {
     const homes = replicas.map(({ nodeId }) => nodeId);
     assert(homes.length > 0, () => `shard ${id} has no replica`);
-    assert(new Set([...homes, ...leaving]).size === homes.length + leaving.length, () => `shard ${id} is twice on a node`);
-    for (const home of [...homes, ...leaving]) assert(nodes.has(home), () => `shard ${id} is on ${home}, which is not there`);
+    assert(
+      new Set([...homes, ...leaving]).size === homes.length + leaving.length,
+      () => `shard ${id} is twice on a node`,
+    );
+    for (const home of [...homes, ...leaving])
+      assert(nodes.has(home), () => `shard ${id} is on ${home}, which is not there`);
   }
 }

@@ -27,7 +27,7 @@ import {
 } from '../wire/index.js';
 import { applyChange } from './map-changes.js';
 
-const saveAfterMs = 200;
+const saveEveryMs = 1000;
 const fetchEveryMs = 500;
 
 export type MapFollowerParts = {
@@ -139,7 +139,7 @@ export class MapFollower {
 
   /** Saves the newest map now and then: what was missed is fetched again. */
   private watchSaving(): void {
-    this.saver = this.parts.clock.after(saveAfterMs, () => {
+    this.saver = this.parts.clock.after(saveEveryMs, () => {
       const { host, save, onFatal } = this.parts;
       const map = host.maps.current;
       if (map.epoch > this.savedEpoch && !this.saving) {

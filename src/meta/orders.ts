@@ -38,7 +38,11 @@ export function join(map: ClusterMap, { node }: Extract<ManagerRequest, { op: 'j
   checkWeight(node.weight);
   if (map.nodes.some(({ id }) => id === node.id)) return undefined;
   const joined: MapNode = { id: node.id, zone: node.zone, weight: node.weight, condition: 'up' };
-  return { kind: 'nodeJoined', summary: `${node.id} joined, zone ${node.zone}, weight ${node.weight}`, nodes: [joined] };
+  return {
+    kind: 'nodeJoined',
+    summary: `${node.id} joined, zone ${node.zone}, weight ${node.weight}`,
+    nodes: [joined],
+  };
 }
 
 export function drain(map: ClusterMap, id: string): ChangeDraft | undefined {
@@ -87,7 +91,8 @@ export function move(map: ClusterMap, order: Extract<ManagerRequest, { op: 'move
   const [from, to] = [nodeOf(map, order.from), nodeOf(map, order.to)];
   const homes = homesOf(shard);
   if (homes.includes(to.id) && !homes.includes(from.id)) return undefined;
-  if (!homes.includes(from.id)) throw bad(`shard ${shard.id} has no replica on ${from.id}; it is on ${homes.join(', ')}`);
+  if (!homes.includes(from.id))
+    throw bad(`shard ${shard.id} has no replica on ${from.id}; it is on ${homes.join(', ')}`);
   if (homes.includes(to.id)) throw bad(`shard ${shard.id} has a replica on ${to.id} already`);
   if (to.condition !== 'up') throw bad(`${to.id} is ${to.condition}`);
   if (isMoving(shard)) throw new RingraftError('BUSY', `shard ${shard.id} is being moved already`);
@@ -104,7 +109,10 @@ export function cancelMove(map: ClusterMap, id: number, report: ShardReport | un
   if (!isMoving(shard)) return undefined;
   const isEarly = report !== undefined && report.epoch === shard.epoch && report.missing.length > 0;
   if (!isEarly || report.phase === 'swapping' || report.phase === 'settled') {
-    throw new RingraftError('CONFLICT', `shard ${id} cannot be stopped now: its voters are changing, or no leader tells`);
+    throw new RingraftError(
+      'CONFLICT',
+      `shard ${id} cannot be stopped now: its voters are changing, or no leader tells`,
+    );
   }
   const up = new Set(receivers(map).map((node) => node.id as string));
   const stays = shard.leaving.filter((node) => up.has(node));
@@ -115,7 +123,11 @@ export function cancelMove(map: ClusterMap, id: number, report: ShardReport | un
   }
   const given = report.missing.filter((node) => !homes.includes(node));
   if (given.length === 0) throw new RingraftError('CONFLICT', `shard ${id} cannot stay: the node it leaves is going`);
-  return { kind: 'moveCancelled', summary: `shard ${id}: not to ${given.join(', ')}`, shards: [redirected(shard, homes)] };
+  return {
+    kind: 'moveCancelled',
+    summary: `shard ${id}: not to ${given.join(', ')}`,
+    shards: [redirected(shard, homes)],
+  };
 }
 
 const positive = (least: number) => (value: unknown) =>
@@ -125,14 +137,16 @@ const settingChecks: Readonly<Record<keyof ClusterSettings, (value: unknown) => 
   downAfterMs: positive(1000),
   maxMoves: positive(1),
   snapshotBytesPerSecond: positive(65_536),
-  leaderZones: (value) => Array.isArray(value) && value.every((zone) => typeof zone === 'string' && tokenPattern.test(zone)),
+  leaderZones: (value) =>
+    Array.isArray(value) && value.every((zone) => typeof zone === 'string' && tokenPattern.test(zone)),
   rebalance: (value) => typeof value === 'boolean',
 };
 
 export function settings(map: ClusterMap, set: Partial<ClusterSettings>): ChangeDraft | undefined {
   for (const [name, value] of Object.entries(set)) {
     const check = settingChecks[name as keyof ClusterSettings];
-    if (check === undefined) throw bad(`no setting is called ${name}; there are ${Object.keys(settingChecks).join(', ')}`);
+    if (check === undefined)
+      throw bad(`no setting is called ${name}; there are ${Object.keys(settingChecks).join(', ')}`);
     if (!check(value)) throw bad(`${name} cannot be ${JSON.stringify(value)}`);
   }
   const next = { ...map.settings, ...set };

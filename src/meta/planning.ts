@@ -16,7 +16,8 @@ export const homesOf = (shard: MapShard): readonly NodeId[] => shard.replicas.ma
 export const isMoving = (shard: MapShard): boolean => shard.leaving.length > 0;
 
 /** Nodes that may hold replicas. */
-export const receivers = (map: ClusterMap): readonly MapNode[] => map.nodes.filter(({ condition }) => condition === 'up');
+export const receivers = (map: ClusterMap): readonly MapNode[] =>
+  map.nodes.filter(({ condition }) => condition === 'up');
 
 /** Whether the shard has a replica where none should be. */
 export const isStranded = (shard: MapShard, up: ReadonlySet<NodeId>): boolean =>
@@ -60,7 +61,10 @@ export function plannedShards(map: ClusterMap): readonly PlannedShard[] {
 }
 
 /** Where the system shard should be; undefined: where it is. It moves only when it must. */
-function plannedSystem({ system, replication, shards }: ClusterMap, up: readonly MapNode[]): readonly NodeId[] | undefined {
+function plannedSystem(
+  { system, replication, shards }: ClusterMap,
+  up: readonly MapNode[],
+): readonly NodeId[] | undefined {
   const upIds = new Set(up.map(({ id }) => id));
   if (!isStranded(system, upIds)) return undefined;
   const zoneOf = new Map(up.map(({ id, zone }) => [id, zone]));
@@ -116,4 +120,3 @@ export function leadersToSpread(map: ClusterMap): readonly MapShard[] {
 /** Whether nothing of the map places a replica on the node, or waits for one to be removed from it. */
 export const holdsNothing = (map: ClusterMap, node: NodeId): boolean =>
   allShards(map).every((shard) => !homesOf(shard).includes(node) && !shard.leaving.includes(node));
-

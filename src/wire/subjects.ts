@@ -8,6 +8,10 @@ export const raftSubject = (cluster: string, node: NodeId): string => `_kv.${clu
 export const snapshotSubject = (cluster: string, node: NodeId, transfer: string): string =>
   `_kv.${cluster}.snap.${node}.${transfer}`;
 export const adminSubject = (cluster: string, node: NodeId): string => `_kv.${cluster}.admin.${node}`;
+/** Failure detection: one node's own subject. */
+export const gossipSubject = (cluster: string, node: NodeId): string => `_kv.${cluster}.gossip.${node}`;
+/** Failure detection: what every node is told at once, when one starts or leaves. */
+export const gossipAllSubject = (cluster: string): string => `_kv.${cluster}.gossip`;
 /** Queue group of everything any node may answer. */
 export const queueGroup = 'kv';
 /** The allocation manager: only the node that leads the system shard listens. */

@@ -16,7 +16,7 @@ import { foundingMap } from '../../src/meta/index.js';
 import type { RaftOptions } from '../../src/raft/index.js';
 import { arcAt, initHash, ringHash } from '../../src/ring/index.js';
 import type { ClusterMap } from '../../src/wire/index.js';
-import { usualTimings, usualSettings, withoutSystem } from '../support/maps.js';
+import { usualSettings, usualTimings, withoutSystem } from '../support/maps.js';
 import { assertLinearizable, compareStates, describeNodes, hasConverged, restoreMembership } from './agreement.js';
 import { Checks, Violation } from './checks.js';
 import { Life } from './life.js';
@@ -103,7 +103,8 @@ export class Scenario {
         replication: nodes,
         nodes: ids.map((id) => ({ id, zone: 'z', weight: 1 })),
         buckets: [{ name: scenarioBucket, id: 1 }],
-        management: usualSettings, raft: usualTimings,
+        management: usualSettings,
+        raft: usualTimings,
       }),
     );
     const settings: NodeSettings = {

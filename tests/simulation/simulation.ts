@@ -8,7 +8,7 @@ import { isRingraftError, messageOf, nodeId, type ShardId } from '../../src/base
 import type { OperationRecord } from '../../src/checker/index.js';
 import { foundingMap } from '../../src/meta/index.js';
 import { initHash } from '../../src/ring/index.js';
-import { usualTimings, usualSettings, withoutSystem } from '../support/maps.js';
+import { usualSettings, usualTimings, withoutSystem } from '../support/maps.js';
 import {
   assertLinearizable,
   compareStates,
@@ -106,7 +106,8 @@ class Simulation {
         replication,
         nodes: ids.map((id) => ({ id, zone: 'z', weight: 1 })),
         buckets: [bucket],
-        management: usualSettings, raft: usualTimings,
+        management: usualSettings,
+        raft: usualTimings,
       }),
     );
     const settings = {

@@ -10,7 +10,7 @@ import type { Layout } from '../../../src/cli/ring/layout.js';
 import { foundingMap } from '../../../src/meta/index.js';
 import { initHash } from '../../../src/ring/index.js';
 import { FakeClient, kvctl, type Ran } from '../../support/fake-client.js';
-import { usualTimings, usualSettings } from '../../support/maps.js';
+import { usualSettings, usualTimings } from '../../support/maps.js';
 import { inDirectory } from '../../support/temporary-directory.js';
 
 test.before(() => initHash());
@@ -19,7 +19,15 @@ const nodes = ['a', 'b', 'c'].map((zone, at) => ({ id: nodeId(`n${at + 1}`), zon
 
 function clusterOf(shards = 8): FakeClient {
   const client = new FakeClient();
-  const map = foundingMap({ cluster: 'test', shards, replication: 3, nodes, buckets: [], management: usualSettings, raft: usualTimings });
+  const map = foundingMap({
+    cluster: 'test',
+    shards,
+    replication: 3,
+    nodes,
+    buckets: [],
+    management: usualSettings,
+    raft: usualTimings,
+  });
   client.clusterMap = { map, leaders: map.shards.map(() => null) };
   return client;
 }
@@ -180,7 +188,8 @@ test('an offline placement is the one nodes compute', async (t) => {
       replication: 3,
       nodes,
       buckets: [],
-      management: usualSettings, raft: usualTimings,
+      management: usualSettings,
+      raft: usualTimings,
     });
     t.deepEqual(
       shown.shards.map(({ replicas }: { replicas: string[] }) => replicas),

@@ -82,6 +82,8 @@ const layout = (shards: number, nodeCount: number, replication: number): Layout 
   return {
     cluster: 'test',
     source: 'cluster',
+    leaving: new Map(),
+    system: undefined,
     replication,
     nodes: members,
     shards: Array.from({ length: shards }, (_, at) => ({

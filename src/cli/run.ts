@@ -20,7 +20,7 @@ import { exitCodeOf, exitCodes } from './exit-codes.js';
 import type { Io } from './io.js';
 import { json, outputs } from './output.js';
 import { encodings } from './values.js';
-import { type Argv, yargs } from './yargs.js';
+import { type Argv, parserRules, yargs } from './yargs.js';
 
 class UsageError extends Error {}
 
@@ -37,6 +37,9 @@ function hideOperands(argv: readonly string[]): { visible: string[]; operands: r
   };
 }
 
+/** The one argument that is a list; of any other that was given several times the last counts. */
+const variadic = 'settings';
+
 function restoreOperands(args: Record<string, unknown>, operands: readonly string[]): Record<string, unknown> {
   const restore = (value: unknown): unknown => {
     const isOperand = typeof value === 'string' && value.startsWith(operandMark);
@@ -44,7 +47,8 @@ function restoreOperands(args: Record<string, unknown>, operands: readonly strin
   };
   const restored: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(args)) {
-    restored[name] = Array.isArray(value) ? value.map(restore) : restore(value);
+    const isList = Array.isArray(value);
+    restored[name] = isList && name === variadic ? value.map(restore) : restore(isList ? value.at(-1) : value);
   }
   return restored;
 }
@@ -155,11 +159,7 @@ export async function run(argv: readonly string[], io: Io, dependencies: RunDepe
   let parser = globalOptions(yargs(visible))
     .scriptName('kvctl')
     .usage('kvctl - talk to a Ringraft cluster\n\nUsage: $0 <command> [options]')
-    .parserConfiguration({
-      'parse-numbers': false,
-      'parse-positional-numbers': false,
-      'duplicate-arguments-array': false,
-    })
+    .parserConfiguration(parserRules)
     .env('KVCTL');
   for (const command of commands) parser = add(parser, command);
   for (const { name, describe, commands: members } of groups) {

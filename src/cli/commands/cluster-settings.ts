@@ -4,6 +4,7 @@ import { write } from '../io.js';
 import { askView, order, viewIfManaged } from '../managing.js';
 import { colorsFor, json, table } from '../output.js';
 import { parseSettings, settingRows, settingsLine } from '../settings.js';
+import { parserRules } from '../yargs.js';
 import { type Command, texts } from './command.js';
 
 export const clusterSettings: Command = {
@@ -30,6 +31,8 @@ export const clusterSet: Command = {
   describe: 'Change how the cluster manages itself, while it runs',
   builder: (parser) =>
     parser
+      // Without it only the last of them would count.
+      .parserConfiguration({ ...parserRules, 'duplicate-arguments-array': true })
       .positional('settings', { type: 'string', array: true, describe: 'name=value, several if you like' })
       .example('$0 cluster set maxMoves=8 downAfter=30s', 'names as in `cluster settings`, or max-moves')
       .example('$0 cluster set snapshotBytesPerSecond=64MiB rebalance=off', 'sizes with their unit; on, off')

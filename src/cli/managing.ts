@@ -1,5 +1,5 @@
 /** Questions and orders to the allocation manager, and waiting for what they bring about. */
-import { type ErrorCode, isRingraftError, RingraftError } from '../base/index.js';
+import { type ErrorCode, type Happened, isRingraftError, RingraftError } from '../base/index.js';
 import type { RingraftClient } from '../client/index.js';
 import type { ClusterMap, ClusterView, ManagerRequest, MapChange, NodeView } from '../wire/index.js';
 import type { Arguments } from './commands/command.js';
@@ -83,11 +83,13 @@ export type Waiting = {
   /** Nothing to be learned at the moment, and why. */
   readonly onSilence: (reason: string) => void;
   readonly everyMs?: number;
+  /** Whether what was ordered can still come to pass when the time is up; `unknown` unless told. */
+  readonly happened?: Happened;
 };
 
 /** Looks again and again until it is done; false after Ctrl-C. TIMEOUT when the time is up. */
 export async function waitUntil(context: Context, waiting: Waiting): Promise<boolean> {
-  const { unmet, timeoutMs, look, onSilence, everyMs = pollMs } = waiting;
+  const { unmet, timeoutMs, look, onSilence, everyMs = pollMs, happened = 'unknown' } = waiting;
   const { clock, io } = context;
   const startedMs = clock.nowMs();
   while (!io.signal.aborted) {
@@ -99,7 +101,7 @@ export async function waitUntil(context: Context, waiting: Waiting): Promise<boo
     }
     if (timeoutMs !== undefined && clock.nowMs() - startedMs >= timeoutMs) {
       const message = `not done within ${formatDuration(timeoutMs)}: ${unmet()}`;
-      throw new RingraftError('TIMEOUT', message, { happened: 'unknown' });
+      throw new RingraftError('TIMEOUT', message, { happened });
     }
     await context.pause(everyMs);
   }

@@ -113,7 +113,8 @@ function untilDispensable(context: Context, client: RingraftClient, { id, timeou
     reason = why;
     note(why);
   };
-  return waitUntil(context, { unmet: () => `${id} was not stopped: ${reason}`, timeoutMs, look, onSilence });
+  const unmet = () => `${id} was not stopped: ${reason}`;
+  return waitUntil(context, { unmet, timeoutMs, look, onSilence, happened: 'no' });
 }
 
 /** Starts it first. */

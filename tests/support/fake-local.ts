@@ -30,6 +30,8 @@ export class FakeLocal {
   staysUp: (id: string) => boolean = () => true;
   /** What a test changes of a replica's status. */
   shardOf: (id: string) => Parameters<typeof aShard>[0] = () => ({});
+  /** The process that a node's status names. */
+  pidTold: (id: string, pid: number) => number = (_id, pid) => pid;
   members = [...founding];
   private readonly running = new Map<number, { id: string; looksLeft: number | undefined }>();
   private nextPid = 1000;
@@ -138,8 +140,9 @@ export class FakeLocal {
   }
 
   private statusOf(id: string): NodeStatus {
-    const pid = this.pidOf(id);
-    if (pid === undefined) throw new RingraftError('UNREACHABLE', 'nobody listens');
+    const running = this.pidOf(id);
+    if (running === undefined) throw new RingraftError('UNREACHABLE', 'nobody listens');
+    const pid = this.pidTold(id, running);
     if (!founding.includes(id)) return aNode(id, [], { pid });
     const leaderNode = nodeId(this.leader as string);
     const role = this.leader === id ? ('leader' as const) : ('follower' as const);

@@ -259,6 +259,21 @@ test('node restart stops, starts and waits until the new process follows', async
   t.not(local.recorded.nodes.find(({ id }) => id === 'n2')?.pid, before);
 });
 
+test('an answer of the process that was there before does not count', async (t) => {
+  for (const argv of [
+    ['node', 'restart', 'n2'],
+    ['node', 'start', 'n2'],
+  ]) {
+    const local = aLocal(t);
+    if (argv[1] === 'start') local.kill('n2');
+    const before = local.recorded.nodes.find(({ id }) => id === 'n2')?.pid as number;
+    local.pidTold = (id, pid) => (id === 'n2' ? before : pid);
+    const { code, err } = await local.run([...argv, '--wait-timeout', '2s']);
+    t.is(code, 6);
+    t.regex(err, /not answer/);
+  }
+});
+
 test('node restart of a node that does not run starts it', async (t) => {
   const local = aLocal(t);
   local.kill('n2');

@@ -146,6 +146,21 @@ t.test('up, status and down: a local cluster from a directory with a space', asy
   const status = await runProgram(kvctlPath, [...args, 'status', '-o', 'json']);
   t.equal(status.code, 0);
   t.match(JSON.parse(status.stdout.toString()), { healthy: true, nodes: [{ id: 'n1' }, { id: 'n2' }, { id: 'n3' }] });
+  const listed = async (): Promise<string[]> => {
+    const { stdout } = await runProgram(kvctlPath, [...args, 'node', 'ls', '-o', 'json']);
+    return JSON.parse(stdout.toString()).nodes.map(({ id, state }: { id: string; state: string }) => `${id} ${state}`);
+  };
+  const stopped = await runProgram(kvctlPath, [...args, 'node', 'stop', 'n2']);
+  t.equal(stopped.code, 0, stopped.stderr);
+  t.equal((await runProgram(kvctlPath, [...args, 'node', 'stop', 'n3', '--kill'])).code, 0);
+  t.same(await listed(), ['n1 up', 'n2 down', 'n3 down']);
+  const started = await runProgram(kvctlPath, [...args, 'node', 'start', 'n2']);
+  t.equal(started.code, 0, started.stderr);
+  t.same(await listed(), ['n1 up', 'n2 up', 'n3 down']);
+  const revived = await runProgram(kvctlPath, [...args, 'up']);
+  t.equal(revived.code, 0, revived.stderr);
+  t.match(revived.stderr, 'starting n3 again');
+  t.same(await listed(), ['n1 up', 'n2 up', 'n3 up']);
   t.equal((await runProgram(kvctlPath, [...args, 'down'])).code, 0);
   t.match((await runProgram(kvctlPath, [...args, 'down'])).stderr, 'nothing was running');
   t.equal((await runProgram(kvctlPath, [...args, 'up', '--nodes', '3', '--shards', '4'])).code, 0);

@@ -34,6 +34,7 @@ import { initHash } from './ring/index.js';
 import { startService } from './service/index.js';
 import { connectNats, lanes } from './transport/index.js';
 import { nodeDisk, openWal } from './wal/index.js';
+import type { ClusterMap } from './wire/index.js';
 
 const exitCodes = { stopped: 0, error: 1, usage: 2, locked: 3 } as const;
 /** Log entries kept in memory for followers that lag, all shards together. */
@@ -74,6 +75,21 @@ function memberOf(config: ClusterConfig, node: string): NodeId {
 }
 
 type Running = { stop(): Promise<void> };
+
+/** What a cluster was founded with stays: a configuration that says otherwise is a mistake, not a wish. */
+function checkFounding(config: ClusterConfig, { shards, replication, buckets }: ClusterMap): void {
+  const founded = { shards: shards.length, replication, buckets: namesOf(buckets) };
+  const asked = { shards: config.shards, replication: config.replication, buckets: namesOf(config.buckets) };
+  const differing = (['shards', 'replication', 'buckets'] as const).filter((name) => founded[name] !== asked[name]);
+  if (differing.length === 0) return;
+  const texts = differing.map(
+    (name) => `${name}: founded with ${founded[name]}, the configuration says ${asked[name]}`,
+  );
+  throw new RingraftError('CONFIG', `cluster ${config.cluster} exists, and cannot be changed so: ${texts.join('; ')}`);
+}
+
+const namesOf = (buckets: readonly { readonly name: string; readonly id: number }[]): string =>
+  buckets.map(({ name, id }) => `${name} (${id})`).join(', ');
 
 /** Of the file system of the data directory. */
 async function diskUsageOf(directory: string): Promise<DiskUsage> {
@@ -120,6 +136,7 @@ async function start(
   const origin: Origin =
     flags.join === undefined ? { type: 'found', map: foundingMap(config) } : { type: 'join', ...flags.join };
   const beginning = await beginningOf({ bus, clock, logger, store }, { cluster, nodeId, origin });
+  if (flags.join === undefined) checkFounding(config, beginning.map);
   const shards = beginning.map.shards.length;
   const retainedLogBytes = Math.max(256 * 1024, Math.floor(logMemoryBytes / shards));
   const node = await ClusterNode.start(

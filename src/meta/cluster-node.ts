@@ -8,9 +8,9 @@ import type { Store } from '../kv/index.js';
 import type { Bus } from '../transport/index.js';
 import { type ClusterMap, type ManagerRequest, managerSubject, type ShardReport } from '../wire/index.js';
 import { type Beginning, decideBeginning } from './founding.js';
-import { joinCluster } from './joining.js';
+import { type JoiningParts, joinCluster } from './joining.js';
 import { ManagerServer } from './manager-server.js';
-import { decodeSavedMap, MapFollower } from './map-follower.js';
+import { decodeSavedMap, encodeSavedMap, MapFollower } from './map-follower.js';
 import type { NodeSight, NodeWatch } from './node-watch.js';
 import { FailureDetector, type FailureDetectorOptions } from './swim/index.js';
 
@@ -45,13 +45,16 @@ export async function beginningOf(
   const reached = await store.firstStart();
   const saved = await store.savedMap();
   if (saved !== undefined) return { map: decodeSavedMap(saved), mayFound: reached === 'begun' };
-  if (origin.type === 'found') return decideBeginning({ bus, clock, logger, nodeId, reached, founding: origin.map });
-  const { zone, weight } = origin;
-  return {
-    map: await joinCluster({ bus, clock, logger, cluster, node: { id: nodeId, zone, weight } }),
-    mayFound: false,
-  };
+  const beginning =
+    origin.type === 'found'
+      ? await decideBeginning({ bus, clock, logger, nodeId, reached, founding: origin.map })
+      : await join({ bus, clock, logger, cluster, node: { id: nodeId, zone: origin.zone, weight: origin.weight } });
+  // What was decided is decided: a configuration that is changed afterwards is noticed.
+  await store.saveMap(encodeSavedMap(beginning.map));
+  return beginning;
 }
+
+const join = async (parts: JoiningParts): Promise<Beginning> => ({ map: await joinCluster(parts), mayFound: false });
 
 export class ClusterNode {
   private readonly follower: MapFollower;
@@ -109,6 +112,7 @@ export class ClusterNode {
     for (const { nodeId } of detector.members())
       if (!known.has(nodeId) && nodeId !== options.nodeId) detector.forget(nodeId);
     if (!known.has(options.nodeId)) this.parts.logger.warn({ epoch: map.epoch }, 'this node left the cluster for good');
+    this.follower.onMap();
     this.tellFacts();
   }
 

@@ -13,7 +13,6 @@ import {
   messageOf,
   type NodeId,
   RingraftError,
-  type Timer,
 } from '../base/index.js';
 import type { Host } from '../host/index.js';
 import type { Bus, BusMessage, BusSubscription } from '../transport/index.js';
@@ -27,7 +26,6 @@ import {
 } from '../wire/index.js';
 import { applyChange } from './map-changes.js';
 
-const saveEveryMs = 1000;
 const fetchEveryMs = 500;
 
 export type MapFollowerParts = {
@@ -56,9 +54,7 @@ export class MapFollower {
   private readonly inbox: string;
   private savedEpoch = 0;
   private saving = false;
-  private saver: Timer | undefined;
   private nextFetchMs = Number.NEGATIVE_INFINITY;
-  private timer: Timer | undefined;
   private stopped = false;
 
   constructor(private readonly parts: MapFollowerParts) {
@@ -78,14 +74,16 @@ export class MapFollower {
     );
     // A copy from an earlier life may be old, and a founding one is none yet.
     bus.publish('client', mapSubject(cluster), emptyBytes, { replyTo: this.inbox });
-    this.watchSaving();
   }
 
   stop(): void {
     this.stopped = true;
-    this.saver?.cancel();
-    this.timer?.cancel();
     for (const subscription of this.subscriptions.splice(0)) subscription.unsubscribe();
+  }
+
+  /** The node took a newer map over, from wherever. */
+  onMap(): void {
+    this.save();
   }
 
   /** A node says that it has this epoch. */
@@ -137,22 +135,19 @@ export class MapFollower {
     }
   }
 
-  /** Saves the newest map now and then: what was missed is fetched again. */
-  private watchSaving(): void {
-    this.saver = this.parts.clock.after(saveEveryMs, () => {
-      const { host, save, onFatal } = this.parts;
-      const map = host.maps.current;
-      if (map.epoch > this.savedEpoch && !this.saving) {
-        this.saving = true;
-        save(encodeSavedMap(map)).then(
-          () => {
-            this.saving = false;
-            this.savedEpoch = map.epoch;
-          },
-          (error: unknown) => onFatal(error),
-        );
-      }
-      if (!this.stopped) this.watchSaving();
-    });
+  /** Saves the newest map; while one is being saved the next ones wait, and only the last of them is saved. */
+  private save(): void {
+    const { host, save, onFatal } = this.parts;
+    const map = host.maps.current;
+    if (this.saving || map.epoch <= this.savedEpoch) return;
+    this.saving = true;
+    save(encodeSavedMap(map)).then(
+      () => {
+        this.saving = false;
+        this.savedEpoch = map.epoch;
+        if (!this.stopped) this.save();
+      },
+      (error: unknown) => onFatal(error),
+    );
   }
 }

@@ -50,7 +50,7 @@ t.test(
     t.ok(shards.every(({ leader, replicas }) => leader !== null && replicas.length === 3));
     t.match(
       (await cluster.kvctl(['shard', 'ls', '--node', 'n2'])).stdout.toString(),
-      /^SHARD .*\n +1 {2}00000000-3fffffff/,
+      /^SHARD .*\n +0 {2}system .*\n +1 {2}00000000-3fffffff/,
     );
     t.equal((await cluster.kvctl(['shard', 'ls', '--node', 'n9'])).code, 2);
 
@@ -76,7 +76,7 @@ t.test(
     t.equal((await cluster.kvctl(['shard', 'transfer-leader', '3'])).code, 2);
 
     const all = await jsonOf('node', 'ls');
-    t.match(all, { nodes: cluster.nodeIds.map((id) => ({ id, state: 'up', replicas: 4 })) });
+    t.match(all, { nodes: cluster.nodeIds.map((id) => ({ id, state: 'up', replicas: 5 })) });
     t.ok(all.nodes.every(({ heardBy }: { heardBy: unknown[] }) => heardBy.length === 2));
     await cluster.signal('n3', 'SIGKILL');
     t.match(await jsonOf('node', 'ls'), { nodes: [{ state: 'up' }, { state: 'up' }, { id: 'n3', state: 'down' }] });

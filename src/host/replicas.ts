@@ -4,7 +4,8 @@
  *
  * Invariants:
  * 1. A replica is removed only when the map, which the system shard keeps, neither places nor tolerates it here any more;
- *    by then the shard's leader has committed a configuration without it.
+ *    by then the shard's leader has committed a configuration without it. A map that is older than the replica proves
+ *    nothing: what an earlier life saved, or others pass on, counts only once the manager has shown its map in this life.
  * 2. Of a removed replica the tombstone in the log is durable before its data go, so that no start brings it back.
  * 3. While a shard is being removed no new replica of it begins.
  */
@@ -23,7 +24,7 @@ import type { Bus } from '../transport/index.js';
 import type { Wal } from '../wal/index.js';
 import { type AdminRequest, adminSubject, type ClusterMap, type MapShard, type ShardReport } from '../wire/index.js';
 import type { Group } from './group.js';
-import { isPlacedOn, type LocalMap } from './local-map.js';
+import { allShards, isPlacedOn, type LocalMap } from './local-map.js';
 import { checkDispensable, reportOf, stepTowards } from './membership.js';
 import { arcOf, commit, createReplica, type DamagedReplica, openGroups } from './open-groups.js';
 import type { HostOptions } from './options.js';
@@ -49,6 +50,9 @@ export class Replicas {
   private readonly groups = new Map<ShardId, Group>();
   private readonly removing = new Set<ShardId>();
   private readonly repair: ReplicaRepair;
+  /** Placed here and not there, at the last look. */
+  private missing: ReadonlySet<ShardId> = new Set();
+  private isConfirmed = false;
   removed = 0;
 
   constructor(
@@ -72,7 +76,6 @@ export class Replicas {
 
   start(): void {
     this.repair.start();
-    this.removeObsolete();
     for (const group of this.groups.values()) this.parts.mark(group);
   }
 
@@ -114,9 +117,17 @@ export class Replicas {
     return true;
   }
 
+  /** The manager's map as of a moment in this life. Throws CONFIG for one of another cluster. */
+  confirm(map: ClusterMap): boolean {
+    this.isConfirmed = true;
+    const isNewer = this.adopt(map);
+    if (!isNewer) this.removeObsolete();
+    return isNewer;
+  }
+
   private removeObsolete(): void {
     const { maps, logger } = this.parts;
-    if (!maps.isFounded) return;
+    if (!this.isConfirmed || !maps.isFounded) return;
     for (const group of [...this.groups.values()]) {
       const shard = maps.shard(group.shardId);
       if (shard === undefined || isPlacedOn(shard, this.options.nodeId) || group.installing) continue;
@@ -198,6 +209,8 @@ export class Replicas {
   /** Leads the membership of the groups led here towards the map; whether something changed. */
   step(nowMs: number): boolean {
     let hasChanged = false;
+    this.removeObsolete();
+    this.beginMissing();
     for (const group of this.groups.values()) {
       if (!group.raft.isLeader) continue;
       const shard = this.parts.maps.shard(group.shardId);
@@ -208,6 +221,19 @@ export class Replicas {
       else this.invite(group, step.invite);
     }
     return hasChanged;
+  }
+
+  /** A replica that is placed here, and that nobody invites to: the invitation was lost, or what came of it. */
+  private beginMissing(): void {
+    const { maps } = this.parts;
+    const missing = new Set<ShardId>();
+    for (const { id, replicas } of this.isConfirmed ? allShards(maps.current) : []) {
+      if (this.groups.has(id) || this.removing.has(id) || this.repair.isWaiting(id)) continue;
+      if (replicas.every(({ nodeId }) => nodeId !== this.options.nodeId)) continue;
+      missing.add(id);
+      if (this.missing.has(id)) this.repair.add({ shardId: id, replicaId: noReplica, reason: 'placed here' });
+    }
+    this.missing = missing;
   }
 
   private invite({ shardId, raft }: Group, node: NodeId): void {

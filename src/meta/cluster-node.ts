@@ -44,7 +44,10 @@ export async function beginningOf(
   const { cluster, nodeId, origin } = options;
   const reached = await store.firstStart();
   const saved = await store.savedMap();
-  if (saved !== undefined) return { map: decodeSavedMap(saved), mayFound: reached === 'begun' };
+  if (saved !== undefined) {
+    const map = decodeSavedMap(saved);
+    return { map, mayFound: map.epoch === 0 && reached !== 'done' };
+  }
   const beginning =
     origin.type === 'found'
       ? await decideBeginning({ bus, clock, logger, nodeId, reached, founding: origin.map })

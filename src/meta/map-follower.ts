@@ -13,6 +13,7 @@ import {
   messageOf,
   type NodeId,
   RingraftError,
+  type Timer,
 } from '../base/index.js';
 import type { Host } from '../host/index.js';
 import type { Bus, BusMessage, BusSubscription } from '../transport/index.js';
@@ -20,13 +21,16 @@ import {
   type AdminRequest,
   adminSubject,
   type ClusterMap,
+  type ManagerRequest,
   type MapChange,
+  managerSubject,
   mapChangeSubject,
   mapSubject,
 } from '../wire/index.js';
 import { applyChange } from './map-changes.js';
 
 const fetchEveryMs = 500;
+const askEveryMs = 500;
 
 export type MapFollowerParts = {
   readonly bus: Bus;
@@ -54,6 +58,8 @@ export class MapFollower {
   private readonly inbox: string;
   private savedEpoch = 0;
   private saving = false;
+  private isConfirmed = false;
+  private asker: Timer | undefined;
   private nextFetchMs = Number.NEGATIVE_INFINITY;
   private stopped = false;
 
@@ -70,15 +76,26 @@ export class MapFollower {
     const { bus, cluster } = this.parts;
     this.subscriptions.push(
       bus.subscribe('client', mapChangeSubject(cluster), (message) => this.receiveChange(message)),
-      bus.subscribe('client', this.inbox, (message) => this.receiveMap(message)),
+      bus.subscribe('client', `${this.inbox}.*`, (message) => this.receiveMap(message)),
     );
-    // A copy from an earlier life may be old, and a founding one is none yet.
-    bus.publish('client', mapSubject(cluster), emptyBytes, { replyTo: this.inbox });
+    this.askManager();
   }
 
   stop(): void {
     this.stopped = true;
+    this.asker?.cancel();
     for (const subscription of this.subscriptions.splice(0)) subscription.unsubscribe();
+  }
+
+  /** A copy from an earlier life may be old, and a founding one is none yet: the manager's map is asked for until it comes. */
+  private askManager(): void {
+    const { bus, clock, cluster } = this.parts;
+    if (this.stopped || this.isConfirmed) return;
+    const request: ManagerRequest = { op: 'map' };
+    bus.publish('client', managerSubject(cluster), Buffer.from(JSON.stringify(request)), {
+      replyTo: `${this.inbox}.manager`,
+    });
+    this.asker = clock.after(askEveryMs, () => this.askManager());
   }
 
   /** The node took a newer map over, from wherever. */
@@ -93,7 +110,9 @@ export class MapFollower {
     if (this.stopped || epoch <= this.epoch || nowMs < this.nextFetchMs) return;
     this.nextFetchMs = nowMs + fetchEveryMs;
     const request: AdminRequest = { op: 'map' };
-    bus.publish('client', adminSubject(cluster, from), Buffer.from(JSON.stringify(request)), { replyTo: this.inbox });
+    bus.publish('client', adminSubject(cluster, from), Buffer.from(JSON.stringify(request)), {
+      replyTo: `${this.inbox}.any`,
+    });
   }
 
   private receiveChange({ payload }: BusMessage): void {
@@ -113,23 +132,26 @@ export class MapFollower {
     const nowMs = clock.nowMs();
     if (nowMs < this.nextFetchMs) return;
     this.nextFetchMs = nowMs + fetchEveryMs;
-    bus.publish('client', mapSubject(cluster), emptyBytes, { replyTo: this.inbox });
+    bus.publish('client', mapSubject(cluster), emptyBytes, { replyTo: `${this.inbox}.any` });
   }
 
-  private receiveMap({ payload, noResponders }: BusMessage): void {
+  private receiveMap({ subject, payload, noResponders }: BusMessage): void {
     if (noResponders || this.stopped) return;
     try {
       const answer = JSON.parse(payload.toString()) as { readonly map?: ClusterMap };
-      if (answer.map !== undefined) this.adopt(answer.map);
+      if (answer.map !== undefined) this.adopt(answer.map, subject.endsWith('.manager'));
     } catch (error) {
       if (isRingraftError(error)) throw error;
       this.parts.logger.warn({ error: messageOf(error) }, 'dropped a map that does not read');
     }
   }
 
-  private adopt(map: ClusterMap): void {
+  private adopt(map: ClusterMap, isManagers = false): void {
+    const { host } = this.parts;
     try {
-      this.parts.host.adoptMap(map);
+      if (isManagers) host.confirmMap(map);
+      else host.adoptMap(map);
+      if (isManagers) this.isConfirmed = true;
     } catch (error) {
       this.parts.onFatal(error);
     }

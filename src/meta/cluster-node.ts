@@ -46,16 +46,22 @@ export async function beginningOf(
   const saved = await store.savedMap();
   if (saved !== undefined) {
     const map = decodeSavedMap(saved);
+    const isMember = map.nodes.some(({ id }) => id === nodeId);
+    // It left for good, and is told to come again.
+    if (origin.type === 'join' && !isMember)
+      return join({ bus, clock, logger, cluster, node: { id: nodeId, ...placeOf(origin) } });
     return { map, mayFound: map.epoch === 0 && reached !== 'done' };
   }
   const beginning =
     origin.type === 'found'
       ? await decideBeginning({ bus, clock, logger, nodeId, reached, founding: origin.map })
-      : await join({ bus, clock, logger, cluster, node: { id: nodeId, zone: origin.zone, weight: origin.weight } });
+      : await join({ bus, clock, logger, cluster, node: { id: nodeId, ...placeOf(origin) } });
   // What was decided is decided: a configuration that is changed afterwards is noticed.
   await store.saveMap(encodeSavedMap(beginning.map));
   return beginning;
 }
+
+const placeOf = ({ zone, weight }: { readonly zone: string; readonly weight: number }) => ({ zone, weight });
 
 const join = async (parts: JoiningParts): Promise<Beginning> => ({ map: await joinCluster(parts), mayFound: false });
 
@@ -64,6 +70,8 @@ export class ClusterNode {
   private readonly manager: ManagerServer;
   private factsTimer: Timer | undefined;
   private usage: DiskUsage = unknownUsage;
+  /** By a map that came in this life. */
+  private wasMember = false;
   private stopped = false;
 
   private constructor(
@@ -104,7 +112,6 @@ export class ClusterNode {
     detector.start(host.maps.current.nodes.map(({ id }) => id));
     follower.start();
     manager.start();
-    this.tellFacts();
     void this.lookAround();
   }
 
@@ -114,9 +121,23 @@ export class ClusterNode {
     detector.expect([...known]);
     for (const { nodeId } of detector.members())
       if (!known.has(nodeId) && nodeId !== options.nodeId) detector.forget(nodeId);
-    if (!known.has(options.nodeId)) this.parts.logger.warn({ epoch: map.epoch }, 'this node left the cluster for good');
+    if (known.has(options.nodeId)) this.wasMember = true;
+    else this.onRemoved(map);
     this.follower.onMap();
     this.tellFacts();
+  }
+
+  /** Removed while it runs it stays away; removed while it was down it asks anew, if that is what it was started for. */
+  private onRemoved({ epoch }: ClusterMap): void {
+    const { bus, clock, logger } = this.parts;
+    const { cluster, nodeId, origin } = this.options;
+    logger.warn({ epoch }, 'this node is not in the cluster any more');
+    if (origin.type === 'found' || this.wasMember) return;
+    this.wasMember = true;
+    joinCluster({ bus, clock, logger, cluster, node: { id: nodeId, ...placeOf(origin) } }).then(
+      (map) => this.host.adoptMap(map),
+      (error: unknown) => this.parts.onFatal(error),
+    );
   }
 
   private report(shards: readonly ShardReport[]): void {

@@ -8,6 +8,7 @@ import type { Store } from '../kv/index.js';
 import type { Bus } from '../transport/index.js';
 import { type ClusterMap, type ManagerRequest, managerSubject, type ShardReport } from '../wire/index.js';
 import { type Beginning, decideBeginning } from './founding.js';
+import { checkConfiguration } from './founding-map.js';
 import { joinCluster } from './joining.js';
 import { ManagerServer } from './manager-server.js';
 import { decodeSavedMap, MapFollower } from './map-follower.js';
@@ -35,22 +36,42 @@ export type ClusterNodeOptions = Omit<HostOptions, 'incarnation' | 'mayFound'> &
 const factsEveryMs = 2000;
 const unknownUsage: DiskUsage = { freeBytes: null, usedBytes: null };
 
-/** What a node begins with: what it had, or what it founds, or what it joins. Waits for others where it must. */
+/**
+ * What a node begins with: what it had, or what it founds, or what it joins. Waits for others where it must. Rejects with
+ * CONFIG when the cluster was begun otherwise than the configuration says, with CLOSED once it is told to stop.
+ */
 export async function beginningOf(
-  parts: { readonly bus: Bus; readonly clock: Clock; readonly logger: Logger; readonly store: Store },
+  parts: {
+    readonly bus: Bus;
+    readonly clock: Clock;
+    readonly logger: Logger;
+    readonly store: Store;
+    readonly stopping?: AbortSignal;
+  },
   options: Pick<ClusterNodeOptions, 'cluster' | 'nodeId' | 'origin'>,
 ): Promise<Beginning> {
-  const { bus, clock, logger, store } = parts;
-  const { cluster, nodeId, origin } = options;
+  const beginning = await findBeginning(parts, options);
+  const { map } = beginning;
+  if (options.origin.type === 'found' && map.epoch > 0) checkConfiguration(options.origin.map, map);
+  return beginning;
+}
+
+async function findBeginning(
+  parts: Parameters<typeof beginningOf>[0],
+  { cluster, nodeId, origin }: Parameters<typeof beginningOf>[1],
+): Promise<Beginning> {
+  const { store, ...asking } = parts;
   const reached = await store.firstStart();
-  const saved = await store.savedMap();
-  if (saved !== undefined) return { map: decodeSavedMap(saved), mayFound: reached === 'begun' };
-  if (origin.type === 'found') return decideBeginning({ bus, clock, logger, nodeId, reached, founding: origin.map });
+  const bytes = await store.savedMap();
+  const saved = bytes === undefined ? undefined : decodeSavedMap(bytes);
+  if (origin.type === 'found') {
+    if (saved !== undefined) return { map: saved, mayFound: reached === 'begun' };
+    return decideBeginning({ ...asking, nodeId, reached, founding: origin.map });
+  }
+  // One that left the cluster for good, and was started again to join it.
+  if (saved?.nodes.some(({ id }) => id === nodeId)) return { map: saved, mayFound: false };
   const { zone, weight } = origin;
-  return {
-    map: await joinCluster({ bus, clock, logger, cluster, node: { id: nodeId, zone, weight } }),
-    mayFound: false,
-  };
+  return { map: await joinCluster({ ...asking, cluster, node: { id: nodeId, zone, weight } }), mayFound: false };
 }
 
 export class ClusterNode {
@@ -79,6 +100,7 @@ export class ClusterNode {
     const { bus, clock, random, logger, store } = parts;
     const { nodeId, cluster, gossip } = options;
     const { map, mayFound } = beginning;
+    store.useBuckets(map.buckets.map(({ id }) => id));
     const incarnation = await store.nextIncarnation();
     const host = await Host.start({ ...parts, maps: new LocalMap(map) }, { ...options, incarnation, mayFound });
     const detector = new FailureDetector(
@@ -98,6 +120,7 @@ export class ClusterNode {
     detector.start(host.maps.current.nodes.map(({ id }) => id));
     follower.start();
     manager.start();
+    this.checkMembership();
     this.tellFacts();
     void this.lookAround();
   }
@@ -108,8 +131,17 @@ export class ClusterNode {
     detector.expect([...known]);
     for (const { nodeId } of detector.members())
       if (!known.has(nodeId) && nodeId !== options.nodeId) detector.forget(nodeId);
-    if (!known.has(options.nodeId)) this.parts.logger.warn({ epoch: map.epoch }, 'this node left the cluster for good');
+    this.checkMembership();
     this.tellFacts();
+  }
+
+  private checkMembership(): void {
+    const { epoch, nodes } = this.host.maps.current;
+    if (nodes.some(({ id }) => id === this.options.nodeId)) return;
+    this.parts.logger.warn(
+      { epoch },
+      'this node left the cluster for good; started with --join it is part of it again',
+    );
   }
 
   private report(shards: readonly ShardReport[]): void {

@@ -7,7 +7,6 @@ import { readFileSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
-  bucketId,
   type Clock,
   isNodeId,
   isRingraftError,
@@ -34,7 +33,6 @@ import { initHash } from './ring/index.js';
 import { startService } from './service/index.js';
 import { connectNats, lanes } from './transport/index.js';
 import { nodeDisk, openWal } from './wal/index.js';
-import type { ClusterMap } from './wire/index.js';
 
 const exitCodes = { stopped: 0, error: 1, usage: 2, locked: 3 } as const;
 /** Log entries kept in memory for followers that lag, all shards together. */
@@ -76,21 +74,6 @@ function memberOf(config: ClusterConfig, node: string): NodeId {
 
 type Running = { stop(): Promise<void> };
 
-/** What a cluster was founded with stays: a configuration that says otherwise is a mistake, not a wish. */
-function checkFounding(config: ClusterConfig, { shards, replication, buckets }: ClusterMap): void {
-  const founded = { shards: shards.length, replication, buckets: namesOf(buckets) };
-  const asked = { shards: config.shards, replication: config.replication, buckets: namesOf(config.buckets) };
-  const differing = (['shards', 'replication', 'buckets'] as const).filter((name) => founded[name] !== asked[name]);
-  if (differing.length === 0) return;
-  const texts = differing.map(
-    (name) => `${name}: founded with ${founded[name]}, the configuration says ${asked[name]}`,
-  );
-  throw new RingraftError('CONFIG', `cluster ${config.cluster} exists, and cannot be changed so: ${texts.join('; ')}`);
-}
-
-const namesOf = (buckets: readonly { readonly name: string; readonly id: number }[]): string =>
-  buckets.map(({ name, id }) => `${name} (${id})`).join(', ');
-
 /** Of the file system of the data directory. */
 async function diskUsageOf(directory: string): Promise<DiskUsage> {
   const { bsize, bavail, blocks, bfree } = await statfs(directory);
@@ -102,6 +85,7 @@ async function start(
   config: ClusterConfig,
   nodeId: NodeId,
   logger: ClosableLogger,
+  stopping: AbortSignal,
 ): Promise<Running> {
   const version = packageVersion();
   const { cluster } = config;
@@ -112,7 +96,7 @@ async function start(
     // Nothing may be answered after this: no clean-up, no farewell to NATS.
     logger.error({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) }, 'stopping: fatal');
     logger.flush();
-    process.exit(exitCodes.error);
+    process.exit(exitCodeOf(error));
   };
   const engine = openEngine(config.engine.type, join(directory, 'state'));
   await engine.open();
@@ -127,16 +111,25 @@ async function start(
     clock,
     cacheBytes: config.engine.cacheBytes,
     files,
-    bucketIds: config.buckets.map(({ id }) => bucketId(id)),
     onFailure: onFatal,
   });
   const bus = await connectNats({ ...config.nats, name: `ringraft ${cluster} ${nodeId}` }, lanes);
   bus.onError((lane, error) => logger.error({ lane, code: error.code }, error.message));
+  const close = async (): Promise<void> => {
+    await bus.close();
+    await store.close();
+    await wal.close();
+    await engine.close();
+  };
 
   const origin: Origin =
     flags.join === undefined ? { type: 'found', map: foundingMap(config) } : { type: 'join', ...flags.join };
-  const beginning = await beginningOf({ bus, clock, logger, store }, { cluster, nodeId, origin });
-  if (flags.join === undefined) checkFounding(config, beginning.map);
+  const asked = beginningOf({ bus, clock, logger, store, stopping }, { cluster, nodeId, origin });
+  const beginning = await asked.catch((error: unknown) => {
+    if (isRingraftError(error, 'CLOSED')) return undefined;
+    throw error;
+  });
+  if (beginning === undefined) return { stop: close };
   const shards = beginning.map.shards.length;
   const retainedLogBytes = Math.max(256 * 1024, Math.floor(logMemoryBytes / shards));
   const node = await ClusterNode.start(
@@ -156,7 +149,7 @@ async function start(
       cluster,
       version,
       origin,
-      raft: { ...config.raft, ...(flags.join === undefined ? {} : beginning.map.raft) },
+      raft: { ...config.raft, ...beginning.map.raft },
       limits: {
         ...config.limits,
         maxPendingWriteBytes: 64 * 1024 * 1024,
@@ -175,10 +168,7 @@ async function start(
       await service.stop();
       await node.stop();
       await client.close();
-      await bus.close();
-      await store.close();
-      await wal.close();
-      await engine.close();
+      await close();
     },
   };
 }
@@ -197,11 +187,13 @@ async function run(): Promise<void> {
   const nodeId = memberOf(config, flags.node);
   const format = flags.logFormat ?? (process.stdout.isTTY ? 'pretty' : 'json');
   const logger = buildLogger({ level: config.log.level, format, node: nodeId });
-  const starting = start(flags, config, nodeId, logger);
+  const stopping = new AbortController();
+  const starting = start(flags, config, nodeId, logger, stopping.signal);
   let asked = false;
   const stop = (signal: string): void => {
     if (asked) process.exit(exitCodes.error);
     asked = true;
+    stopping.abort();
     logger.info({ signal }, 'stopping: handing leaderships over');
     starting
       .then((running) => running.stop())

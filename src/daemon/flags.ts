@@ -51,6 +51,12 @@ export function parseDaemonFlags(
   if (node === undefined)
     throw new RingraftError('CONFIG', '--node is missing: which node of the configuration is this?');
   const join = values.join === true ? joinFlags(values, env) : undefined;
+  const idle = (['cluster', 'zone', 'weight'] as const).find((name) => values[name] !== undefined);
+  if (join === undefined && idle !== undefined)
+    throw new RingraftError(
+      'CONFIG',
+      `--${idle} goes with --join; without it the configuration says what this node is`,
+    );
   const logFormat = values['log-format'];
   if (logFormat !== undefined && logFormat !== 'pretty' && logFormat !== 'json') {
     throw new RingraftError('CONFIG', `--log-format is pretty or json, not ${logFormat}`);

@@ -32,8 +32,8 @@ export type StoreOptions = {
   readonly clock: Clock;
   readonly cacheBytes: number;
   readonly files: SnapshotFiles;
-  /** Every bucket of users there is: a snapshot holds one range a bucket. */
-  readonly bucketIds: readonly BucketId[];
+  /** See `useBuckets`. */
+  readonly bucketIds?: readonly BucketId[];
   readonly sessions?: SessionLimits;
   /** The engine failed to write: the node must stop. */
   readonly onFailure: (error: Error) => void;
@@ -55,6 +55,7 @@ export class Store {
   private readonly pipeline: WritePipeline;
   private readonly reader: Reader;
   private readonly applier: Applier;
+  private bucketIds: readonly BucketId[];
 
   private constructor(
     private readonly engine: Engine,
@@ -63,11 +64,20 @@ export class Store {
     this.pipeline = new WritePipeline(engine, options.clock, options.onFailure);
     this.reader = new Reader(engine, this.pipeline, options.cacheBytes);
     this.applier = new Applier(this.pipeline, this.reader);
+    this.bucketIds = options.bucketIds ?? [];
   }
 
   /** Over an engine that is open already and stays the caller's to close. */
   static open(engine: Engine, options: StoreOptions): Promise<Store> {
     return Promise.resolve(new Store(engine, options));
+  }
+
+  /**
+   * Every bucket of users there is, before a shard is opened: a snapshot holds one range a bucket. The map says it, not a
+   * node's configuration: a node that joins has none.
+   */
+  useBuckets(bucketIds: readonly BucketId[]): void {
+    this.bucketIds = bucketIds;
   }
 
   /** Bytes applied and not yet in the engine. */
@@ -337,7 +347,7 @@ export class Store {
 
   /** The system shard has a bucket of its own, on the whole ring, and no part of the others. */
   private bucketsOf(shardId: ShardId): readonly BucketId[] {
-    return shardId === systemShardId ? [systemBucketId] : this.options.bucketIds;
+    return shardId === systemShardId ? [systemBucketId] : this.bucketIds;
   }
 
   /** Writes what was applied. The engine stays open. */

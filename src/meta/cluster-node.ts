@@ -8,6 +8,7 @@ import type { Store } from '../kv/index.js';
 import type { Bus } from '../transport/index.js';
 import { type ClusterMap, type ManagerRequest, managerSubject, type ShardReport } from '../wire/index.js';
 import { type Beginning, decideBeginning } from './founding.js';
+import { checkConfiguration } from './founding-map.js';
 import { type JoiningParts, joinCluster } from './joining.js';
 import { ManagerServer } from './manager-server.js';
 import { decodeSavedMap, encodeSavedMap, MapFollower } from './map-follower.js';
@@ -35,13 +36,31 @@ export type ClusterNodeOptions = Omit<HostOptions, 'incarnation' | 'mayFound'> &
 const factsEveryMs = 2000;
 const unknownUsage: DiskUsage = { freeBytes: null, usedBytes: null };
 
-/** What a node begins with: what it had, or what it founds, or what it joins. Waits for others where it must. */
+/**
+ * What a node begins with: what it had, or what it founds, or what it joins. Waits for others where it must. Rejects with
+ * CONFIG when the cluster was begun otherwise than the configuration says, with CLOSED once it is told to stop.
+ */
 export async function beginningOf(
-  parts: { readonly bus: Bus; readonly clock: Clock; readonly logger: Logger; readonly store: Store },
+  parts: {
+    readonly bus: Bus;
+    readonly clock: Clock;
+    readonly logger: Logger;
+    readonly store: Store;
+    readonly stopping?: AbortSignal;
+  },
   options: Pick<ClusterNodeOptions, 'cluster' | 'nodeId' | 'origin'>,
 ): Promise<Beginning> {
-  const { bus, clock, logger, store } = parts;
-  const { cluster, nodeId, origin } = options;
+  const beginning = await findBeginning(parts, options);
+  const { map } = beginning;
+  if (options.origin.type === 'found') checkConfiguration(options.origin.map, map);
+  return beginning;
+}
+
+async function findBeginning(
+  parts: Parameters<typeof beginningOf>[0],
+  { cluster, nodeId, origin }: Parameters<typeof beginningOf>[1],
+): Promise<Beginning> {
+  const { store, ...asking } = parts;
   const reached = await store.firstStart();
   const saved = await store.savedMap();
   if (saved !== undefined) {
@@ -49,13 +68,13 @@ export async function beginningOf(
     const isMember = map.nodes.some(({ id }) => id === nodeId);
     // It left for good, and is told to come again.
     if (origin.type === 'join' && !isMember)
-      return join({ bus, clock, logger, cluster, node: { id: nodeId, ...placeOf(origin) } });
+      return join({ ...asking, cluster, node: { id: nodeId, ...placeOf(origin) } });
     return { map, mayFound: map.epoch === 0 && reached !== 'done' };
   }
   const beginning =
     origin.type === 'found'
-      ? await decideBeginning({ bus, clock, logger, nodeId, reached, founding: origin.map })
-      : await join({ bus, clock, logger, cluster, node: { id: nodeId, ...placeOf(origin) } });
+      ? await decideBeginning({ ...asking, nodeId, reached, founding: origin.map })
+      : await join({ ...asking, cluster, node: { id: nodeId, ...placeOf(origin) } });
   // What was decided is decided: a configuration that is changed afterwards is noticed.
   await store.saveMap(encodeSavedMap(beginning.map));
   return beginning;
@@ -93,6 +112,7 @@ export class ClusterNode {
     const { bus, clock, random, logger, store } = parts;
     const { nodeId, cluster, gossip } = options;
     const { map, mayFound } = beginning;
+    store.useBuckets(map.buckets.map(({ id }) => id));
     const incarnation = await store.nextIncarnation();
     const host = await Host.start({ ...parts, maps: new LocalMap(map) }, { ...options, incarnation, mayFound });
     const detector = new FailureDetector(

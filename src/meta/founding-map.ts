@@ -2,7 +2,7 @@
  * The map a cluster begins with: every founding node computes the same one from the configuration file, and the first
  * leader of the system shard keeps it as epoch 1.
  */
-import { type BucketId, bucketId, type NodeId, systemShardId } from '../base/index.js';
+import { type BucketId, bucketId, type NodeId, RingraftError, systemShardId } from '../base/index.js';
 import { equalArcs, place, ringSize } from '../ring/index.js';
 import type { ClusterMap, ClusterSettings, MapReplica, RaftTimings } from '../wire/index.js';
 
@@ -49,4 +49,24 @@ export function foundingMap(input: FoundingInput): ClusterMap {
     buckets: input.buckets.map(({ name, id }): { name: string; id: BucketId } => ({ name, id: bucketId(id) })),
     settings: input.management,
   };
+}
+
+/**
+ * A cluster keeps what it was begun with, whatever configurations say later: where keys lie, and the times that leases
+ * rest on. Throws CONFIG when a node's configuration says otherwise, so that nobody believes it took effect. Nodes and
+ * settings of management may differ: they change while the cluster runs.
+ */
+export function checkConfiguration(own: ClusterMap, map: ClusterMap): void {
+  const fixed = ({ shards, replication, buckets, raft }: ClusterMap): readonly string[] => [
+    `${shards.length} shards`,
+    `${replication} replicas a shard`,
+    `the buckets ${buckets.map(({ name, id }) => `${name} (${id})`).join(', ')}`,
+    ...Object.entries(raft).map(([name, value]) => `raft.${name} ${value}`),
+  ];
+  const wanted = fixed(own);
+  const problems = fixed(map).flatMap((fact, at) =>
+    fact === wanted[at] ? [] : [`cluster ${map.cluster} was begun with ${fact}, the configuration says ${wanted[at]}`],
+  );
+  if (problems.length === 0) return;
+  throw new RingraftError('CONFIG', `${problems.join('; ')}: that cannot be changed`);
 }

@@ -37,9 +37,10 @@ export type FoundingParts = {
   readonly reached: FirstStart;
   /** As the configuration has it, with epoch 0. */
   readonly founding: ClusterMap;
+  readonly stopping?: AbortSignal;
 };
 
-/** Resolves once it is certain what to begin with; waits for as long as it takes. */
+/** Resolves once it is certain what to begin with; waits for as long as it takes. Rejects with CLOSED when told to stop. */
 export async function decideBeginning(parts: FoundingParts): Promise<Beginning> {
   const { reached, founding } = parts;
   if (reached !== 'none') return { map: founding, mayFound: reached === 'begun' };
@@ -73,7 +74,7 @@ class Inquiry {
   }
 
   async run(): Promise<Beginning> {
-    const { clock, logger, founding } = this.parts;
+    const { clock, logger, founding, stopping } = this.parts;
     const beganMs = clock.nowMs();
     let nextWordMs = beganMs + waitForAllMs;
     for (;;) {
@@ -86,6 +87,8 @@ class Inquiry {
       }
       this.ask(founding.cluster);
       await new Promise<void>((resolve) => clock.after(askEveryMs, resolve));
+      if (stopping?.aborted === true)
+        throw new RingraftError('CLOSED', 'stopped before it was certain what to begin with');
     }
   }
 

@@ -100,18 +100,19 @@ export class TestCluster {
   }
 
   startNode(id: string, extra: readonly string[] = []): NodeProcess {
-    const args = [
-      '--enable-source-maps',
-      kvdPath,
-      '--config',
-      this.configPath,
-      '--node',
-      id,
-      '--log-format',
-      'json',
-      ...extra,
-    ];
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    return this.startProcess(id, ['--config', this.configPath, '--node', id, ...extra]);
+  }
+
+  /** A node that is in no configuration, and has none. */
+  joinNode(id: string, extra: readonly string[] = []): NodeProcess {
+    const data = join(this.directory, 'data', id);
+    const what = ['--join', '--cluster', 'test', '--node', id];
+    return this.startProcess(id, [...what, '--nats', this.nats.url, '--data', data, ...extra]);
+  }
+
+  private startProcess(id: string, args: readonly string[]): NodeProcess {
+    const all = ['--enable-source-maps', kvdPath, ...args, '--log-format', 'json'];
+    const child = spawn(process.execPath, all, { stdio: ['ignore', 'pipe', 'pipe'] });
     const log: string[] = [];
     child.stdout.on('data', (bytes: Buffer) => log.push(bytes.toString()));
     child.stderr.on('data', (bytes: Buffer) => log.push(bytes.toString()));

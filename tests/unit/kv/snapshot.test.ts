@@ -4,7 +4,7 @@ import test from 'ava';
 import { RingraftError } from '../../../src/base/index.js';
 import type { EngineBatch } from '../../../src/engine/index.js';
 import { nodeSnapshotFiles } from '../../../src/kv/index.js';
-import { StoreFixture, theShard } from '../../support/store-fixture.js';
+import { bucket, StoreFixture, theShard, wholeRing } from '../../support/store-fixture.js';
 import { inDirectory } from '../../support/temporary-directory.js';
 
 /** A shard with values, deletions, sessions and expiry. */
@@ -193,6 +193,21 @@ test('a shard that applied nothing has no snapshot', async (t) => {
   const store = await StoreFixture.start();
   const error = await t.throwsAsync(store.store.createSnapshot(theShard), { instanceOf: RingraftError });
   t.is(error.code, 'NOT_FOUND');
+});
+
+test('a snapshot holds, and the removal of a shard takes, every bucket of the map and not of a configuration', async (t) => {
+  // A node that joins has no configuration file: it knows its buckets from the map.
+  const joined = await StoreFixture.start({ bucketIds: [] });
+  joined.store.useBuckets([bucket]);
+  await joined.apply({ commands: [{ key: 'k', value: 'v' }] });
+  await joined.sync();
+  const target = await filled(5, 'old');
+  const { path, metadata } = await joined.stageSnapshot(target.files);
+  await target.store.installSnapshot(theShard, path, metadata);
+  t.is(await target.text('k'), 'v');
+  t.deepEqual(target.dump(), joined.dump());
+  await joined.store.clearShard(theShard, wholeRing);
+  t.deepEqual(joined.dump(), []);
 });
 
 test('pitfall 32: staged files hold what was appended, take no name in use, and an abandoned one is gone', (t) =>

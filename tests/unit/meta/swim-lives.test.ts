@@ -145,6 +145,12 @@ test('a node that is expected and never comes is unknown, then suspect, then dea
     .detector.members()
     .find(({ nodeId }) => nodeId === late);
   t.is(never?.lastHeardMs, Number.NEGATIVE_INFINITY);
+  t.true(cluster.sum(({ counters }) => counters.probesIndirect) > 0, 'others were asked for it');
+  t.is(
+    cluster.sum(({ counters }) => counters.messagesMalformed),
+    0,
+    'and understood',
+  );
   cluster.start(late);
   await cluster.periodsUntil(8, () => cluster.allSeeAll('alive'), 'alive');
 });

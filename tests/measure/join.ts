@@ -41,10 +41,11 @@ async function measure(stage: Stage<Options>): Promise<Measurement> {
   const load = new SteadyLoad(client, data, rate, violations);
   load.begin('before');
   await sleep(options.seconds * 1000);
+  say(`before: ${load.takeLatest()}`);
   load.begin('during');
   const { startedMs, servingMs } = measured.join(joiner, 'z4');
   const startToServingMs = (await servingMs) - startedMs;
-  say(`${joiner} serves ${inSeconds(startToServingMs)} after its start`);
+  say(`${joiner} serves ${inSeconds(startToServingMs)} after its start; ${load.takeLatest()}`);
   let saidMs = 0;
   await untilPlaced(
     measured,
@@ -53,14 +54,14 @@ async function measure(stage: Stage<Options>): Promise<Measurement> {
     ({ moves, waitingMoves }) => {
       if (performance.now() < saidMs + sayEveryMs) return;
       saidMs = performance.now();
-      say(`${moves.length} moves under way, ${waitingMoves} waiting`);
+      say(`${moves.length} moves under way, ${waitingMoves} waiting; ${load.takeLatest()}`);
     },
   );
   const placedMs = performance.now() - startedMs;
-  say(`replicas are in place after ${inSeconds(placedMs)}`);
+  say(`replicas are in place after ${inSeconds(placedMs)}; ${load.takeLatest()}`);
   await measured.untilAtHome(client);
   const atHomeMs = performance.now() - startedMs;
-  say(`leaders are spread after ${inSeconds(atHomeMs)}`);
+  say(`leaders are spread after ${inSeconds(atHomeMs)}; ${load.takeLatest()}`);
   load.begin('after');
   await sleep(options.seconds * 1000);
   await load.stop();

@@ -80,6 +80,7 @@ export class SteadyLoad {
   private running: Promise<void> | undefined;
   private stopped = false;
   private reported = 0;
+  private latest = histogramOf();
 
   constructor(
     private readonly client: RingraftClient,
@@ -104,6 +105,14 @@ export class SteadyLoad {
     await this.running;
     await Promise.all(this.underWay);
     this.phases.at(-1)?.end();
+  }
+
+  /** Of the operations that ended since this was asked last. */
+  takeLatest(): string {
+    const { latest } = this;
+    this.latest = histogramOf();
+    if (latest.count === 0) return 'no operation';
+    return `p50 ${inMs(latest.percentile(50) / 1000)}, p99 ${inMs(latest.percentile(99) / 1000)}`;
   }
 
   get failed(): number {
@@ -136,6 +145,7 @@ export class SteadyLoad {
       else await this.data.getOne(this.client, this.violations, number, operationTimeoutMs);
       const tookUs = Math.max(1, Math.round((performance.now() - begunMs) * 1000));
       phase.all.record(tookUs);
+      this.latest.record(tookUs);
       phase[isPut ? 'puts' : 'gets'].record(tookUs);
     } catch (error) {
       // The run is being given up.

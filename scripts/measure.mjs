@@ -8,6 +8,7 @@ const programs = {
   idle: 'what a cluster costs that nobody asks for anything',
   restart: 'loads many keys; how long nodes need to come back with them',
   elections: 'full load for long: no shard changes its leader',
+  join: 'a fourth node joins three under load',
 };
 const [name] = process.argv.splice(2, 1);
 if (!Object.hasOwn(programs, name ?? '')) {

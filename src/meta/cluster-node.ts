@@ -53,6 +53,8 @@ export async function beginningOf(
   const beginning = await findBeginning(parts, options);
   const { map } = beginning;
   if (options.origin.type === 'found') checkConfiguration(options.origin.map, map);
+  // What was decided is decided: a configuration that is changed afterwards is noticed.
+  await parts.store.saveMap(encodeSavedMap(map));
   return beginning;
 }
 
@@ -71,13 +73,8 @@ async function findBeginning(
       return join({ ...asking, cluster, node: { id: nodeId, ...placeOf(origin) } });
     return { map, mayFound: map.epoch === 0 && reached !== 'done' };
   }
-  const beginning =
-    origin.type === 'found'
-      ? await decideBeginning({ ...asking, nodeId, reached, founding: origin.map })
-      : await join({ ...asking, cluster, node: { id: nodeId, ...placeOf(origin) } });
-  // What was decided is decided: a configuration that is changed afterwards is noticed.
-  await store.saveMap(encodeSavedMap(beginning.map));
-  return beginning;
+  if (origin.type === 'join') return join({ ...asking, cluster, node: { id: nodeId, ...placeOf(origin) } });
+  return decideBeginning({ ...asking, nodeId, reached, founding: origin.map });
 }
 
 const placeOf = ({ zone, weight }: { readonly zone: string; readonly weight: number }) => ({ zone, weight });

@@ -104,8 +104,9 @@ class Step {
       if (progress?.state !== 'replicate' || raft.lastIndex - progress.matchIndex > nearlyCaughtUpEntries) continue;
       const surplus = this.voters.filter((id) => !this.isWanted(id));
       const old = sameHome ?? surplus.find((id) => id !== replicaId);
-      // The leader itself has to go: another one sees to that.
-      if (old === undefined && surplus.length > 0) return this.handOver();
+      // The leader itself has to go: another one sees to that, where there is one; else the learner, as soon as it votes.
+      const isLeaderLeft = old === undefined && surplus.length > 0;
+      if (isLeaderLeft && this.voters.some((id) => id !== replicaId && this.isWanted(id))) return this.handOver();
       const voters =
         old === undefined ? [...this.voters, learner] : this.voters.map((id) => (id === old ? learner : id));
       const from = old === undefined ? undefined : this.homeOf(old);

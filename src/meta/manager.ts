@@ -35,6 +35,8 @@ import {
 } from './planning.js';
 
 const stepEveryMs = 250;
+/** While nothing moves. */
+const idleStepMs = 1000;
 
 export type KnownReport = ShardReport & { readonly heardMs: number };
 
@@ -54,6 +56,8 @@ export class Manager {
   private plannedFor = '';
   private leadersSpreadFor = '';
   private timer: Timer | undefined;
+  private isStepping = false;
+  private isWoken = false;
   private stopped = false;
 
   private constructor(
@@ -84,17 +88,30 @@ export class Manager {
 
   /** Something is to be looked at before the next step is due. */
   wake(): void {
+    this.isWoken = true;
+    if (this.isStepping) return;
     this.timer?.cancel();
-    this.schedule(0);
+    this.schedule();
   }
 
-  private schedule(afterMs = stepEveryMs): void {
+  /** There is one timer, or one step, never more. */
+  private schedule(): void {
     if (this.stopped) return;
+    const afterMs = this.isWoken ? 0 : this.isIdle ? idleStepMs : stepEveryMs;
     this.timer = this.parts.clock.after(afterMs, () => {
+      this.isWoken = false;
+      this.isStepping = true;
       this.step()
         .catch((error: unknown) => this.failed(error))
-        .finally(() => this.schedule());
+        .finally(() => {
+          this.isStepping = false;
+          this.schedule();
+        });
     });
+  }
+
+  private get isIdle(): boolean {
+    return this.planned.length === 0 && movesUnderWay(this.map) === 0;
   }
 
   private failed(error: unknown): void {
@@ -175,8 +192,8 @@ export class Manager {
   private plan(): void {
     const { map } = this;
     const up = new Set(receivers(map).map(({ id }) => id));
-    const isIdle = this.planned.length === 0 && movesUnderWay(map) === 0;
-    const isLeftOver = isIdle && up.size >= map.replication && allShards(map).some((shard) => isStranded(shard, up));
+    const isLeftOver =
+      this.isIdle && up.size >= map.replication && allShards(map).some((shard) => isStranded(shard, up));
     if (isLeftOver) this.plannedFor = '';
     const { rebalance } = map.settings;
     const key = JSON.stringify([

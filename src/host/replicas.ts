@@ -48,6 +48,8 @@ export type Invitation = Extract<AdminRequest, { op: 'hostReplica' }>;
 export class Replicas {
   private readonly groups = new Map<ShardId, Group>();
   private readonly removing = new Set<ShardId>();
+  /** A replica that has no place here led, or was installing a snapshot, when that was noticed. */
+  private hasObsolete = false;
   private readonly repair: ReplicaRepair;
   removed = 0;
 
@@ -116,13 +118,14 @@ export class Replicas {
 
   private removeObsolete(): void {
     const { maps, logger } = this.parts;
+    this.hasObsolete = false;
     if (!maps.isFounded) return;
     for (const group of [...this.groups.values()]) {
       const shard = maps.shard(group.shardId);
-      if (shard === undefined || isPlacedOn(shard, this.options.nodeId) || group.installing) continue;
-      if (group.raft.isLeader) {
+      if (shard === undefined || isPlacedOn(shard, this.options.nodeId)) continue;
+      if (group.installing || group.raft.isLeader) {
         // By invariant 1 it leads nobody; it will notice.
-        logger.warn({ shardId: shard.id }, 'the map places a replica elsewhere that still leads');
+        this.hasObsolete = true;
         continue;
       }
       logger.info({ shardId: shard.id, replicaId: group.replicaId }, 'its place is elsewhere: removing a replica');
@@ -197,6 +200,7 @@ export class Replicas {
 
   /** Leads the membership of the groups led here towards the map; whether something changed. */
   step(nowMs: number): boolean {
+    if (this.hasObsolete) this.removeObsolete();
     let hasChanged = false;
     for (const group of this.groups.values()) {
       if (!group.raft.isLeader) continue;

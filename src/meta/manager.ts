@@ -54,6 +54,9 @@ export class Manager {
   private plannedFor = '';
   private leadersSpreadFor = '';
   private timer: Timer | undefined;
+  private isStepping = false;
+  /** Something happened during the step that is being made. */
+  private isWoken = false;
   private stopped = false;
 
   private constructor(
@@ -84,16 +87,23 @@ export class Manager {
 
   /** Something is to be looked at before the next step is due. */
   wake(): void {
-    this.timer?.cancel();
-    this.schedule(0);
+    this.isWoken = true;
+    if (!this.isStepping) this.schedule();
   }
 
-  private schedule(afterMs = stepEveryMs): void {
+  /** One step after the other, however often it is woken. */
+  private schedule(): void {
+    this.timer?.cancel();
     if (this.stopped) return;
-    this.timer = this.parts.clock.after(afterMs, () => {
+    this.timer = this.parts.clock.after(this.isWoken ? 0 : stepEveryMs, () => {
+      this.isStepping = true;
+      this.isWoken = false;
       this.step()
         .catch((error: unknown) => this.failed(error))
-        .finally(() => this.schedule());
+        .finally(() => {
+          this.isStepping = false;
+          this.schedule();
+        });
     });
   }
 
@@ -111,7 +121,9 @@ export class Manager {
 
   takeReports(reports: readonly ShardReport[]): void {
     const heardMs = this.parts.clock.nowMs();
+    const shards = new Set(allShards(this.map).map(({ id }) => id));
     for (const report of reports) {
+      if (!shards.has(report.shardId)) continue;
       const known = this.reports.get(report.shardId);
       if (known === undefined || report.term >= known.term) this.reports.set(report.shardId, { ...report, heardMs });
     }

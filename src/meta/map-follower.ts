@@ -8,7 +8,6 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import {
   type Clock,
   emptyBytes,
-  isRingraftError,
   type Logger,
   messageOf,
   type NodeId,
@@ -25,7 +24,7 @@ import {
   mapChangeSubject,
   mapSubject,
 } from '../wire/index.js';
-import { applyChange } from './map-changes.js';
+import { applyChange, checkMap } from './map-changes.js';
 
 const saveEveryMs = 1000;
 const fetchEveryMs = 500;
@@ -54,6 +53,7 @@ export function decodeSavedMap(bytes: Buffer): ClusterMap {
 export class MapFollower {
   private readonly subscriptions: BusSubscription[] = [];
   private readonly inbox: string;
+  /** A map that a node began with may have come from others: it is not known to be saved. */
   private savedEpoch = 0;
   private saving = false;
   private saver: Timer | undefined;
@@ -63,11 +63,14 @@ export class MapFollower {
 
   constructor(private readonly parts: MapFollowerParts) {
     this.inbox = parts.bus.newInbox();
-    this.savedEpoch = parts.host.maps.current.epoch;
+  }
+
+  private get map(): ClusterMap {
+    return this.parts.host.maps.current;
   }
 
   private get epoch(): number {
-    return this.parts.host.maps.current.epoch;
+    return this.map.epoch;
   }
 
   start(): void {
@@ -99,19 +102,22 @@ export class MapFollower {
   }
 
   private receiveChange({ payload }: BusMessage): void {
-    let change: MapChange;
+    let next: ClusterMap | undefined;
     try {
-      change = JSON.parse(payload.toString()) as MapChange;
-    } catch {
-      this.parts.logger.warn({}, 'dropped a change of the map that is no JSON');
-      return;
+      const change = JSON.parse(payload.toString()) as MapChange;
+      if (!(change.epoch > this.epoch)) return;
+      if (change.kind !== 'founded' && change.epoch === this.epoch + 1) next = applyChange(this.map, change);
+    } catch (error) {
+      // Whatever it was: the whole map will tell.
+      this.parts.logger.warn({ error: messageOf(error) }, 'dropped a change of the map that does not fit');
     }
-    const { host, bus, clock, cluster } = this.parts;
-    if (change.epoch <= this.epoch) return;
-    if (change.kind !== 'founded' && change.epoch === this.epoch + 1) {
-      this.adopt(applyChange(host.maps.current, change));
-      return;
-    }
+    if (next === undefined) this.fetch();
+    else this.adopt(next);
+  }
+
+  /** From any node, now and then: it may be one that has nothing newer either. */
+  private fetch(): void {
+    const { bus, clock, cluster } = this.parts;
     const nowMs = clock.nowMs();
     if (nowMs < this.nextFetchMs) return;
     this.nextFetchMs = nowMs + fetchEveryMs;
@@ -122,9 +128,10 @@ export class MapFollower {
     if (noResponders || this.stopped) return;
     try {
       const answer = JSON.parse(payload.toString()) as { readonly map?: ClusterMap };
-      if (answer.map !== undefined) this.adopt(answer.map);
+      if (answer.map === undefined || !(answer.map.epoch > this.epoch)) return;
+      checkMap(answer.map);
+      this.adopt(answer.map);
     } catch (error) {
-      if (isRingraftError(error)) throw error;
       this.parts.logger.warn({ error: messageOf(error) }, 'dropped a map that does not read');
     }
   }

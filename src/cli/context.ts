@@ -1,11 +1,12 @@
 /** What every command has: the global options, resolved, and a way to the cluster. */
 import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { RingraftError } from '../base/index.js';
+import { type Clock, RingraftError, systemClock } from '../base/index.js';
 import type { Consistency, RingraftClient } from '../client/index.js';
 import { type ClusterConfig, loadConfig } from '../config/index.js';
 import type { Io } from './io.js';
-import { readState } from './local/state.js';
+import { type LocalProcesses, systemProcesses } from './local/processes.js';
+import { type LocalState, readState } from './local/state.js';
 import type { Output } from './output.js';
 import { decodeText, type Encoding, parseDuration } from './values.js';
 
@@ -30,7 +31,15 @@ export type ConnectRequest = {
   readonly timeoutMs: number;
 };
 
-export type Dependencies = { connect(request: ConnectRequest): Promise<RingraftClient> };
+export type Dependencies = {
+  connect(request: ConnectRequest): Promise<RingraftClient>;
+  /** The real ones unless a test has its own. */
+  readonly clock?: Clock;
+  readonly processes?: LocalProcesses;
+};
+
+/** Which cluster is meant, and where. */
+type Target = Omit<ConnectRequest, 'timeoutMs'>;
 
 const defaultConfig = 'cluster.config.json';
 
@@ -66,9 +75,31 @@ export class Context {
     return loadConfig(this.configPath);
   }
 
+  get clock(): Clock {
+    return this.dependencies.clock ?? systemClock;
+  }
+
+  get processes(): LocalProcesses {
+    return this.dependencies.processes ?? systemProcesses;
+  }
+
+  /** Resolves after so long, or at Ctrl-C. */
+  pause(ms: number): Promise<void> {
+    const { signal } = this.io;
+    if (signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = (): void => {
+        timer.cancel();
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      const timer = this.clock.after(ms, done);
+      signal.addEventListener('abort', done);
+    });
+  }
+
   /** The cluster: what was asked for, else the local one that runs, else what the configuration says. */
-  async connect(): Promise<RingraftClient> {
-    if (this.client !== undefined) return this.client;
+  private target(): Target {
     const config = this.config();
     const local = readState(this.stateDirectory);
     const asked = this.args.server ?? this.io.env.NATS_URL;
@@ -78,7 +109,23 @@ export class Context {
     if (cluster === undefined) {
       throw new RingraftError('CONFIG', `which cluster? Give --cluster, or --config with its ${defaultConfig}`);
     }
-    this.client = await this.dependencies.connect({ config, servers, cluster, timeoutMs: this.timeoutMs });
+    return { config, servers, cluster };
+  }
+
+  get cluster(): string {
+    return this.target().cluster;
+  }
+
+  /** The cluster on this machine, if that is the one that is meant. */
+  get local(): LocalState | undefined {
+    const state = readState(this.stateDirectory);
+    if (state === undefined) return undefined;
+    const { servers, cluster } = this.target();
+    return cluster === state.cluster && servers.includes(state.natsUrl) ? state : undefined;
+  }
+
+  async connect(): Promise<RingraftClient> {
+    this.client ??= await this.dependencies.connect({ ...this.target(), timeoutMs: this.timeoutMs });
     return this.client;
   }
 

@@ -1,4 +1,4 @@
-/** Progress of long work, on standard error: a bar on a terminal, a line every tenth elsewhere. */
+/** Progress of long work, on standard error: a bar or one line on a terminal, a line every tenth or phase elsewhere. */
 import cliProgress from 'cli-progress';
 import type { Io } from './io.js';
 import { formatCount } from './values.js';
@@ -53,5 +53,59 @@ export function startProgress(io: Pick<Io, 'err'>, what: string, total: number |
       bar.update(done, payload());
     },
     stop: () => bar.stop(),
+  };
+}
+
+/** Of work that somebody else does: how far it is may go back, and its size may change. */
+export type Gauge = {
+  /** `total` undefined: not known yet. */
+  show(done: number, total: number | undefined, note: string): void;
+  stop(): void;
+};
+
+export function startGauge(io: Pick<Io, 'err'>, what: string, unit: string): Gauge {
+  return io.err.isTTY === true ? barGauge(io.err as NodeJS.WriteStream, what, unit) : lineGauge(io, what, unit);
+}
+
+const partOf = (done: number, total: number): number => (total === 0 ? 1 : Math.min(1, done / total));
+
+function lineGauge(io: Pick<Io, 'err'>, what: string, unit: string): Gauge {
+  let shown = '';
+  return {
+    show(done, total, note) {
+      const tenths = total === undefined ? '' : `  ${String(Math.floor(10 * partOf(done, total)) * 10).padStart(3)} %`;
+      const state = `${tenths}|${note}`;
+      if (state === shown) return;
+      shown = state;
+      const count = total === undefined ? '' : `  ${formatCount(done)} of ${formatCount(total)} ${unit}`;
+      io.err.write(`${what}${tenths}${count}${note === '' ? '' : `  ${note}`}\n`);
+    },
+    stop: () => {},
+  };
+}
+
+function barGauge(stream: NodeJS.WriteStream, what: string, unit: string): Gauge {
+  const bar = new cliProgress.SingleBar({
+    stream,
+    format: `${what} {bar} {percentage} %  {count}  {duration_formatted}  {note}`,
+    barCompleteChar: '█',
+    barIncompleteChar: '░',
+    barsize: 24,
+    hideCursor: true,
+    clearOnComplete: false,
+  });
+  let isStopped = false;
+  bar.start(1, 0, { count: '', note: '' });
+  return {
+    show(done, total, note) {
+      if (isStopped) return;
+      const count = total === undefined ? '' : `${formatCount(done)} of ${formatCount(total)} ${unit}`;
+      bar.update(total === undefined ? 0 : partOf(done, total), { count, note });
+    },
+    stop() {
+      if (isStopped) return;
+      isStopped = true;
+      bar.stop();
+    },
   };
 }

@@ -6,25 +6,21 @@
  */
 import { isRingraftError, messageOf } from '../base/index.js';
 import { bench } from './commands/bench.js';
-import type { Command } from './commands/command.js';
+import { type Command, nameOf } from './commands/command.js';
+import { groups } from './commands/groups.js';
 import { cas, del, get, put } from './commands/keys.js';
 import { type ConnectLocal, down, status, up } from './commands/local.js';
-import { nodeList } from './commands/node-list.js';
 import { metrics } from './commands/operate.js';
-import { rebuild } from './commands/rebuild.js';
 import { ring } from './commands/ring.js';
 import { ringPlan } from './commands/ring-plan.js';
 import { scan } from './commands/scan.js';
-import { shardInfo } from './commands/shard-info.js';
-import { shardList } from './commands/shard-list.js';
-import { transferLeader } from './commands/shard-transfer.js';
 import { exportCommand, importCommand } from './commands/transfer.js';
 import { Context, type Dependencies, type GlobalArguments } from './context.js';
 import { exitCodeOf, exitCodes } from './exit-codes.js';
 import type { Io } from './io.js';
 import { json, outputs } from './output.js';
 import { encodings } from './values.js';
-import { type Argv, yargs } from './yargs.js';
+import { type Argv, parserRules, yargs } from './yargs.js';
 
 class UsageError extends Error {}
 
@@ -41,16 +37,23 @@ function hideOperands(argv: readonly string[]): { visible: string[]; operands: r
   };
 }
 
+/** The one argument that is a list; of any other that was given several times the last counts. */
+const variadic = 'settings';
+
 function restoreOperands(args: Record<string, unknown>, operands: readonly string[]): Record<string, unknown> {
+  const restore = (value: unknown): unknown => {
+    const isOperand = typeof value === 'string' && value.startsWith(operandMark);
+    return isOperand ? operands[Number(value.slice(operandMark.length))] : value;
+  };
   const restored: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(args)) {
-    const isOperand = typeof value === 'string' && value.startsWith(operandMark);
-    restored[name] = isOperand ? operands[Number(value.slice(operandMark.length))] : value;
+    const isList = Array.isArray(value);
+    restored[name] = isList && name === variadic ? value.map(restore) : restore(isList ? value.at(-1) : value);
   }
   return restored;
 }
 
-const repeatable = ['--add', '--remove'];
+const repeatable = ['--add', '--remove', '--node'];
 
 /** Of an option given several times the last counts; those that may be given several times become one list. */
 function joinRepeated(argv: readonly string[]): string[] {
@@ -156,25 +159,20 @@ export async function run(argv: readonly string[], io: Io, dependencies: RunDepe
   let parser = globalOptions(yargs(visible))
     .scriptName('kvctl')
     .usage('kvctl - talk to a Ringraft cluster\n\nUsage: $0 <command> [options]')
-    .parserConfiguration({
-      'parse-numbers': false,
-      'parse-positional-numbers': false,
-      'duplicate-arguments-array': false,
-    })
+    .parserConfiguration(parserRules)
     .env('KVCTL');
   for (const command of commands) parser = add(parser, command);
-  const shardCommands = [shardList, shardInfo, transferLeader, rebuild];
+  for (const { name, describe, commands: members } of groups) {
+    const needed = `${name} needs a command: ${members.map(nameOf).join(', ')}`;
+    parser = parser.command(name, describe, (inner) => members.reduce(add, inner).demandCommand(1, needed));
+  }
   parser = parser
-    .command('shard', 'Look at and steer single shards', (inner) =>
-      shardCommands.reduce(add, inner).demandCommand(1, 'shard needs a command: ls, info, transfer-leader, rebuild'),
-    )
     .command({
       command: ring.command as string,
       describe: ring.describe,
       builder: (inner: Argv) => add(ring.builder?.(inner) ?? inner, ringPlan),
       handler: execute(ring),
     })
-    .command('node', 'Look at the nodes', (inner) => add(inner, nodeList).demandCommand(1, 'node needs a command: ls'))
     .completion('completion', 'Print a completion script for bash or zsh')
     .demandCommand(1, 'kvctl needs a command; see kvctl --help')
     .recommendCommands()

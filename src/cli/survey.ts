@@ -1,5 +1,5 @@
 /** What every node tells about itself, asked directly and all at once. */
-import { isRingraftError, type NodeId } from '../base/index.js';
+import { isRingraftError, type NodeId, systemShardId } from '../base/index.js';
 import type { RingraftClient } from '../client/index.js';
 import type { MapShard, NodeStatus, ShardStatus } from '../wire/index.js';
 
@@ -53,5 +53,6 @@ export const leaderAmong = (replicas: readonly ShardStatus[]): ShardStatus | und
 
 const hex = (position: number): string => position.toString(16).padStart(8, '0');
 
-/** Both ends within: `40000000-7fffffff`. */
-export const arcText = ({ arcStart, arcEnd }: MapShard): string => `${hex(arcStart)}-${hex(arcEnd - 1)}`;
+/** Both ends within: `40000000-7fffffff`. The system shard has no part of the ring. */
+export const arcText = ({ id, arcStart, arcEnd }: MapShard): string =>
+  id === systemShardId ? 'system' : `${hex(arcStart)}-${hex(arcEnd - 1)}`;

@@ -205,7 +205,15 @@ export class Host {
 
   /** Takes a newer cluster map over; an older one changes nothing. Throws CONFIG when it is not of this cluster. */
   adoptMap(map: ClusterMap): boolean {
-    if (this.failed || !this.held.adopt(map)) return false;
+    return !this.failed && this.held.adopt(map) && this.tookOver(map);
+  }
+
+  /** The same with the manager's own map, as of a moment in this life: replicas it does not place here are removed. */
+  confirmMap(map: ClusterMap): boolean {
+    return !this.failed && this.held.confirm(map) && this.tookOver(map);
+  }
+
+  private tookOver(map: ClusterMap): true {
     this.peers.retain(new Set(map.nodes.map(({ id }) => id)));
     this.nextBalanceMs = Math.min(this.nextBalanceMs, this.parts.clock.nowMs() + tickMs);
     this.onMap(map);

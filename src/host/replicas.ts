@@ -4,7 +4,8 @@
  *
  * Invariants:
  * 1. A replica is removed only when the map, which the system shard keeps, neither places nor tolerates it here any more;
- *    by then the shard's leader has committed a configuration without it.
+ *    by then the shard's leader has committed a configuration without it. A map that is older than the replica proves
+ *    nothing: what an earlier life saved, or others pass on, counts only once the manager has shown its map in this life.
  * 2. Of a removed replica the tombstone in the log is durable before its data go, so that no start brings it back.
  * 3. While a shard is being removed no new replica of it begins.
  */
@@ -23,7 +24,7 @@ import type { Bus } from '../transport/index.js';
 import type { Wal } from '../wal/index.js';
 import { type AdminRequest, adminSubject, type ClusterMap, type MapShard, type ShardReport } from '../wire/index.js';
 import type { Group } from './group.js';
-import { isPlacedOn, type LocalMap } from './local-map.js';
+import { allShards, isPlacedOn, type LocalMap } from './local-map.js';
 import { checkDispensable, reportOf, stepTowards } from './membership.js';
 import { arcOf, commit, createReplica, type DamagedReplica, openGroups } from './open-groups.js';
 import type { HostOptions } from './options.js';
@@ -48,9 +49,10 @@ export type Invitation = Extract<AdminRequest, { op: 'hostReplica' }>;
 export class Replicas {
   private readonly groups = new Map<ShardId, Group>();
   private readonly removing = new Set<ShardId>();
-  /** A replica that has no place here led, or was installing a snapshot, when that was noticed. */
-  private hasObsolete = false;
   private readonly repair: ReplicaRepair;
+  /** Placed here and not there, at the last look. */
+  private missing: ReadonlySet<ShardId> = new Set();
+  private isConfirmed = false;
   removed = 0;
 
   constructor(
@@ -74,7 +76,6 @@ export class Replicas {
 
   start(): void {
     this.repair.start();
-    this.removeObsolete();
     for (const group of this.groups.values()) this.parts.mark(group);
   }
 
@@ -116,18 +117,22 @@ export class Replicas {
     return true;
   }
 
+  /** The manager's map as of a moment in this life. Throws CONFIG for one of another cluster. */
+  confirm(map: ClusterMap): boolean {
+    this.isConfirmed = true;
+    const isNewer = this.adopt(map);
+    if (!isNewer) this.removeObsolete();
+    return isNewer;
+  }
+
   private removeObsolete(): void {
     const { maps, logger } = this.parts;
-    this.hasObsolete = false;
-    if (!maps.isFounded) return;
+    if (!this.isConfirmed || !maps.isFounded) return;
     for (const group of [...this.groups.values()]) {
       const shard = maps.shard(group.shardId);
-      if (shard === undefined || isPlacedOn(shard, this.options.nodeId)) continue;
-      if (group.installing || group.raft.isLeader) {
-        // By invariant 1 it leads nobody; it will notice.
-        this.hasObsolete = true;
-        continue;
-      }
+      if (shard === undefined || isPlacedOn(shard, this.options.nodeId) || group.installing) continue;
+      // By invariant 1 it leads nobody; it will notice, and the next step removes it.
+      if (group.raft.isLeader) continue;
       logger.info({ shardId: shard.id, replicaId: group.replicaId }, 'its place is elsewhere: removing a replica');
       this.release(group);
       this.removing.add(shard.id);
@@ -200,8 +205,9 @@ export class Replicas {
 
   /** Leads the membership of the groups led here towards the map; whether something changed. */
   step(nowMs: number): boolean {
-    if (this.hasObsolete) this.removeObsolete();
     let hasChanged = false;
+    this.removeObsolete();
+    this.beginMissing();
     for (const group of this.groups.values()) {
       if (!group.raft.isLeader) continue;
       const shard = this.parts.maps.shard(group.shardId);
@@ -212,6 +218,19 @@ export class Replicas {
       else this.invite(group, step.invite);
     }
     return hasChanged;
+  }
+
+  /** A replica that is placed here, and that nobody invites to: the invitation was lost, or what came of it. */
+  private beginMissing(): void {
+    const { maps } = this.parts;
+    const missing = new Set<ShardId>();
+    for (const { id, replicas } of this.isConfirmed ? allShards(maps.current) : []) {
+      if (this.groups.has(id) || this.removing.has(id) || this.repair.isWaiting(id)) continue;
+      if (replicas.every(({ nodeId }) => nodeId !== this.options.nodeId)) continue;
+      missing.add(id);
+      if (this.missing.has(id)) this.repair.add({ shardId: id, replicaId: noReplica, reason: 'placed here' });
+    }
+    this.missing = missing;
   }
 
   private invite({ shardId, raft }: Group, node: NodeId): void {

@@ -89,16 +89,22 @@ export class SystemShard {
     });
   }
 
-  /** Every record, as of a moment after the call in `term`. Rejects with NOT_LEADER. */
-  async read(term: number): Promise<ReadonlyMap<string, string>> {
+  /** Resolves when this node leads in `term` at a moment after the call. Rejects with NOT_LEADER. */
+  async confirm(term: number): Promise<void> {
     const { group } = this;
     if (group === undefined || this.leaderTerm !== term) throw notLeader('no');
     const isConfirmed = await new Promise<boolean>((resolve) => {
       this.parts.operations.confirmRead(group, resolve);
     });
-    const records = new Map<string, string>();
-    if (isConfirmed) await this.scan(records);
     if (!isConfirmed || this.leaderTerm !== term) throw notLeader('no');
+  }
+
+  /** Every record, as of a moment after the call in `term`. Rejects with NOT_LEADER. */
+  async read(term: number): Promise<ReadonlyMap<string, string>> {
+    await this.confirm(term);
+    const records = new Map<string, string>();
+    await this.scan(records);
+    if (this.leaderTerm !== term) throw notLeader('no');
     return records;
   }
 

@@ -11,7 +11,7 @@ import { type Beginning, decideBeginning } from './founding.js';
 import { checkConfiguration } from './founding-map.js';
 import { joinCluster } from './joining.js';
 import { ManagerServer } from './manager-server.js';
-import { decodeSavedMap, MapFollower } from './map-follower.js';
+import { decodeSavedMap, encodeSavedMap, MapFollower } from './map-follower.js';
 import type { NodeSight, NodeWatch } from './node-watch.js';
 import { FailureDetector, type FailureDetectorOptions } from './swim/index.js';
 
@@ -38,7 +38,7 @@ const unknownUsage: DiskUsage = { freeBytes: null, usedBytes: null };
 
 /**
  * What a node begins with: what it had, or what it founds, or what it joins. Waits for others where it must. Rejects with
- * CONFIG when the cluster was begun otherwise than the configuration says, with CLOSED once it is told to stop.
+ * CONFIG when the cluster was founded otherwise than the configuration says, with CLOSED once it is told to stop.
  */
 export async function beginningOf(
   parts: {
@@ -50,35 +50,38 @@ export async function beginningOf(
   },
   options: Pick<ClusterNodeOptions, 'cluster' | 'nodeId' | 'origin'>,
 ): Promise<Beginning> {
-  const beginning = await findBeginning(parts, options);
-  const { map } = beginning;
-  if (options.origin.type === 'found' && map.epoch > 0) checkConfiguration(options.origin.map, map);
-  return beginning;
-}
-
-async function findBeginning(
-  parts: Parameters<typeof beginningOf>[0],
-  { cluster, nodeId, origin }: Parameters<typeof beginningOf>[1],
-): Promise<Beginning> {
   const { store, ...asking } = parts;
+  const { cluster, nodeId, origin } = options;
   const reached = await store.firstStart();
   const bytes = await store.savedMap();
   const saved = bytes === undefined ? undefined : decodeSavedMap(bytes);
-  if (origin.type === 'found') {
-    if (saved !== undefined) return { map: saved, mayFound: reached === 'begun' };
-    return decideBeginning({ ...asking, nodeId, reached, founding: origin.map });
+  if (origin.type === 'join') {
+    if (saved?.nodes.some(({ id }) => id === nodeId)) return { map: saved, mayFound: false };
+    // One that is in the map no more left for good, and is told to come again.
+    const map = await joinCluster({ ...asking, cluster, node: { id: nodeId, ...placeOf(origin) } });
+    await store.saveMap(encodeSavedMap(map));
+    return { map, mayFound: false };
   }
-  // One that left the cluster for good, and was started again to join it.
-  if (saved?.nodes.some(({ id }) => id === nodeId)) return { map: saved, mayFound: false };
-  const { zone, weight } = origin;
-  return { map: await joinCluster({ ...asking, cluster, node: { id: nodeId, zone, weight } }), mayFound: false };
+  if (saved !== undefined) {
+    checkConfiguration(origin.map, saved);
+    return { map: saved, mayFound: saved.epoch === 0 && reached !== 'done' };
+  }
+  const beginning = await decideBeginning({ ...asking, nodeId, reached, founding: origin.map });
+  checkConfiguration(origin.map, beginning.map);
+  // What was decided is decided: a configuration that is changed afterwards is noticed.
+  await store.saveMap(encodeSavedMap(beginning.map));
+  return beginning;
 }
+
+const placeOf = ({ zone, weight }: { readonly zone: string; readonly weight: number }) => ({ zone, weight });
 
 export class ClusterNode {
   private readonly follower: MapFollower;
   private readonly manager: ManagerServer;
   private factsTimer: Timer | undefined;
   private usage: DiskUsage = unknownUsage;
+  /** By a map that came in this life. */
+  private wasMember = false;
   private stopped = false;
 
   private constructor(
@@ -120,8 +123,6 @@ export class ClusterNode {
     detector.start(host.maps.current.nodes.map(({ id }) => id));
     follower.start();
     manager.start();
-    this.checkMembership();
-    this.tellFacts();
     void this.lookAround();
   }
 
@@ -131,16 +132,22 @@ export class ClusterNode {
     detector.expect([...known]);
     for (const { nodeId } of detector.members())
       if (!known.has(nodeId) && nodeId !== options.nodeId) detector.forget(nodeId);
-    this.checkMembership();
+    if (known.has(options.nodeId)) this.wasMember = true;
+    else this.onRemoved(map);
+    this.follower.onMap();
     this.tellFacts();
   }
 
-  private checkMembership(): void {
-    const { epoch, nodes } = this.host.maps.current;
-    if (nodes.some(({ id }) => id === this.options.nodeId)) return;
-    this.parts.logger.warn(
-      { epoch },
-      'this node left the cluster for good; started with --join it is part of it again',
+  /** Removed while it runs it stays away; removed while it was down it asks anew, if that is what it was started for. */
+  private onRemoved({ epoch }: ClusterMap): void {
+    const { bus, clock, logger } = this.parts;
+    const { cluster, nodeId, origin } = this.options;
+    logger.warn({ epoch }, 'this node is not in the cluster any more');
+    if (origin.type === 'found' || this.wasMember) return;
+    this.wasMember = true;
+    joinCluster({ bus, clock, logger, cluster, node: { id: nodeId, ...placeOf(origin) } }).then(
+      (map) => this.host.adoptMap(map),
+      (error: unknown) => this.parts.onFatal(error),
     );
   }
 

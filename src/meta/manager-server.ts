@@ -114,7 +114,7 @@ export class ManagerServer {
 
   private adopt(map: ClusterMap): void {
     try {
-      this.parts.host.adoptMap(map);
+      this.parts.host.confirmMap(map);
     } catch (error) {
       this.parts.onFatal(error);
     }
@@ -189,6 +189,8 @@ export class ManagerServer {
       case 'view':
         return { view: clusterView(manager, this.parts.nodeId, this.parts.watch, this.parts.clock) };
       case 'map':
+        // Whoever asks acts on it: it must not be the map of a manager that has been replaced.
+        await this.parts.host.system.confirm(this.term);
         return { map: manager.map };
       case 'history':
         return { changes: manager.keeper.history(Math.min(request.limit, mostChanges), request.before) };

@@ -20,14 +20,16 @@ import {
   type AdminRequest,
   adminSubject,
   type ClusterMap,
+  type ManagerRequest,
   type MapChange,
+  managerSubject,
   mapChangeSubject,
   mapSubject,
 } from '../wire/index.js';
 import { applyChange, checkMap } from './map-changes.js';
 
-const saveEveryMs = 1000;
 const fetchEveryMs = 500;
+const askEveryMs = 500;
 
 export type MapFollowerParts = {
   readonly bus: Bus;
@@ -53,16 +55,16 @@ export function decodeSavedMap(bytes: Buffer): ClusterMap {
 export class MapFollower {
   private readonly subscriptions: BusSubscription[] = [];
   private readonly inbox: string;
-  /** A map that a node began with may have come from others: it is not known to be saved. */
   private savedEpoch = 0;
   private saving = false;
-  private saver: Timer | undefined;
+  private isConfirmed = false;
+  private asker: Timer | undefined;
   private nextFetchMs = Number.NEGATIVE_INFINITY;
-  private timer: Timer | undefined;
   private stopped = false;
 
   constructor(private readonly parts: MapFollowerParts) {
     this.inbox = parts.bus.newInbox();
+    this.savedEpoch = parts.host.maps.current.epoch;
   }
 
   private get map(): ClusterMap {
@@ -77,18 +79,31 @@ export class MapFollower {
     const { bus, cluster } = this.parts;
     this.subscriptions.push(
       bus.subscribe('client', mapChangeSubject(cluster), (message) => this.receiveChange(message)),
-      bus.subscribe('client', this.inbox, (message) => this.receiveMap(message)),
+      bus.subscribe('client', `${this.inbox}.*`, (message) => this.receiveMap(message)),
     );
-    // A copy from an earlier life may be old, and a founding one is none yet.
-    bus.publish('client', mapSubject(cluster), emptyBytes, { replyTo: this.inbox });
-    this.watchSaving();
+    this.askManager();
   }
 
   stop(): void {
     this.stopped = true;
-    this.saver?.cancel();
-    this.timer?.cancel();
+    this.asker?.cancel();
     for (const subscription of this.subscriptions.splice(0)) subscription.unsubscribe();
+  }
+
+  /** A copy from an earlier life may be old, and a founding one is none yet: the manager's map is asked for until it comes. */
+  private askManager(): void {
+    const { bus, clock, cluster } = this.parts;
+    if (this.stopped || this.isConfirmed) return;
+    const request: ManagerRequest = { op: 'map' };
+    bus.publish('client', managerSubject(cluster), Buffer.from(JSON.stringify(request)), {
+      replyTo: `${this.inbox}.manager`,
+    });
+    this.asker = clock.after(askEveryMs, () => this.askManager());
+  }
+
+  /** The node took a newer map over, from wherever. */
+  onMap(): void {
+    this.save();
   }
 
   /** A node says that it has this epoch. */
@@ -98,7 +113,9 @@ export class MapFollower {
     if (this.stopped || epoch <= this.epoch || nowMs < this.nextFetchMs) return;
     this.nextFetchMs = nowMs + fetchEveryMs;
     const request: AdminRequest = { op: 'map' };
-    bus.publish('client', adminSubject(cluster, from), Buffer.from(JSON.stringify(request)), { replyTo: this.inbox });
+    bus.publish('client', adminSubject(cluster, from), Buffer.from(JSON.stringify(request)), {
+      replyTo: `${this.inbox}.any`,
+    });
   }
 
   private receiveChange({ payload }: BusMessage): void {
@@ -121,45 +138,46 @@ export class MapFollower {
     const nowMs = clock.nowMs();
     if (nowMs < this.nextFetchMs) return;
     this.nextFetchMs = nowMs + fetchEveryMs;
-    bus.publish('client', mapSubject(cluster), emptyBytes, { replyTo: this.inbox });
+    bus.publish('client', mapSubject(cluster), emptyBytes, { replyTo: `${this.inbox}.any` });
   }
 
-  private receiveMap({ payload, noResponders }: BusMessage): void {
+  private receiveMap({ subject, payload, noResponders }: BusMessage): void {
     if (noResponders || this.stopped) return;
     try {
-      const answer = JSON.parse(payload.toString()) as { readonly map?: ClusterMap };
-      if (answer.map === undefined || !(answer.map.epoch > this.epoch)) return;
-      checkMap(answer.map);
-      this.adopt(answer.map);
+      const { map } = JSON.parse(payload.toString()) as { readonly map?: ClusterMap };
+      // What another node has from its configuration says nothing.
+      if (map === undefined || !(map.epoch > 0)) return;
+      checkMap(map);
+      this.adopt(map, subject.endsWith('.manager'));
     } catch (error) {
       this.parts.logger.warn({ error: messageOf(error) }, 'dropped a map that does not read');
     }
   }
 
-  private adopt(map: ClusterMap): void {
+  private adopt(map: ClusterMap, isManagers = false): void {
+    const { host } = this.parts;
     try {
-      this.parts.host.adoptMap(map);
+      if (isManagers) host.confirmMap(map);
+      else host.adoptMap(map);
+      if (isManagers) this.isConfirmed = true;
     } catch (error) {
       this.parts.onFatal(error);
     }
   }
 
-  /** Saves the newest map now and then: what was missed is fetched again. */
-  private watchSaving(): void {
-    this.saver = this.parts.clock.after(saveEveryMs, () => {
-      const { host, save, onFatal } = this.parts;
-      const map = host.maps.current;
-      if (map.epoch > this.savedEpoch && !this.saving) {
-        this.saving = true;
-        save(encodeSavedMap(map)).then(
-          () => {
-            this.saving = false;
-            this.savedEpoch = map.epoch;
-          },
-          (error: unknown) => onFatal(error),
-        );
-      }
-      if (!this.stopped) this.watchSaving();
-    });
+  /** Saves the newest map; while one is being saved the next ones wait, and only the last of them is saved. */
+  private save(): void {
+    const { host, save, onFatal } = this.parts;
+    const map = host.maps.current;
+    if (this.saving || map.epoch <= this.savedEpoch) return;
+    this.saving = true;
+    save(encodeSavedMap(map)).then(
+      () => {
+        this.saving = false;
+        this.savedEpoch = map.epoch;
+        if (!this.stopped) this.save();
+      },
+      (error: unknown) => onFatal(error),
+    );
   }
 }

@@ -1,7 +1,7 @@
 /** A client over a map in memory, and one run of kvctl against it: no cluster, no process. */
 import { PassThrough, Readable } from 'node:stream';
-import { RingraftError } from '../../src/base/index.js';
-import { type Io, type RunDependencies, run } from '../../src/cli/index.js';
+import { type Clock, RingraftError } from '../../src/base/index.js';
+import { type Io, type LocalProcesses, type RunDependencies, run } from '../../src/cli/index.js';
 import type { Key, PutResult, RingraftClient, ScanItem, ScanOptions, WriteOptions } from '../../src/client/index.js';
 import type { ClusterMapAnswer, ManagerAnswer, ManagerRequest, NodeStatus } from '../../src/wire/index.js';
 
@@ -135,7 +135,27 @@ export type RunOptions = {
   readonly isTTY?: boolean;
   /** Stands for Ctrl-C. */
   readonly signal?: AbortSignal;
+  /** Where waiting matters: time that passes as soon as somebody waits. */
+  readonly clock?: Clock;
+  readonly processes?: LocalProcesses;
 };
+
+/** Each wait takes as long as it says and no time at all; everything that can happen meanwhile does. */
+export function hastyClock(): Clock {
+  let nowMs = 0;
+  return {
+    nowMs: () => nowMs,
+    wallMs: () => 1_700_000_000_000 + Math.floor(nowMs),
+    after(delayMs, action) {
+      const handle = setImmediate(() => {
+        nowMs += delayMs;
+        action();
+      });
+      return { cancel: () => clearImmediate(handle) };
+    },
+    defer: (action) => setImmediate(action),
+  };
+}
 
 function sink(isTTY: boolean): { stream: PassThrough & { isTTY: boolean }; read: () => Buffer } {
   const stream = Object.assign(new PassThrough(), { isTTY });
@@ -164,6 +184,8 @@ export async function kvctl(argv: readonly string[], options: RunOptions = {}): 
       return client;
     },
     connectLocal: async () => client,
+    ...(options.clock === undefined ? {} : { clock: options.clock }),
+    ...(options.processes === undefined ? {} : { processes: options.processes }),
   });
   await new Promise((resolve) => setImmediate(resolve));
   return { code, out: out.read(), err: err.read().toString(), requests };

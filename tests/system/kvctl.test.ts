@@ -50,7 +50,7 @@ t.test(
     t.ok(shards.every(({ leader, replicas }) => leader !== null && replicas.length === 3));
     t.match(
       (await cluster.kvctl(['shard', 'ls', '--node', 'n2'])).stdout.toString(),
-      /^SHARD .*\n +1 {2}00000000-3fffffff/,
+      /^SHARD .*\n +0 {2}system .*\n +1 {2}00000000-3fffffff/,
     );
     t.equal((await cluster.kvctl(['shard', 'ls', '--node', 'n9'])).code, 2);
 
@@ -76,7 +76,7 @@ t.test(
     t.equal((await cluster.kvctl(['shard', 'transfer-leader', '3'])).code, 2);
 
     const all = await jsonOf('node', 'ls');
-    t.match(all, { nodes: cluster.nodeIds.map((id) => ({ id, state: 'up', replicas: 4 })) });
+    t.match(all, { nodes: cluster.nodeIds.map((id) => ({ id, state: 'up', replicas: 5 })) });
     t.ok(all.nodes.every(({ heardBy }: { heardBy: unknown[] }) => heardBy.length === 2));
     await cluster.signal('n3', 'SIGKILL');
     t.match(await jsonOf('node', 'ls'), { nodes: [{ state: 'up' }, { state: 'up' }, { id: 'n3', state: 'down' }] });
@@ -146,6 +146,21 @@ t.test('up, status and down: a local cluster from a directory with a space', asy
   const status = await runProgram(kvctlPath, [...args, 'status', '-o', 'json']);
   t.equal(status.code, 0);
   t.match(JSON.parse(status.stdout.toString()), { healthy: true, nodes: [{ id: 'n1' }, { id: 'n2' }, { id: 'n3' }] });
+  const listed = async (): Promise<string[]> => {
+    const { stdout } = await runProgram(kvctlPath, [...args, 'node', 'ls', '-o', 'json']);
+    return JSON.parse(stdout.toString()).nodes.map(({ id, state }: { id: string; state: string }) => `${id} ${state}`);
+  };
+  const stopped = await runProgram(kvctlPath, [...args, 'node', 'stop', 'n2']);
+  t.equal(stopped.code, 0, stopped.stderr);
+  t.equal((await runProgram(kvctlPath, [...args, 'node', 'stop', 'n3', '--kill'])).code, 0);
+  t.same(await listed(), ['n1 up', 'n2 down', 'n3 down']);
+  const started = await runProgram(kvctlPath, [...args, 'node', 'start', 'n2']);
+  t.equal(started.code, 0, started.stderr);
+  t.same(await listed(), ['n1 up', 'n2 up', 'n3 down']);
+  const revived = await runProgram(kvctlPath, [...args, 'up']);
+  t.equal(revived.code, 0, revived.stderr);
+  t.match(revived.stderr, 'starting n3 again');
+  t.same(await listed(), ['n1 up', 'n2 up', 'n3 up']);
   t.equal((await runProgram(kvctlPath, [...args, 'down'])).code, 0);
   t.match((await runProgram(kvctlPath, [...args, 'down'])).stderr, 'nothing was running');
   t.equal((await runProgram(kvctlPath, [...args, 'up', '--nodes', '3', '--shards', '4'])).code, 0);

@@ -12,7 +12,16 @@ export type Command = {
   readonly run: (context: Context, args: Arguments) => Promise<number | undefined>;
 };
 
+/** The word it is called by. */
+export const nameOf = ({ command }: Command): string => [command].flat()[0]?.split(' ')[0] ?? '';
+
 export const text = (args: Arguments, name: string): string => String(args[name]);
 export const optionalText = (args: Arguments, name: string): string | undefined =>
   args[name] === undefined ? undefined : String(args[name]);
+/** Of a positional argument that may be given several times, or of an option that `run` made one list of. */
+export function texts(args: Arguments, name: string): readonly string[] {
+  const given = args[name];
+  if (given === undefined) return [];
+  return Array.isArray(given) ? given.map(String) : String(given).split(',');
+}
 export const flag = (args: Arguments, name: string): boolean => args[name] === true;

@@ -4,7 +4,8 @@ import type { Context } from '../context.js';
 import { exitCodes } from '../exit-codes.js';
 import { write } from '../io.js';
 import { mapWithLeaders } from '../local/leaders.js';
-import { isRunning, readState } from '../local/state.js';
+import { startMissingNodes } from '../local/nodes.js';
+import { type LocalState, readState } from '../local/state.js';
 import { type Connect, startLocalCluster, stopLocalCluster, untilReady } from '../local/supervisor.js';
 import { colorsFor, json, table } from '../output.js';
 import { formatBytes, parseCount } from '../values.js';
@@ -16,6 +17,41 @@ const count = (args: Arguments, name: string, least: number): number | undefined
   const given = optionalText(args, name);
   return given === undefined ? undefined : parseCount(given, `--${name}`, least);
 };
+
+/** A cluster that runs is what was asked for; those of its nodes that do not run are started. undefined: none runs. */
+async function startAgain(context: Context, connect: Connect): Promise<LocalState | undefined> {
+  const { io, stateDirectory, processes } = context;
+  const found = startMissingNodes(stateDirectory, processes);
+  if (found === undefined) return undefined;
+  const { state, started } = found;
+  io.err.write(`a local cluster runs already, at ${state.natsUrl}\n`);
+  if (started.length === 0) return state;
+  io.err.write(`starting ${started.join(', ')} again ...\n`);
+  await untilReady(stateDirectory, state, connect, context);
+  return state;
+}
+
+async function startFresh(context: Context, args: Arguments, connect: Connect): Promise<LocalState> {
+  const { io, stateDirectory } = context;
+  const options = {
+    configPath: context.configPath,
+    stateDirectory,
+    port: count(args, 'port', 0) ?? 0,
+    nodes: count(args, 'nodes', 1),
+    shards: count(args, 'shards', 1),
+    fresh: flag(args, 'fresh'),
+  };
+  try {
+    const state = await startLocalCluster(options, process.env, context);
+    io.err.write(`starting nats-server and ${state.nodes.length} nodes ...\n`);
+    await untilReady(stateDirectory, state, connect, context);
+    return state;
+  } catch (error) {
+    // CONFLICT: somebody else's processes.
+    if (!isRingraftError(error, 'CONFLICT')) await stopLocalCluster(stateDirectory, context);
+    throw error;
+  }
+}
 
 export const up = (connect: Connect): Command => ({
   command: 'up',
@@ -31,38 +67,17 @@ export const up = (connect: Connect): Command => ({
       })
       .option('fresh', { type: 'boolean', describe: 'Delete the data of an earlier cluster first' })
       .option('foreground', { type: 'boolean', describe: 'Stay until Ctrl-C, then stop it all' })
-      .example('$0 up', 'three nodes, in the background')
+      .example('$0 up', 'three nodes, in the background; beside a cluster that runs: those that do not')
       .example('$0 up --nodes 5 --shards 64 --fresh', 'larger, and empty'),
   async run(context, args) {
     const { io, stateDirectory } = context;
-    const options = {
-      configPath: context.configPath,
-      stateDirectory,
-      port: count(args, 'port', 0) ?? 0,
-      nodes: count(args, 'nodes', 1),
-      shards: count(args, 'shards', 1),
-      fresh: flag(args, 'fresh'),
-    };
-    let state = readState(stateDirectory);
-    try {
-      state = await startLocalCluster(options, process.env);
-      io.err.write(`starting nats-server and ${state.nodes.length} nodes ...\n`);
-      await untilReady(stateDirectory, state, connect);
-    } catch (error) {
-      // Already there is what was asked for.
-      if (!isRingraftError(error, 'CONFLICT') || error.fields.natsUrl === undefined) {
-        if (!isRingraftError(error, 'CONFLICT')) await stopLocalCluster(stateDirectory);
-        throw error;
-      }
-      io.err.write(`${error.message}\n`);
-    }
-    if (state === undefined) throw new RingraftError('CONFLICT', 'the local cluster went away meanwhile');
+    const state = (await startAgain(context, connect)) ?? (await startFresh(context, args, connect));
     await write(io.out, `${state.natsUrl}\n`);
     if (!flag(args, 'foreground')) return exitCodes.ok;
     io.err.write('running; Ctrl-C stops it all\n');
     if (!io.signal.aborted)
       await new Promise((resolve) => io.signal.addEventListener('abort', resolve, { once: true }));
-    await stopLocalCluster(stateDirectory);
+    await stopLocalCluster(stateDirectory, context);
     return exitCodes.ok;
   },
 });
@@ -70,8 +85,9 @@ export const up = (connect: Connect): Command => ({
 export const down: Command = {
   command: 'down',
   describe: 'Stop the cluster on this machine (its data stay)',
-  async run({ io, stateDirectory }) {
-    const stopped = await stopLocalCluster(stateDirectory);
+  async run(context) {
+    const { io, stateDirectory } = context;
+    const stopped = await stopLocalCluster(stateDirectory, context);
     io.err.write(stopped === 0 ? 'nothing was running\n' : `stopped ${stopped} processes\n`);
     return exitCodes.ok;
   },
@@ -125,7 +141,7 @@ export const status: Command = {
   async run(context, args) {
     const { io } = context;
     const local = readState(context.stateDirectory);
-    if (local !== undefined && context.args.server === undefined && !isRunning(local.nats)) {
+    if (local !== undefined && context.args.server === undefined && !context.processes.isRunning(local.nats)) {
       throw new RingraftError('UNREACHABLE', 'the local cluster does not run any more: `kvctl up` starts it again');
     }
     const client = await context.connect();

@@ -6,6 +6,7 @@ import { write } from '../io.js';
 import { colorsFor, json, table } from '../output.js';
 import { drawRing } from '../ring/draw.js';
 import { describe, type Layout, percent, readLayout } from '../ring/layout.js';
+import { counted } from '../values.js';
 import { type Command, flag } from './command.js';
 
 const usualColumns = 80;
@@ -33,10 +34,16 @@ function nodeRows({ nodes, shards, replication }: Layout) {
 
 async function print({ io, args }: Context, layout: Layout, show: { shards: boolean; draw: boolean }): Promise<void> {
   const nodes = nodeRows(layout);
-  const shards = layout.shards.map(({ shardId, start, end, replicas }) => ({ id: shardId, start, end, replicas }));
+  const shards = layout.shards.map(({ shardId, start, end, replicas }) => ({
+    id: shardId,
+    start,
+    end,
+    replicas,
+    leaving: layout.leaving.get(shardId) ?? [],
+  }));
   if (args.output === 'json') {
     const { cluster, source, replication } = layout;
-    await write(io.out, json({ cluster, source, replication, nodes, shards }));
+    await write(io.out, json({ cluster, source, replication, nodes, system: layout.system ?? null, shards }));
     return;
   }
   const colors = colorsFor(io.out, io.env);
@@ -54,13 +61,18 @@ async function print({ io, args }: Context, layout: Layout, show: { shards: bool
   ]);
   const columns = names.map((name, at) => ({ name, right: at > 1 }));
   await write(io.out, table(columns, rows, colors));
+  if (layout.leaving.size > 0) {
+    const verb = layout.leaving.size === 1 ? 'is' : 'are';
+    await write(io.out, `${counted(layout.leaving.size, 'shard')} ${verb} being moved: \`kvctl shard moves\`\n`);
+  }
   if (show.draw) await write(io.out, `\n${drawRing(layout, Math.min(io.out.columns ?? usualColumns, 120), colors)}`);
   if (!show.shards) return;
-  const arcs = shards.map(({ id, start, end, replicas }) => [
+  const arcs: (string | number)[][] = shards.map(({ id, start, end, replicas, leaving }) => [
     id,
     `${position(start)}-${position(end - 1)}`,
-    replicas.join(' '),
+    `${replicas.join(' ')}${leaving.length === 0 ? '' : ` (leaving: ${leaving.join(' ')})`}`,
   ]);
+  if (layout.system !== undefined) arcs.unshift(['system', 'none', layout.system.join(' ')]);
   await write(
     io.out,
     `\n${table([{ name: 'SHARD', right: true }, { name: 'ARC' }, { name: 'REPLICAS' }], arcs, colors)}`,

@@ -101,18 +101,19 @@ export const shardInfo: Command = {
   describe: 'All about one shard, from all its nodes (exit code 5 when nobody leads it)',
   builder: (parser) =>
     parser
-      .positional('shard', { type: 'string', describe: 'Number of the shard' })
+      .positional('shard', { type: 'string', describe: 'Number of the shard; 0: the one that keeps the cluster map' })
       .example('$0 shard info 7', 'what its replicas tell, and what is off')
       .example('$0 shard info 7 -o json', 'the same for a program'),
   async run(context, args) {
-    const id = parseCount(text(args, 'shard'), 'the shard', 1);
+    const id = parseCount(text(args, 'shard'), 'the shard');
     const { io, timeoutMs } = context;
     const client = await context.connect();
     const { map } = await client.map(timeoutMs);
-    const shard = map.shards.find((each) => each.id === id);
+    const shard = [map.system, ...map.shards].find((each) => each.id === id);
     if (shard === undefined) throw new RingraftError('WRONG_SHARD', `cluster ${map.cluster} has no shard ${id}`);
     const ids = map.nodes.map((node) => node.id);
     const placed = new Set(shard.replicas.map(({ nodeId }) => nodeId));
+    const { leaving } = shard;
     const seen = (await survey(client, ids, timeoutMs, id))
       .map((node) => ({ nodeId: node.id, state: node.state, replica: replicaOf(node, id) }))
       .filter(({ nodeId, replica }) => replica !== undefined || placed.has(nodeId));
@@ -122,12 +123,16 @@ export const shardInfo: Command = {
     if (context.args.output === 'json') {
       const leaderNode = seen.find(({ replica }) => replica !== undefined && replica === leader)?.nodeId ?? null;
       const nodes = seen.map(({ nodeId, state, replica }) => ({ nodeId, state, replica: replica ?? null }));
-      await write(io.out, json({ shard: id, arc: arcText(shard), preferred, leader: leaderNode, nodes, warnings }));
+      await write(
+        io.out,
+        json({ shard: id, arc: arcText(shard), preferred, leader: leaderNode, leaving, nodes, warnings }),
+      );
     } else {
       const colors = colorsFor(io.out, io.env);
       const leading = seen.filter(({ replica }) => replica?.role === 'leader');
       const parts = [
-        `shard ${id}, arc ${arcText(shard)}${preferred === null ? '' : `, preferred leader ${preferred}`}\n\n`,
+        `shard ${id}, arc ${arcText(shard)}${preferred === null ? '' : `, preferred leader ${preferred}`}\n`,
+        leaving.length === 0 ? '\n' : `a move is under way: leaving ${leaving.join(', ')}\n\n`,
         sideBySide(seen, colors),
         `\n${configurations(seen)}`,
         ...leading.map((each) => followersOf(each, colors)),

@@ -12,6 +12,8 @@ type Replica = {
   /** null: its node does not answer, or has none (yet). */
   readonly role: ShardStatus['role'] | null;
   readonly nodeState: SurveyedNode['state'];
+  /** The map has others in its place. */
+  readonly leaving: boolean;
 };
 
 type Row = {
@@ -27,11 +29,16 @@ type Row = {
   readonly replicas: readonly Replica[];
 };
 
+/** What a node that does not answer may still hold. */
+const isPerhapsLeaving = ({ id, status }: SurveyedNode, leaving: ReadonlySet<string>): boolean =>
+  leaving.has(id) && status === undefined;
+
 function rowOf(shard: MapShard, nodes: readonly SurveyedNode[]): Row {
   const placed = new Set<string>(shard.replicas.map(({ nodeId }) => nodeId));
+  const leaving = new Set<string>(shard.leaving);
   const found = nodes
     .map((node) => ({ node, replica: replicaOf(node, shard.id) }))
-    .filter(({ node, replica }) => replica !== undefined || placed.has(node.id));
+    .filter(({ node, replica }) => replica !== undefined || placed.has(node.id) || isPerhapsLeaving(node, leaving));
   const known = found.flatMap(({ replica }) => (replica === undefined ? [] : [replica]));
   const leader = leaderAmong(known);
   const sound = known.filter(({ role }) => role !== 'damaged');
@@ -50,6 +57,7 @@ function rowOf(shard: MapShard, nodes: readonly SurveyedNode[]): Row {
       nodeId: node.id,
       role: replica?.role ?? null,
       nodeState: node.state,
+      leaving: leaving.has(node.id),
     })),
   };
 }
@@ -61,10 +69,12 @@ const marks: Readonly<Record<string, { readonly mark: string; readonly meaning: 
   unknown: { mark: '?', meaning: 'its node does not answer, or has none' },
 };
 
+const leavingMark = { mark: '-', meaning: 'is to go' };
+
 const markOf = ({ role }: Replica): { mark: string; meaning: string } | undefined => marks[role ?? 'unknown'];
 
 function replicaText(replica: Replica, colors: Colors): string {
-  const text = `${replica.nodeId}${markOf(replica)?.mark ?? ''}`;
+  const text = `${replica.nodeId}${markOf(replica)?.mark ?? ''}${replica.leaving ? leavingMark.mark : ''}`;
   if (replica.role === 'leader') return colors.bold(text);
   if (replica.role === null || replica.role === 'damaged') return colors.red(text);
   return replica.role === 'learner' ? colors.yellow(text) : text;
@@ -95,8 +105,9 @@ function drawn(rows: readonly Row[], colors: Colors): string {
     lines,
     colors,
   );
-  const used = new Set(rows.flatMap(({ replicas }) => replicas.map(markOf)));
-  const legend = Object.values(marks).filter((each) => used.has(each));
+  const replicas = rows.flatMap((row) => row.replicas);
+  const used = new Set([...replicas.map(markOf), replicas.some(({ leaving }) => leaving) ? leavingMark : undefined]);
+  const legend = [...Object.values(marks), leavingMark].filter((each) => used.has(each));
   if (legend.length === 0) return drawnTable;
   return `${drawnTable}${legend.map(({ mark, meaning }) => `${mark} ${meaning}`).join('   ')}\n`;
 }
@@ -119,11 +130,16 @@ export const shardList: Command = {
       throw new RingraftError('BAD_REQUEST', `cluster ${map.cluster} has no node ${only}; it has ${ids.join(', ')}`);
     }
     const nodes = await survey(client, ids, timeoutMs);
-    const rows = map.shards
-      .map((shard) => rowOf(shard, nodes))
-      .filter(({ replicas }) => only === undefined || replicas.some(({ nodeId }) => nodeId === only));
+    const isShown = ({ replicas }: Row): boolean =>
+      only === undefined || replicas.some(({ nodeId }) => nodeId === only);
+    const rows = map.shards.map((shard) => rowOf(shard, nodes)).filter(isShown);
+    // Only where nodes tell of it: they keep it from this version on.
+    const isTold = nodes.some((node) => replicaOf(node, map.system.id) !== undefined);
+    const system = isTold ? [rowOf(map.system, nodes)].filter(isShown) : [];
+    const { cluster, epoch } = map;
+    const data = { cluster, epoch, system: system[0] ?? null, shards: rows };
     const isJson = context.args.output === 'json';
-    await write(io.out, isJson ? json({ cluster: map.cluster, shards: rows }) : drawn(rows, colorsFor(io.out, io.env)));
+    await write(io.out, isJson ? json(data) : drawn([...system, ...rows], colorsFor(io.out, io.env)));
     return exitCodes.ok;
   },
 };

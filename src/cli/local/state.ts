@@ -34,6 +34,8 @@ export function startTimeOf(pid: number): string | undefined {
 }
 
 export function isRunning({ pid, startTime }: LocalProcess): boolean {
+  // 0 would mean every process of this group.
+  if (pid <= 0) return false;
   try {
     process.kill(pid, 0);
   } catch {

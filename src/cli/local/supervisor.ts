@@ -5,27 +5,18 @@
  * Invariants: 1. `cluster.json` names every process that was started, before anything waits for it. 2. A process is
  * signalled only when its id still belongs to it.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect as connectSocket, createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { isRingraftError, RingraftError } from '../../base/index.js';
 import type { RingraftClient } from '../../client/index.js';
 import { type ClusterConfig, loadConfig } from '../../config/index.js';
 import { mapWithLeaders } from './leaders.js';
-import {
-  isRunning,
-  type LocalNode,
-  type LocalProcess,
-  type LocalState,
-  processOf,
-  readState,
-  removeState,
-  writeState,
-} from './state.js';
+import { forgetMembership } from './membership.js';
+import { isClusterRunning, logPathOf, logTail, memberIds, startNode } from './nodes.js';
+import { type LocalPorts, sleep, systemPorts, untilStopped } from './processes.js';
+import { type LocalState, readState, removeState, writeState } from './state.js';
 
-const kvdPath = fileURLToPath(new URL('../../main.js', import.meta.url));
 const readyTimeoutMs = 60_000;
 const stopTimeoutMs = 15_000;
 
@@ -41,8 +32,6 @@ export type StartOptions = {
 };
 
 export type Connect = (state: LocalState, timeoutMs: number) => Promise<RingraftClient>;
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Path of nats-server; UNREACHABLE with what to do when there is none. */
 export function findNatsServer(env: Readonly<Record<string, string | undefined>>): string {
@@ -78,19 +67,6 @@ const accepts = (port: number): Promise<boolean> =>
     socket.on('connect', () => settle(true)).on('error', () => settle(false));
   });
 
-function start(command: string, args: readonly string[], logPath: string): ChildProcess {
-  const log = openSync(logPath, 'a');
-  const child = spawn(command, args, { detached: true, stdio: ['ignore', log, log] });
-  closeSync(log);
-  child.unref();
-  return child;
-}
-
-const logTail = (path: string): string =>
-  existsSync(path) ? readFileSync(path, 'utf8').trimEnd().split('\n').slice(-5).join('\n') : '';
-
-const logPathOf = (stateDirectory: string, name: string): string => join(stateDirectory, 'logs', `${name}.log`);
-
 /** The configuration the nodes run with: the user's, with what belongs to this machine put in. */
 function writeEffectiveConfig(options: StartOptions, natsUrl: string): { path: string; config: ClusterConfig } {
   const input = JSON.parse(readFileSync(options.configPath, 'utf8')) as Record<string, unknown>;
@@ -107,66 +83,63 @@ function writeEffectiveConfig(options: StartOptions, natsUrl: string): { path: s
   return { path, config: loadConfig(path) };
 }
 
-export function isClusterRunning(state: LocalState): boolean {
-  return isRunning(state.nats) && state.nodes.some(isRunning);
-}
-
 /** Starts it all; returns once every process runs (not yet: serves). CONFLICT when one runs already. */
-export async function startLocalCluster(options: StartOptions, env: NodeJS.ProcessEnv): Promise<LocalState> {
+export async function startLocalCluster(
+  options: StartOptions,
+  env: NodeJS.ProcessEnv,
+  ports: LocalPorts = systemPorts,
+): Promise<LocalState> {
   const { stateDirectory } = options;
+  const { processes, clock } = ports;
   const before = readState(stateDirectory);
-  if (before !== undefined && isClusterRunning(before)) {
+  if (before !== undefined && isClusterRunning(before, processes)) {
     throw new RingraftError('CONFLICT', `a local cluster runs already, at ${before.natsUrl}`, {
       fields: { natsUrl: before.natsUrl },
     });
   }
-  if (before !== undefined) await stopLocalCluster(stateDirectory);
+  if (before !== undefined) await stopLocalCluster(stateDirectory, ports);
   loadConfig(options.configPath);
-  if (options.fresh) rmSync(join(stateDirectory, 'data'), { recursive: true, force: true });
+  if (options.fresh) {
+    rmSync(join(stateDirectory, 'data'), { recursive: true, force: true });
+    forgetMembership(stateDirectory);
+  }
   mkdirSync(join(stateDirectory, 'logs'), { recursive: true });
   const port = options.port > 0 ? options.port : await freePort();
   if (await accepts(port)) throw new RingraftError('CONFLICT', `something listens on port ${port} already`);
   const natsUrl = `nats://127.0.0.1:${port}`;
   const { path, config } = writeEffectiveConfig(options, natsUrl);
   const natsLog = logPathOf(stateDirectory, 'nats-server');
-  const nats = start(findNatsServer(env), ['-a', '127.0.0.1', '-p', String(port)], natsLog);
+  const nats = processes.start(findNatsServer(env), ['-a', '127.0.0.1', '-p', String(port)], natsLog);
   let state: LocalState = {
     cluster: config.cluster,
     configPath: path,
     natsUrl,
-    nats: processOf(nats.pid ?? 0),
+    nats,
     nodes: [],
     settings: [],
     startedAtMs: Date.now(),
   };
   writeState(stateDirectory, state);
-  for (const deadline = Date.now() + 10_000; !(await accepts(port)); await sleep(20)) {
-    if (nats.exitCode !== null || Date.now() > deadline) {
+  for (const deadlineMs = clock.nowMs() + 10_000; !(await accepts(port)); await sleep(clock, 20)) {
+    if (!processes.isRunning(nats) || clock.nowMs() > deadlineMs) {
       throw new RingraftError('UNREACHABLE', `nats-server did not start:\n${logTail(natsLog)}`);
     }
   }
-  for (const { id } of config.nodes) state = startNode(stateDirectory, state, id);
+  for (const id of memberIds(stateDirectory, path)) state = startNode(stateDirectory, state, id, processes);
   return state;
 }
 
-/** Starts one node (again) and remembers it. */
-export function startNode(stateDirectory: string, state: LocalState, id: string): LocalState {
-  const data = join(stateDirectory, 'data', id);
-  const args = ['--enable-source-maps', kvdPath, '--config', state.configPath, '--node', id, '--data', data];
-  const child = start(process.execPath, [...args, '--log-format', 'json'], logPathOf(stateDirectory, id));
-  const node: LocalNode = { id, ...processOf(child.pid ?? 0) };
-  const nodes = [...state.nodes.filter((other) => other.id !== id), node].sort((a, b) => (a.id < b.id ? -1 : 1));
-  const next = { ...state, nodes };
-  writeState(stateDirectory, next);
-  return next;
-}
-
 /** Waits until every node answers and every shard has a leader. UNREACHABLE, with the log of what died, otherwise. */
-export async function untilReady(stateDirectory: string, state: LocalState, connect: Connect): Promise<void> {
-  const deadline = Date.now() + readyTimeoutMs;
+export async function untilReady(
+  stateDirectory: string,
+  state: LocalState,
+  connect: Connect,
+  { processes, clock }: LocalPorts = systemPorts,
+): Promise<void> {
+  const deadlineMs = clock.nowMs() + readyTimeoutMs;
   let problem = 'no node answered';
-  while (Date.now() < deadline) {
-    const dead = state.nodes.find((node) => !isRunning(node));
+  while (clock.nowMs() < deadlineMs) {
+    const dead = state.nodes.find((node) => !processes.isRunning(node));
     if (dead !== undefined) {
       const tail = logTail(logPathOf(stateDirectory, dead.id));
       throw new RingraftError('UNREACHABLE', `node ${dead.id} stopped. The end of its log:\n${tail}`);
@@ -186,34 +159,22 @@ export async function untilReady(stateDirectory: string, state: LocalState, conn
       if (!isRingraftError(error)) throw error;
       problem = error.message;
     }
-    await sleep(50);
+    await sleep(clock, 50);
   }
   throw new RingraftError('UNREACHABLE', `the cluster is not ready after ${readyTimeoutMs / 1000} s: ${problem}`);
 }
 
-export function signalProcess(target: LocalProcess, signal: NodeJS.Signals): boolean {
-  if (!isRunning(target)) return false;
-  process.kill(target.pid, signal);
-  return true;
-}
-
-async function untilStopped(targets: readonly LocalProcess[], timeoutMs: number): Promise<boolean> {
-  for (const deadline = Date.now() + timeoutMs; Date.now() < deadline; await sleep(20)) {
-    if (!targets.some(isRunning)) return true;
-  }
-  return false;
-}
-
 /** Stops nodes, then nats-server; kills what does not stop in time. How many processes were stopped. */
-export async function stopLocalCluster(stateDirectory: string): Promise<number> {
+export async function stopLocalCluster(stateDirectory: string, ports: LocalPorts = systemPorts): Promise<number> {
   const state = readState(stateDirectory);
   if (state === undefined) return 0;
+  const { processes } = ports;
   let stopped = 0;
   for (const group of [state.nodes, [state.nats]]) {
-    stopped += group.filter((target) => signalProcess(target, 'SIGTERM')).length;
-    if (await untilStopped(group, stopTimeoutMs)) continue;
-    for (const target of group) signalProcess(target, 'SIGKILL');
-    await untilStopped(group, stopTimeoutMs);
+    stopped += group.filter((target) => processes.signal(target, 'SIGTERM')).length;
+    if (await untilStopped(ports, group, stopTimeoutMs)) continue;
+    for (const target of group) processes.signal(target, 'SIGKILL');
+    await untilStopped(ports, group, stopTimeoutMs);
   }
   removeState(stateDirectory);
   return stopped;

@@ -4,8 +4,9 @@ import type { RingraftClient } from '../../client/index.js';
 import { initHash, ringHash } from '../../ring/index.js';
 import { storeRecords } from '../commands/transfer.js';
 import type { Io } from '../io.js';
+import { startNode } from '../local/nodes.js';
+import { systemProcesses } from '../local/processes.js';
 import { readState } from '../local/state.js';
-import { signalProcess, startNode } from '../local/supervisor.js';
 import { startProgress } from '../progress.js';
 import type { CityRecord } from './cities.js';
 
@@ -140,7 +141,7 @@ export async function killLeader({ client, io, stateDirectory }: Stage, at: numb
   })();
   await new Promise((resolve) => setTimeout(resolve, 500));
   longest = 0;
-  check(signalProcess(victim, 'SIGKILL'), `node ${killed} runs`);
+  check(systemProcesses.signal(victim, 'SIGKILL'), `node ${killed} runs`);
   const successor = await newLeader(client, at, killed);
   const before = writes;
   while (writes < before + 20 && !io.signal.aborted) await new Promise((resolve) => setTimeout(resolve, 10));

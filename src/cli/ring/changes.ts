@@ -2,9 +2,7 @@
 import { isNodeId, type NodeId, RingraftError } from '../../base/index.js';
 import { closest } from '../../config/index.js';
 import type { PlacementNode } from '../../ring/index.js';
-
-/** As in a configuration. */
-const mostWeight = 1000;
+import { parseNodeId, parseWeight, parseZone } from '../values.js';
 
 const wrong = (message: string): RingraftError => new RingraftError('BAD_REQUEST', message);
 
@@ -15,18 +13,11 @@ const listOf = (given: string | undefined): readonly string[] => given?.split(',
 function parseNode(given: string): PlacementNode {
   const [id = '', zone = '', weightText = '1', ...rest] = given.split(':');
   if (zone === '' || rest.length > 0) throw wrong(`--add takes node:zone or node:zone:weight, not ${given}`);
-  if (!isNodeId(id)) {
-    throw wrong(`--add: ${JSON.stringify(id)} is no node id: lower-case letters, digits, - and _, at most 63`);
-  }
-  // Zones are named like nodes.
-  if (!isNodeId(zone)) throw wrong(`--add ${given}: ${JSON.stringify(zone)} is no name of a zone`);
-  const weight = Number(weightText);
-  if (!/^\d+(\.\d+)?$/.test(weightText) || weight <= 0 || weight > mostWeight) {
-    throw wrong(
-      `--add ${given}: the weight is a number above 0 and at most ${mostWeight}, not ${JSON.stringify(weightText)}`,
-    );
-  }
-  return { id, zone, weight };
+  return {
+    id: parseNodeId(id, '--add'),
+    zone: parseZone(zone, `--add ${given}`),
+    weight: parseWeight(weightText, `--add ${given}`),
+  };
 }
 
 export type Changes = { readonly added: readonly PlacementNode[]; readonly removed: readonly NodeId[] };

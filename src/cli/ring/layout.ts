@@ -3,6 +3,7 @@ import type { NodeId } from '../../base/index.js';
 import { equalArcs, initHash, type PlacedShard, type PlacementNode, place } from '../../ring/index.js';
 import type { ClusterMap } from '../../wire/index.js';
 import type { Context } from '../context.js';
+import { counted } from '../values.js';
 
 export type Layout = {
   readonly cluster: string;
@@ -10,6 +11,10 @@ export type Layout = {
   readonly replication: number;
   readonly nodes: readonly PlacementNode[];
   readonly shards: readonly PlacedShard[];
+  /** Nodes that still may hold a replica of a shard others are to have; shards without such are left out. */
+  readonly leaving: ReadonlyMap<number, readonly NodeId[]>;
+  /** Where the shard that keeps the map is; undefined: not known. */
+  readonly system: readonly NodeId[] | undefined;
 };
 
 export async function readLayout(context: Context, isOffline: boolean): Promise<Layout> {
@@ -20,8 +25,10 @@ export async function readLayout(context: Context, isOffline: boolean): Promise<
   return layoutOfMap(map);
 }
 
-function layoutOfMap({ cluster, nodes, shards }: ClusterMap): Layout {
+function layoutOfMap({ cluster, nodes, shards, system }: ClusterMap): Layout {
   return {
+    leaving: new Map(shards.filter(({ leaving }) => leaving.length > 0).map(({ id, leaving }) => [id, leaving])),
+    system: system.replicas.map(({ nodeId }) => nodeId),
     cluster,
     source: 'cluster',
     replication: Math.max(0, ...shards.map(({ replicas }) => replicas.length)),
@@ -40,6 +47,8 @@ function layoutOfConfig(context: Context): Layout {
   const arcs = equalArcs(shards);
   const { replicas } = place(arcs, nodes, replication);
   return {
+    leaving: new Map(),
+    system: undefined,
     cluster,
     source: 'configuration',
     replication,
@@ -47,8 +56,6 @@ function layoutOfConfig(context: Context): Layout {
     shards: arcs.map((arc, at) => ({ ...arc, replicas: replicas[at] as readonly NodeId[] })),
   };
 }
-
-const counted = (count: number, one: string): string => `${count} ${one}${count === 1 ? '' : 's'}`;
 
 /** `cluster demo: 16 shards of 3 replicas on 3 nodes in 3 zones`. */
 export function describe({ cluster, source, replication, nodes, shards }: Layout): string {

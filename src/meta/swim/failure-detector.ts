@@ -209,7 +209,8 @@ export class FailureDetector {
 
   private tick(dueMs: number): void {
     this.timer = undefined;
-    const nowMs = this.clock.nowMs();
+    // A timer may fire a fraction early: what it was set for is due, or it would be set for nothing again and again.
+    const nowMs = Math.max(dueMs, this.clock.nowMs());
     const lateMs = nowMs - dueMs;
     // What came meanwhile still waits to be read: this node stood still, not the others.
     if (lateMs > this.settings.pingTimeoutMs) this.forgive(lateMs, nowMs);
@@ -256,9 +257,8 @@ export class FailureDetector {
       // A late timer may have left others no time to be asked.
       else if (probe.isIndirect && link.mayJudge(nowMs)) this.suspect(probe.target, nowMs);
     }
-    if (!link.mayJudge(nowMs)) return;
-    if (nowMs - link.lastInputMs <= this.settings.periodMs) this.endSuspicions(nowMs);
-    else this.courier.echo();
+    // A probe that was answered, or failed while something else came in, has proved the link for suspicions too.
+    if (link.mayJudge(nowMs)) this.endSuspicions(nowMs);
   }
 
   private suspect(nodeId: NodeId, nowMs: number): void {

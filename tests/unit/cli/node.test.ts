@@ -1,8 +1,10 @@
 /** Goal: node ls tells who answers, what they hold, and where what they say of each other does not fit. */
 import test from 'ava';
-import type { NodeStatus } from '../../../src/wire/index.js';
-import { FakeClient, kvctl } from '../../support/fake-client.js';
+import { RingraftError } from '../../../src/base/index.js';
+import type { NodeStatus, NodeView } from '../../../src/wire/index.js';
+import { FakeClient, hastyClock, kvctl } from '../../support/fake-client.js';
 import { aLeader, aNode, aPeer, clusterTelling, onNode, type Told } from '../../support/statuses.js';
+import { aNodeView, aView, managing } from '../../support/views.js';
 
 const first = (fields: Partial<NodeStatus> = {}): NodeStatus =>
   aNode('n1', [aLeader()], { peers: [aPeer('n2', 20), aPeer('n3', 900)], ...fields });
@@ -110,4 +112,95 @@ test('--watch -o json is a line of JSON each time', async (t) => {
 test('no cluster at all is exit code 1, and help has examples', async (t) => {
   t.is((await kvctl(['node', 'ls'], { client: new FakeClient() })).code, 1);
   t.regex((await kvctl(['node', 'ls', '--help'])).out.toString(), /kvctl node ls --watch/);
+});
+
+const facts = (diskUsedBytes: number | null): Pick<NodeView, 'facts'> => ({
+  facts: {
+    version: '1.2.3',
+    zone: 'z1',
+    weight: 1,
+    groups: 2,
+    leaders: 1,
+    diskFreeBytes: 20_000_000_000,
+    diskUsedBytes,
+    mapEpoch: 42,
+    startedAtMs: 0,
+  },
+});
+
+const managed = (): FakeClient => {
+  const client = clusterTelling(first(), second(), 'down');
+  const nodes = [
+    aNodeView('n1', { ...facts(123_456_789), lastHeardAgoMs: 0 }),
+    aNodeView('n2', { ...facts(null), condition: 'draining', replicas: 1, leaving: 2, weight: 2, zone: 'b' }),
+    aNodeView('n3', { condition: 'down', liveness: 'dead', lastHeardAgoMs: 90_000, replicas: 3 }),
+  ];
+  client.onManage = managing([aView(nodes)]);
+  return client;
+};
+
+test('with a manager: condition, liveness, disk and when it last heard each node, in a hundred columns', async (t) => {
+  const { code, out } = await kvctl(['node', 'ls'], { client: managed() });
+  t.is(code, 0);
+  t.is(
+    out.toString(),
+    [
+      'cluster test, 2 of 3 nodes up, managed by n1',
+      'NODE  STATE  CONDITION   ZONE  WEIGHT  GROUPS  LEADERS      USED     FREE  VERSION  HEARD',
+      'n1    alive  up          z1         1       1        1  123.5 MB  20.0 GB  1.2.3     0 ms',
+      'n2    alive  draining 3  b          2       1        0         -  20.0 GB  1.2.3    40 ms',
+      'n3    dead   down        z3         1       3        -         -        -  -          1 m',
+      '',
+    ].join('\n'),
+  );
+  const { nodes, manager } = await listed(managed());
+  t.is(manager, 'n1');
+  t.like(nodes[0], { state: 'up', condition: 'up', liveness: 'alive', placed: 1, diskUsedBytes: 123_456_789 });
+  t.like(nodes[1], { condition: 'draining', leaving: 2, diskUsedBytes: null, memoryBytes: 96_000_000 });
+  t.like(nodes[2], { state: 'down', condition: 'down', liveness: 'dead', lastHeardAgoMs: 90_000, replicas: null });
+});
+
+test('--wide has every column, with and without a manager', async (t) => {
+  const names = /^NODE .*GROUPS .*QUIET .*MEMORY .*LOG .*USED .*FREE .*UPTIME .*HEARD$/m;
+  t.regex((await kvctl(['node', 'ls', '--wide'], { client: managed() })).out.toString(), names);
+  const alone = clusterTelling(first(), second(), 'down');
+  t.regex((await kvctl(['node', 'ls', '--wide'], { client: alone })).out.toString(), names);
+});
+
+test('where the manager and we disagree about a node there is a warning', async (t) => {
+  const warningsWith = async (fields: Partial<NodeView>, ...told: readonly Told[]): Promise<string[]> => {
+    const client = clusterTelling(...told);
+    client.onManage = managing([aView([aNodeView('n1', fields)])]);
+    return (await listed(client)).warnings;
+  };
+  t.deepEqual(await warningsWith({}, 'silent', second(), 'down'), [
+    'n1 is alive to the manager, but does not answer here',
+  ]);
+  t.deepEqual(await warningsWith({ liveness: 'dead' }, first(), second(), 'down'), [
+    'n1 answers here, but is dead to the manager',
+  ]);
+  t.deepEqual(await warningsWith({ liveness: 'dead' }, 'down', second(), 'down'), []);
+});
+
+test('a manager that must not be asked is an error, not a cluster without one', async (t) => {
+  const client = clusterTelling(first(), second(), 'down');
+  client.onManage = managing([new RingraftError('DENIED', 'not permitted')]);
+  t.is((await kvctl(['node', 'ls'], { client })).code, 7);
+});
+
+test('--watch follows nodes that come', async (t) => {
+  const interrupt = new AbortController();
+  const client = clusterTelling(first(), second(), 'down');
+  const whole = client.clusterMap as NonNullable<typeof client.clusterMap>;
+  const fewer = { ...whole, map: { ...whole.map, nodes: whole.map.nodes.slice(0, 2) } };
+  let looks = 0;
+  Object.defineProperty(client, 'clusterMap', {
+    get() {
+      if (++looks > 2) interrupt.abort();
+      return looks < 3 ? fewer : whole;
+    },
+  });
+  const options = { client, signal: interrupt.signal, clock: hastyClock() };
+  const text = (await kvctl(['node', 'ls', '--watch'], options)).out.toString();
+  t.regex(text, /2 of 2 nodes up.*2 of 3 nodes up/s);
 });

@@ -86,6 +86,8 @@ const layout = (shards: number, nodeCount: number, replication: number): Layout 
   return {
     cluster: 'test',
     source: 'cluster',
+    leaving: new Map(),
+    system: undefined,
     replication,
     nodes: members,
     shards: Array.from({ length: shards }, (_, at) => ({
@@ -241,4 +243,23 @@ test('both have help with examples, and an operand is never taken for --add', as
   const client = new FakeClient();
   t.is((await kvctl(['put', '--', '--add', '--remove'], { client })).code, 0);
   t.is(client.valueOf('--add')?.toString(), '--remove');
+});
+
+test('ring tells of moves under way, and with --shards who leaves and where the system shard is', async (t) => {
+  const client = clusterOf();
+  const { map, leaders } = client.clusterMap as NonNullable<typeof client.clusterMap>;
+  const shards = map.shards.map((shard) =>
+    shard.id === 3 ? { ...shard, replicas: shard.replicas.slice(0, 2), leaving: [nodeId('n9')] } : shard,
+  );
+  client.clusterMap = { map: { ...map, shards }, leaders };
+  const text = (await ring(['--shards'], client)).out.toString();
+  t.regex(text, /\n1 shard is being moved: `kvctl shard moves`\n/);
+  t.regex(text, /\nsystem {2}none +n\d n\d n\d\n/);
+  t.regex(text, /\n +3 {2}40000000-5fffffff {2}n\d n\d \(leaving: n9\)\n/);
+  const json = jsonOf(await ring(['-o', 'json'], client));
+  t.deepEqual(
+    json.shards.map(({ leaving }: { leaving: string[] }) => leaving.length),
+    [0, 0, 1, 0, 0, 0, 0, 0],
+  );
+  t.is(json.system.length, 3);
 });

@@ -1,6 +1,6 @@
 /** Goal: shard ls, info and transfer-leader say what nodes tell, and in words what is off. Method: statuses as they would come. */
 import test from 'ava';
-import { nodeId, RingraftError, replicaId } from '../../../src/base/index.js';
+import { nodeId, RingraftError, replicaId, systemShardId } from '../../../src/base/index.js';
 import type { NodeStatus, ShardStatus } from '../../../src/wire/index.js';
 import { type FakeClient, kvctl } from '../../support/fake-client.js';
 import {
@@ -233,4 +233,47 @@ test('help has examples', async (t) => {
     t.is(code, 0);
     t.regex(out.toString(), new RegExp(`Examples:\\n +kvctl shard ${command}`));
   }
+});
+
+/** As `clusterTelling`, n3 on its way out of shard 7. */
+function leavingCluster(...told: readonly Told[]): FakeClient {
+  const client = clusterTelling(...told);
+  const { map, leaders } = client.clusterMap as NonNullable<typeof client.clusterMap>;
+  const shards = map.shards.map((shard) => ({
+    ...shard,
+    replicas: shard.replicas.slice(0, 2),
+    leaving: [nodeId('n3')],
+  }));
+  client.clusterMap = { map: { ...map, shards }, leaders };
+  return client;
+}
+
+test('shard ls marks a replica that is to go, as long as its node may hold it', async (t) => {
+  const [n1, n2] = [aNode('n1', [aLeader()]), aNode('n2', [onNode(2)])];
+  const textOf = async (...told: readonly Told[]): Promise<string> =>
+    (await kvctl(['shard', 'ls'], { client: leavingCluster(...told) })).out.toString();
+  t.regex(await textOf(n1, n2, aNode('n3', [onNode(3)])), / n1\* n2 n3-\n\* leads {3}- is to go\n$/);
+  t.regex(await textOf(n1, n2, 'down'), / n1\* n2 n3\?-\n/);
+  t.regex(await textOf(n1, n2, aNode('n3', [])), / n1\* n2\n\* leads\n$/);
+  const { out } = await kvctl(['shard', 'info', '7'], { client: leavingCluster(n1, n2, aNode('n3', [onNode(3)])) });
+  t.regex(out.toString(), /^a move is under way: leaving n3$/m);
+});
+
+test('shard ls and info know the system shard where nodes tell of it', async (t) => {
+  const system = { shardId: systemShardId };
+  const client = clusterTelling(
+    aNode('n1', [aLeader(), aLeader(system)]),
+    aNode('n2', [onNode(2), onNode(2, system)]),
+    aNode('n3', [onNode(3), onNode(3, system)]),
+  );
+  const text = (await kvctl(['shard', 'ls'], { client })).out.toString();
+  t.regex(text, /^SHARD .*\n {4}0 {2}system +n1 .*\n {4}7 {2}00000000-ffffffff +n1 /);
+  const json = JSON.parse((await kvctl(['shard', 'ls', '-o', 'json'], { client })).out.toString());
+  t.is(json.shards.length, 1);
+  t.like(json.system, { shard: 0, arc: 'system', leader: 'n1' });
+  const info = await kvctl(['shard', 'info', '0'], { client });
+  t.is(info.code, 0, info.err);
+  t.regex(info.out.toString(), /^shard 0, arc system, preferred leader n1\n/);
+  const older = clusterTelling(aNode('n1', [aLeader()]), aNode('n2', [onNode(2)]), aNode('n3', [onNode(3)]));
+  t.is(JSON.parse((await kvctl(['shard', 'ls', '-o', 'json'], { client: older })).out.toString()).system, null);
 });

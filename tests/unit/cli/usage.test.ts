@@ -152,6 +152,9 @@ test('help and version go to standard output with exit code 0', async (t) => {
     'bench',
     'metrics',
     'ring',
+    'cluster',
+    'node',
+    'shard',
   ]) {
     t.regex(help.out.toString(), new RegExp(`kvctl ${command}\\b`), command);
   }
@@ -165,11 +168,18 @@ test('metrics reach the client', async (t) => {
   t.is((await kvctl(['metrics', 'n1'])).out.toString(), 'ringraft_up 1\n');
 });
 
-test('shell completion knows the commands below shard and node', async (t) => {
+test('shell completion knows the commands below cluster, shard and node', async (t) => {
   const complete = async (...words: string[]): Promise<string[]> =>
     (await kvctl(['--get-yargs-completions', 'kvctl', ...words])).out.toString().split('\n');
-  for (const command of ['ls', 'info', 'transfer-leader', 'rebuild']) {
-    t.true((await complete('shard', '')).includes(command), command);
+  for (const [group, commands] of Object.entries({
+    cluster: ['status', 'history', 'settings', 'set', 'rolling-restart'],
+    shard: ['ls', 'info', 'moves', 'move', 'transfer-leader', 'rebuild'],
+    node: ['ls', 'drain', 'recommission', 'decommission', 'set', 'add', 'start', 'stop', 'restart'],
+  })) {
+    const known = await complete(group, '');
+    for (const command of commands) t.true(known.includes(command), `${group} ${command}`);
+    const { code, err } = await kvctl([group]);
+    t.is(code, 2);
+    t.is(err, `kvctl: ${group} needs a command: ${commands.join(', ')}\n`);
   }
-  t.true((await complete('node', '')).includes('ls'));
 });

@@ -45,6 +45,10 @@ export class FakeSystem {
     }
   }
 
+  async confirm(term: number): Promise<void> {
+    if (term !== this.leaderTerm) throw notLeader();
+  }
+
   async read(term: number): Promise<ReadonlyMap<string, string>> {
     if (term !== this.leaderTerm) throw notLeader();
     return new Map([...this.records].sort());
@@ -77,7 +81,7 @@ export function fakeHost(map: ClusterMap, system: FakeSystem): { readonly host: 
     adopted.push(next);
     return true;
   };
-  return { host: { maps, system, adoptMap } as unknown as Host, adopted };
+  return { host: { maps, system, adoptMap, confirmMap: adoptMap } as unknown as Host, adopted };
 }
 
 /** `count` shards, their replicas on three of the nodes each, in turn. */

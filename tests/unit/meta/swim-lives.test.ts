@@ -5,7 +5,7 @@
 import test from 'ava';
 import type { NodeId } from '../../../src/base/index.js';
 import { gossipSubject } from '../../../src/wire/index.js';
-import { cluster as clusterName, GossipCluster, namesOf } from './gossip-cluster.js';
+import { cluster as clusterName, factsOf, GossipCluster, namesOf } from './gossip-cluster.js';
 
 type Names3 = [NodeId, NodeId, NodeId, ...NodeId[]];
 
@@ -84,6 +84,24 @@ test('a partition 50|50 heals within 30 periods without anybody dying of it', as
     const took = await cluster.periodsUntil(30, () => cluster.allSeeAll('alive'), 'one cluster');
     t.log(`${took.toFixed(1)} periods`);
     t.deepEqual(cluster.deathsSince(healed), []);
+  }
+});
+
+test('facts that changed behind a partition are known to all within 16 periods of its end', async (t) => {
+  for (const seed of [1, 2, 3]) {
+    const cluster = await GossipCluster.started(seed, 20);
+    cluster.cutBetween(cluster.names.slice(0, 10), cluster.names.slice(10));
+    await cluster.periods(20);
+    for (const { detector } of cluster.nodes.values()) detector.setFacts(factsOf({ zone: 'moved' }));
+    await cluster.periods(80);
+    cluster.network.mendAll();
+    const isKnown = (): boolean =>
+      [...cluster.nodes.values()].every(({ detector }) =>
+        detector.members().every(({ facts }) => facts?.zone === 'moved'),
+      );
+    t.false(isKnown());
+    const took = await cluster.periodsUntil(16, isKnown, 'facts of the other side');
+    t.log(`${took.toFixed(1)} periods`);
   }
 });
 

@@ -4,7 +4,7 @@
  */
 import test from 'ava';
 import fc from 'fast-check';
-import { isNodeId, type Logger, type NodeId, seededRandom, silentLogger } from '../../../src/base/index.js';
+import { type Clock, isNodeId, type Logger, type NodeId, seededRandom, silentLogger } from '../../../src/base/index.js';
 import { FailureDetector, type FailureDetectorOptions } from '../../../src/meta/index.js';
 import {
   decodeMessage,
@@ -200,6 +200,88 @@ test('a node contradicts what is said of its life, and nothing said of another',
   t.is(await say({ state: 'dead', life: 4, refutation: 20 }), 8);
   t.is(await say({ state: 'dead', life: 6 }), 8);
   t.is(detector.counters.refutations, 3);
+});
+
+test('only an answer to this very probe ends it', async (t) => {
+  for (const wrong of [1, 0]) {
+    const { clock, bus, detector } = setUp();
+    const other = 'n2' as NodeId;
+    bus.publish('raft', subject, encodeMessage({ ...head, type: 'state' }, recordOf(), 0));
+    bus.subscribe('raft', gossipSubject('test', other), ({ payload }) => {
+      const ping = decodeMessage(payload);
+      if (ping?.type !== 'ping') return;
+      const ack = { type: 'ack', sequence: ping.sequence + wrong, target: other } as const;
+      bus.publish('raft', subject, encodeMessage(ack, recordOf(), 0));
+    });
+    await clock.advance(1700);
+    t.true(detector.counters.probes >= 3);
+    t.is(detector.counters.probesFailed, wrong === 0 ? 0 : detector.counters.probes - 1);
+  }
+});
+
+test('whom a node suspects it asks in every period', async (t) => {
+  const { clock, bus, detector } = setUp();
+  const silent = 'n2' as NodeId;
+  const others = namesOf(20);
+  let pings = 0;
+  bus.subscribe('raft', gossipSubject('test', silent), () => pings++);
+  for (const nodeId of others) {
+    bus.subscribe('raft', gossipSubject('test', nodeId), ({ payload }) => {
+      const ping = decodeMessage(payload);
+      if (ping?.type !== 'ping') return;
+      const ack = { type: 'ack', sequence: ping.sequence, target: nodeId } as const;
+      bus.publish('raft', subject, encodeMessage(ack, recordOf({ nodeId }), 0));
+    });
+  }
+  const news = others.map((nodeId) => encodeRecord(recordOf({ nodeId }), false));
+  bus.publish('raft', subject, encodeMessage({ ...head, type: 'state' }, recordOf(), 0, news));
+  while (detector.stateOf(silent) !== 'suspect') await clock.advance(10);
+  const before = pings;
+  await clock.advance(5 * 500);
+  t.is(detector.stateOf(silent), 'suspect');
+  t.true(pings - before >= 5);
+});
+
+test('a node whose timers come late suspects nobody whom it had no time to ask others for', async (t) => {
+  const clock = new VirtualClock();
+  const late: Clock = {
+    nowMs: () => clock.nowMs(),
+    wallMs: () => clock.wallMs(),
+    defer: (action) => clock.defer(action),
+    after: (delayMs, action) => clock.after(delayMs + 100, action),
+  };
+  const bus = new LocalBus(clock);
+  const parts = { bus, clock: late, random: seededRandom(1), logger: silentLogger };
+  const detector = new FailureDetector(parts, { cluster: 'test', nodeId: own, life: 1, pingTimeoutMs: 450 });
+  bus.subscribe('raft', gossipSubject('test', 'n2' as NodeId), () => {});
+  detector.start(['n2' as NodeId]);
+  // Something comes in all the time: the link is not to blame.
+  for (let at = 0; at < 200; at++) {
+    bus.publish('raft', subject, encodeMessage({ ...head, type: 'echo' }, recordOf({ nodeId: own }), 0));
+    await clock.advance(100);
+  }
+  t.true(detector.counters.probesFailed > 20);
+  t.is(detector.counters.timesAway, 0);
+  t.is(detector.stateOf('n2' as NodeId), 'unknown');
+});
+
+test('a timer that fires a fraction early is not set again and again', async (t) => {
+  const clock = new VirtualClock();
+  let timers = 0;
+  const early: Clock = {
+    nowMs: () => clock.nowMs() - clock.nowMs() * 1e-15,
+    wallMs: () => clock.wallMs(),
+    defer: (action) => clock.defer(action),
+    after: (delayMs, action) => {
+      if (++timers > 1000) throw new Error('time stands still');
+      return clock.after(delayMs < 1e-9 ? 0 : delayMs, action);
+    },
+  };
+  const parts = { bus: new LocalBus(clock), clock: early, random: seededRandom(1), logger: silentLogger };
+  const detector = new FailureDetector(parts, { cluster: 'test', nodeId: own, life: 1 });
+  detector.start(['n2' as NodeId]);
+  await clock.advance(60_000);
+  t.true(detector.counters.periods > 100);
 });
 
 test('more members than there can be are not taken in', async (t) => {

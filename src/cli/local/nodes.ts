@@ -1,0 +1,80 @@
+/** Single nodes of a local cluster: with which flags they start, which of them should run. */
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { loadConfig } from '../../config/index.js';
+import { readMembership } from './membership.js';
+import { type LocalProcesses, systemProcesses } from './processes.js';
+import { type LocalNode, type LocalState, readState, writeState } from './state.js';
+
+const kvdPath = fileURLToPath(new URL('../../main.js', import.meta.url));
+
+export const logPathOf = (stateDirectory: string, name: string): string => join(stateDirectory, 'logs', `${name}.log`);
+
+export const dataPathOf = (stateDirectory: string, id: string): string => join(stateDirectory, 'data', id);
+
+export const logTail = (path: string): string =>
+  existsSync(path) ? readFileSync(path, 'utf8').trimEnd().split('\n').slice(-5).join('\n') : '';
+
+/** A node of the configuration starts with it; one that was added asks the cluster to take it in. */
+function flagsOf(stateDirectory: string, state: LocalState, id: string): readonly string[] {
+  const ending = ['--data', dataPathOf(stateDirectory, id), '--log-format', 'json'];
+  const added = readMembership(stateDirectory).added.find((node) => node.id === id);
+  if (added === undefined) return ['--config', state.configPath, '--node', id, ...ending];
+  const cluster = ['--join', '--cluster', state.cluster, '--nats', state.natsUrl];
+  return [...cluster, '--node', id, '--zone', added.zone, '--weight', String(added.weight), ...ending];
+}
+
+/** Starts one node (again) and remembers it. */
+export function startNode(
+  stateDirectory: string,
+  state: LocalState,
+  id: string,
+  processes: LocalProcesses = systemProcesses,
+): LocalState {
+  mkdirSync(join(stateDirectory, 'logs'), { recursive: true });
+  const args = ['--enable-source-maps', kvdPath, ...flagsOf(stateDirectory, state, id)];
+  const started = processes.start(process.execPath, args, logPathOf(stateDirectory, id));
+  const node: LocalNode = { id, ...started };
+  const nodes = [...state.nodes.filter((other) => other.id !== id), node].sort(byName);
+  const next = { ...state, nodes };
+  writeState(stateDirectory, next);
+  return next;
+}
+
+const byName = (a: LocalNode, b: LocalNode): number => a.id.localeCompare(b.id, 'en', { numeric: true });
+
+export function forgetNode(stateDirectory: string, id: string): void {
+  const state = readState(stateDirectory);
+  if (state === undefined) return;
+  writeState(stateDirectory, { ...state, nodes: state.nodes.filter((node) => node.id !== id) });
+}
+
+/** Nodes that belong to the cluster: those of the configuration that are still in it, and those that came with data. */
+export function memberIds(stateDirectory: string, configPath: string): readonly string[] {
+  const { added, removed } = readMembership(stateDirectory);
+  const gone = new Set([...removed, ...added.map(({ id }) => id)]);
+  const founding = loadConfig(configPath).nodes.filter(({ id }) => !gone.has(id));
+  const joined = added.filter(({ id }) => existsSync(dataPathOf(stateDirectory, id)));
+  return [...founding, ...joined].map(({ id }) => id);
+}
+
+export function isClusterRunning(state: LocalState, processes: LocalProcesses = systemProcesses): boolean {
+  return processes.isRunning(state.nats) && state.nodes.some((node) => processes.isRunning(node));
+}
+
+/** Starts what should run and does not, of a cluster that runs. undefined: none runs. */
+export function startMissingNodes(
+  stateDirectory: string,
+  processes: LocalProcesses,
+): { readonly state: LocalState; readonly started: readonly string[] } | undefined {
+  let state = readState(stateDirectory);
+  if (state === undefined || !isClusterRunning(state, processes)) return undefined;
+  const nodes = state.nodes.filter((node) => processes.isRunning(node));
+  const running = new Set(nodes.map(({ id }) => id));
+  const started = memberIds(stateDirectory, state.configPath).filter((id) => !running.has(id));
+  // Without those that ended and left for good.
+  state = { ...state, nodes };
+  for (const id of started) state = startNode(stateDirectory, state, id, processes);
+  return { state, started };
+}

@@ -1,0 +1,57 @@
+/** Processes of this machine as a port, so that tests need none. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import { type Clock, RingraftError, systemClock } from '../../base/index.js';
+import { isRunning, type LocalProcess, processOf } from './state.js';
+
+export type LocalProcesses = {
+  /** Starts a program that outlives this one; what it prints is added to the log. */
+  start(command: string, args: readonly string[], logPath: string): LocalProcess;
+  isRunning(target: LocalProcess): boolean;
+  /** Only to the process that was started, never to one that has its number now. False: it does not run any more. */
+  signal(target: LocalProcess, signal: NodeJS.Signals): boolean;
+};
+
+export const systemProcesses: LocalProcesses = {
+  start(command, args, logPath) {
+    const log = openSync(logPath, 'a');
+    const child: ChildProcess = spawn(command, args, { detached: true, stdio: ['ignore', log, log] });
+    closeSync(log);
+    child.on('error', () => {});
+    if (child.pid === undefined) throw new RingraftError('UNREACHABLE', `cannot start ${command}`);
+    child.unref();
+    return processOf(child.pid);
+  },
+  isRunning,
+  signal(target, signal) {
+    if (!isRunning(target)) return false;
+    process.kill(target.pid, signal);
+    return true;
+  },
+};
+
+/** What a local cluster is run with. */
+export type LocalPorts = { readonly processes: LocalProcesses; readonly clock: Clock };
+
+export const systemPorts: LocalPorts = { processes: systemProcesses, clock: systemClock };
+
+export const sleep = (clock: Clock, ms: number): Promise<void> =>
+  new Promise((resolve) => {
+    clock.after(ms, resolve);
+  });
+
+const pollMs = 20;
+
+/** False: some still run after so long. */
+export async function untilStopped(
+  { processes, clock }: LocalPorts,
+  targets: readonly LocalProcess[],
+  timeoutMs: number,
+): Promise<boolean> {
+  const deadlineMs = clock.nowMs() + timeoutMs;
+  while (targets.some((target) => processes.isRunning(target))) {
+    if (clock.nowMs() >= deadlineMs) return false;
+    await sleep(clock, pollMs);
+  }
+  return true;
+}

@@ -12,6 +12,7 @@ import { NodeLink } from './node-link.js';
 
 export type ShardRoute = {
   readonly id: ShardId;
+  /** Where replicas should be, then where some may still be: until a move is done one of those may lead. */
   readonly replicas: readonly NodeLink[];
   leader: NodeLink | undefined;
   /** Round robin over replicas while no leader is known. */
@@ -55,7 +56,8 @@ export class RoutingTable {
     this.clusterMap = map;
     this.arcStarts = shards.map((shard) => shard.arcStart);
     this.routes = shards.map((shard) => {
-      const replicas = shard.replicas.map(({ nodeId }) => this.link(nodeId));
+      const homes = [...shard.replicas.map(({ nodeId }) => nodeId), ...shard.leaving];
+      const replicas = homes.map((nodeId) => this.link(nodeId));
       const leader = known.get(shard.id);
       const keep = leader !== undefined && replicas.includes(leader);
       return { id: shard.id, replicas, leader: keep ? leader : undefined, nextReplica: shard.id };

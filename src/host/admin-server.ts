@@ -1,5 +1,6 @@
 /** Administration of this node over its admin subject: JSON in, JSON out. */
 import {
+  assertNever,
   type Clock,
   isRingraftError,
   type NodeId,
@@ -10,6 +11,7 @@ import {
 } from '../base/index.js';
 import type { Bus, BusSubscription } from '../transport/index.js';
 import { type AdminAnswer, type AdminRequest, adminSubject, type NodeStatus } from '../wire/index.js';
+import { parseAdminRequest } from './admin-requests.js';
 import type { Group } from './group.js';
 import type { LocalMap } from './local-map.js';
 import { takeInLearner } from './membership.js';
@@ -61,7 +63,7 @@ export class AdminServer {
 
   private async answer(payload: Buffer): Promise<AdminAnswer> {
     try {
-      return await this.execute(parseRequest(payload));
+      return await this.execute(parseAdminRequest(payload));
     } catch (error) {
       if (!isRingraftError(error)) throw error;
       return { error: { code: error.code, message: error.message, happened: error.happened } };
@@ -100,10 +102,7 @@ export class AdminServer {
       case 'founding':
         return { founding: this.parts.maps.isFounded || this.parts.system.hasRecords ? 'established' : 'founding' };
       default:
-        throw new RingraftError(
-          'BAD_REQUEST',
-          `unknown admin operation: ${JSON.stringify((request as { op: unknown }).op)}`,
-        );
+        return assertNever(request, 'admin request');
     }
   }
 
@@ -126,13 +125,5 @@ export class AdminServer {
     }
     if (started === 'changeInFlight') throw new RingraftError('BUSY', 'the membership of the shard is changing');
     if (started === 'notVoter') throw new RingraftError('BAD_REQUEST', `the replica on ${to} does not vote`);
-  }
-}
-
-function parseRequest(payload: Buffer): AdminRequest {
-  try {
-    return JSON.parse(payload.toString()) as AdminRequest;
-  } catch (cause) {
-    throw new RingraftError('BAD_REQUEST', 'an admin request is a JSON object', { cause });
   }
 }

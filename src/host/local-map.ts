@@ -2,7 +2,7 @@
  * This node's copy of the cluster map, and what is looked up in it often.
  *
  * Invariants: 1. A copy is replaced whole, by one of a greater epoch only. 2. Which shard a ring position belongs to, and
- * which buckets there are, is the same in every copy: data were placed by it.
+ * which buckets there are, is the same in every copy: data were placed by it. So are the times that leases rest on.
  */
 import { type BucketId, type NodeId, RingraftError, type ShardId } from '../base/index.js';
 import { arcAt } from '../ring/index.js';
@@ -56,11 +56,10 @@ export class LocalMap {
       map.shards.length === this.shardIds.length &&
       map.shards.every(({ id, arcStart }, at) => id === this.shardIds[at] && arcStart === this.arcStarts[at]) &&
       map.buckets.length === this.buckets.size &&
-      map.buckets.every(({ id }) => this.buckets.has(id));
+      map.buckets.every(({ id }) => this.buckets.has(id)) &&
+      JSON.stringify(timesOf(map)) === JSON.stringify(timesOf(this.map));
     if (!isSame) {
-      const message =
-        `cluster ${map.cluster} has ${map.shards.length} shards and buckets ${map.buckets.map(({ name }) => name)}; ` +
-        `this node began with ${this.shardIds.length} shards and ${this.map.buckets.map(({ name }) => name)}`;
+      const message = `cluster ${map.cluster} was begun with ${formOf(map)}; this node has ${formOf(this.map)}`;
       throw new RingraftError('CONFIG', message);
     }
     this.map = map;
@@ -68,6 +67,17 @@ export class LocalMap {
     return true;
   }
 }
+
+const timesOf = ({ raft }: ClusterMap): readonly number[] => [
+  raft.electionTimeoutMs,
+  raft.heartbeatIntervalMs,
+  raft.voteHoldMs,
+  raft.leaseMs,
+];
+
+const formOf = (map: ClusterMap): string =>
+  `${map.shards.length} shards, the buckets ${map.buckets.map(({ name }) => name).join(', ')} and ` +
+  `raft times of ${timesOf(map).join(', ')} ms`;
 
 const byId = (map: ClusterMap): ReadonlyMap<ShardId, MapShard> =>
   new Map(allShards(map).map((shard) => [shard.id, shard]));

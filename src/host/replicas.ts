@@ -131,11 +131,8 @@ export class Replicas {
     for (const group of [...this.groups.values()]) {
       const shard = maps.shard(group.shardId);
       if (shard === undefined || isPlacedOn(shard, this.options.nodeId) || group.installing) continue;
-      if (group.raft.isLeader) {
-        // By invariant 1 it leads nobody; it will notice.
-        logger.warn({ shardId: shard.id }, 'the map places a replica elsewhere that still leads');
-        continue;
-      }
+      // By invariant 1 it leads nobody; it will notice, and the next step removes it.
+      if (group.raft.isLeader) continue;
       logger.info({ shardId: shard.id, replicaId: group.replicaId }, 'its place is elsewhere: removing a replica');
       this.release(group);
       this.removing.add(shard.id);

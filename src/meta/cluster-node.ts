@@ -9,7 +9,7 @@ import type { Bus } from '../transport/index.js';
 import { type ClusterMap, type ManagerRequest, managerSubject, type ShardReport } from '../wire/index.js';
 import { type Beginning, decideBeginning } from './founding.js';
 import { checkConfiguration } from './founding-map.js';
-import { type JoiningParts, joinCluster } from './joining.js';
+import { joinCluster } from './joining.js';
 import { ManagerServer } from './manager-server.js';
 import { decodeSavedMap, encodeSavedMap, MapFollower } from './map-follower.js';
 import type { NodeSight, NodeWatch } from './node-watch.js';
@@ -38,7 +38,7 @@ const unknownUsage: DiskUsage = { freeBytes: null, usedBytes: null };
 
 /**
  * What a node begins with: what it had, or what it founds, or what it joins. Waits for others where it must. Rejects with
- * CONFIG when the cluster was begun otherwise than the configuration says, with CLOSED once it is told to stop.
+ * CONFIG when the cluster was founded otherwise than the configuration says, with CLOSED once it is told to stop.
  */
 export async function beginningOf(
   parts: {
@@ -50,36 +50,30 @@ export async function beginningOf(
   },
   options: Pick<ClusterNodeOptions, 'cluster' | 'nodeId' | 'origin'>,
 ): Promise<Beginning> {
-  const beginning = await findBeginning(parts, options);
-  const { map } = beginning;
-  if (options.origin.type === 'found') checkConfiguration(options.origin.map, map);
+  const { store, ...asking } = parts;
+  const { cluster, nodeId, origin } = options;
+  const reached = await store.firstStart();
+  const bytes = await store.savedMap();
+  const saved = bytes === undefined ? undefined : decodeSavedMap(bytes);
+  if (origin.type === 'join') {
+    if (saved?.nodes.some(({ id }) => id === nodeId)) return { map: saved, mayFound: false };
+    // One that is in the map no more left for good, and is told to come again.
+    const map = await joinCluster({ ...asking, cluster, node: { id: nodeId, ...placeOf(origin) } });
+    await store.saveMap(encodeSavedMap(map));
+    return { map, mayFound: false };
+  }
+  if (saved !== undefined) {
+    checkConfiguration(origin.map, saved);
+    return { map: saved, mayFound: saved.epoch === 0 && reached !== 'done' };
+  }
+  const beginning = await decideBeginning({ ...asking, nodeId, reached, founding: origin.map });
+  checkConfiguration(origin.map, beginning.map);
   // What was decided is decided: a configuration that is changed afterwards is noticed.
-  await parts.store.saveMap(encodeSavedMap(map));
+  await store.saveMap(encodeSavedMap(beginning.map));
   return beginning;
 }
 
-async function findBeginning(
-  parts: Parameters<typeof beginningOf>[0],
-  { cluster, nodeId, origin }: Parameters<typeof beginningOf>[1],
-): Promise<Beginning> {
-  const { store, ...asking } = parts;
-  const reached = await store.firstStart();
-  const saved = await store.savedMap();
-  if (saved !== undefined) {
-    const map = decodeSavedMap(saved);
-    const isMember = map.nodes.some(({ id }) => id === nodeId);
-    // It left for good, and is told to come again.
-    if (origin.type === 'join' && !isMember)
-      return join({ ...asking, cluster, node: { id: nodeId, ...placeOf(origin) } });
-    return { map, mayFound: map.epoch === 0 && reached !== 'done' };
-  }
-  if (origin.type === 'join') return join({ ...asking, cluster, node: { id: nodeId, ...placeOf(origin) } });
-  return decideBeginning({ ...asking, nodeId, reached, founding: origin.map });
-}
-
 const placeOf = ({ zone, weight }: { readonly zone: string; readonly weight: number }) => ({ zone, weight });
-
-const join = async (parts: JoiningParts): Promise<Beginning> => ({ map: await joinCluster(parts), mayFound: false });
 
 export class ClusterNode {
   private readonly follower: MapFollower;

@@ -52,21 +52,25 @@ export function foundingMap(input: FoundingInput): ClusterMap {
 }
 
 /**
- * A cluster keeps what it was begun with, whatever configurations say later: where keys lie, and the times that leases
- * rest on. Throws CONFIG when a node's configuration says otherwise, so that nobody believes it took effect. Nodes and
- * settings of management may differ: they change while the cluster runs.
+ * A cluster keeps what it was founded with, whatever configurations say later: where keys lie, and the times that leases
+ * rest on. Throws CONFIG when a node's configuration says otherwise: it is a mistake, not a wish. Nodes and settings of
+ * management may differ: they change while the cluster runs.
  */
-export function checkConfiguration(own: ClusterMap, map: ClusterMap): void {
-  const fixed = ({ shards, replication, buckets, raft }: ClusterMap): readonly string[] => [
-    `${shards.length} shards`,
-    `${replication} replicas a shard`,
-    `the buckets ${buckets.map(({ name, id }) => `${name} (${id})`).join(', ')}`,
-    ...Object.entries(raft).map(([name, value]) => `raft.${name} ${value}`),
-  ];
-  const wanted = fixed(own);
-  const problems = fixed(map).flatMap((fact, at) =>
-    fact === wanted[at] ? [] : [`cluster ${map.cluster} was begun with ${fact}, the configuration says ${wanted[at]}`],
+export function checkConfiguration(own: ClusterMap, founded: ClusterMap): void {
+  const wanted = fixedFacts(own);
+  const texts = fixedFacts(founded).flatMap(([name, value], at) =>
+    value === wanted[at]?.[1] ? [] : [`${name}: founded with ${value}, the configuration says ${wanted[at]?.[1]}`],
   );
-  if (problems.length === 0) return;
-  throw new RingraftError('CONFIG', `${problems.join('; ')}: that cannot be changed`);
+  if (texts.length === 0) return;
+  throw new RingraftError('CONFIG', `cluster ${founded.cluster} exists, and cannot be changed so: ${texts.join('; ')}`);
 }
+
+const fixedFacts = ({ shards, replication, buckets, raft }: ClusterMap): readonly (readonly [string, unknown])[] => [
+  ['shards', shards.length],
+  ['replication', replication],
+  ['buckets', buckets.map(({ name, id }) => `${name} (${id})`).join(', ')],
+  ['raft.electionTimeoutMs', raft.electionTimeoutMs],
+  ['raft.heartbeatIntervalMs', raft.heartbeatIntervalMs],
+  ['raft.voteHoldMs', raft.voteHoldMs],
+  ['raft.leaseMs', raft.leaseMs],
+];

@@ -24,6 +24,7 @@ import {
   mapChangeSubject,
 } from '../wire/index.js';
 import { Manager } from './manager.js';
+import { parseManagerRequest } from './manager-requests.js';
 import type { ChangeDraft } from './map-keeper.js';
 import type { NodeWatch } from './node-watch.js';
 import * as orders from './orders.js';
@@ -146,7 +147,7 @@ export class ManagerServer {
 
   private async answer(payload: Buffer): Promise<ManagerAnswer> {
     try {
-      const request = parseRequest(payload);
+      const request = parseManagerRequest(payload);
       const { manager } = this;
       if (manager === undefined)
         throw new RingraftError('NOT_LEADER', 'this node does not manage the cluster any more');
@@ -159,11 +160,27 @@ export class ManagerServer {
     }
   }
 
+  /** A process that lost its data asks again under its name; two that run under one would answer for each other. */
+  private checkUnused(map: ClusterMap, id: string): void {
+    const known = map.nodes.find((node) => node.id === id);
+    const { state } = known === undefined ? { state: 'unknown' } : this.parts.watch.sightOf(known.id);
+    if (state !== 'alive' && state !== 'suspect') return;
+    throw new RingraftError(
+      'BUSY',
+      `a node ${id} is running: another one needs another name, or must wait until it is gone`,
+    );
+  }
+
   private async execute(manager: Manager, request: ManagerRequest): Promise<ManagerAnswer> {
     const change = async (draft: (map: ClusterMap) => ChangeDraft | undefined): Promise<ManagerAnswer> => {
       const epoch = await manager.keeper.change(draft);
       manager.wake();
       return { done: true, epoch };
+    };
+    // A refused order leaves the plan as it is.
+    const ofShard = (shard: number, draft: ChangeDraft | undefined): ChangeDraft | undefined => {
+      if (draft !== undefined) manager.forgetPlanOf(shard as ShardId);
+      return draft;
     };
     switch (request.op) {
       case 'report':
@@ -178,6 +195,7 @@ export class ManagerServer {
       case 'history':
         return { changes: manager.keeper.history(Math.min(request.limit, mostChanges), request.before) };
       case 'join':
+        this.checkUnused(manager.map, request.node.id);
         await change((map) => orders.join(map, request));
         return { map: manager.map };
       case 'drain':
@@ -199,28 +217,15 @@ export class ManagerServer {
       case 'setNode':
         return change((map) => orders.setNode(map, request));
       case 'move':
-        manager.forgetPlanOf(request.shard as ShardId);
-        return change((map) => orders.move(map, request));
+        return change((map) => ofShard(request.shard, orders.move(map, request)));
       case 'cancelMove':
-        manager.forgetPlanOf(request.shard as ShardId);
-        return change((map) => orders.cancelMove(map, request.shard, manager.reports.get(request.shard as ShardId)));
+        return change((map) =>
+          ofShard(request.shard, orders.cancelMove(map, request.shard, manager.reports.get(request.shard as ShardId))),
+        );
       case 'settings':
         return change((map) => orders.settings(map, request.set));
       default:
         return assertNever(request, 'request to the manager');
     }
   }
-}
-
-function parseRequest(payload: Buffer): ManagerRequest {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(payload.toString());
-  } catch (cause) {
-    throw new RingraftError('BAD_REQUEST', 'a request to the manager is a JSON object', { cause });
-  }
-  if (typeof parsed !== 'object' || parsed === null || typeof (parsed as { op?: unknown }).op !== 'string') {
-    throw new RingraftError('BAD_REQUEST', 'a request to the manager names its operation in "op"');
-  }
-  return parsed as ManagerRequest;
 }

@@ -57,6 +57,7 @@ export class Manager {
   private leadersSpreadFor = '';
   private timer: Timer | undefined;
   private isStepping = false;
+  /** Something happened during the step that is being made. */
   private isWoken = false;
   private stopped = false;
 
@@ -89,18 +90,17 @@ export class Manager {
   /** Something is to be looked at before the next step is due. */
   wake(): void {
     this.isWoken = true;
-    if (this.isStepping) return;
-    this.timer?.cancel();
-    this.schedule();
+    if (!this.isStepping) this.schedule();
   }
 
-  /** There is one timer, or one step, never more. */
+  /** One step after the other, however often it is woken. */
   private schedule(): void {
+    this.timer?.cancel();
     if (this.stopped) return;
     const afterMs = this.isWoken ? 0 : this.isIdle ? idleStepMs : stepEveryMs;
     this.timer = this.parts.clock.after(afterMs, () => {
-      this.isWoken = false;
       this.isStepping = true;
+      this.isWoken = false;
       this.step()
         .catch((error: unknown) => this.failed(error))
         .finally(() => {
@@ -128,7 +128,9 @@ export class Manager {
 
   takeReports(reports: readonly ShardReport[]): void {
     const heardMs = this.parts.clock.nowMs();
+    const shards = new Set(allShards(this.map).map(({ id }) => id));
     for (const report of reports) {
+      if (!shards.has(report.shardId)) continue;
       const known = this.reports.get(report.shardId);
       if (known === undefined || report.term >= known.term) this.reports.set(report.shardId, { ...report, heardMs });
     }

@@ -8,7 +8,6 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import {
   type Clock,
   emptyBytes,
-  isRingraftError,
   type Logger,
   messageOf,
   type NodeId,
@@ -27,7 +26,7 @@ import {
   mapChangeSubject,
   mapSubject,
 } from '../wire/index.js';
-import { applyChange } from './map-changes.js';
+import { applyChange, checkMap } from './map-changes.js';
 
 const fetchEveryMs = 500;
 const askEveryMs = 500;
@@ -68,8 +67,12 @@ export class MapFollower {
     this.savedEpoch = parts.host.maps.current.epoch;
   }
 
+  private get map(): ClusterMap {
+    return this.parts.host.maps.current;
+  }
+
   private get epoch(): number {
-    return this.parts.host.maps.current.epoch;
+    return this.map.epoch;
   }
 
   start(): void {
@@ -116,19 +119,22 @@ export class MapFollower {
   }
 
   private receiveChange({ payload }: BusMessage): void {
-    let change: MapChange;
+    let next: ClusterMap | undefined;
     try {
-      change = JSON.parse(payload.toString()) as MapChange;
-    } catch {
-      this.parts.logger.warn({}, 'dropped a change of the map that is no JSON');
-      return;
+      const change = JSON.parse(payload.toString()) as MapChange;
+      if (!(change.epoch > this.epoch)) return;
+      if (change.kind !== 'founded' && change.epoch === this.epoch + 1) next = applyChange(this.map, change);
+    } catch (error) {
+      // Whatever it was: the whole map will tell.
+      this.parts.logger.warn({ error: messageOf(error) }, 'dropped a change of the map that does not fit');
     }
-    const { host, bus, clock, cluster } = this.parts;
-    if (change.epoch <= this.epoch) return;
-    if (change.kind !== 'founded' && change.epoch === this.epoch + 1) {
-      this.adopt(applyChange(host.maps.current, change));
-      return;
-    }
+    if (next === undefined) this.fetch();
+    else this.adopt(next);
+  }
+
+  /** From any node, now and then: it may be one that has nothing newer either. */
+  private fetch(): void {
+    const { bus, clock, cluster } = this.parts;
     const nowMs = clock.nowMs();
     if (nowMs < this.nextFetchMs) return;
     this.nextFetchMs = nowMs + fetchEveryMs;
@@ -138,10 +144,12 @@ export class MapFollower {
   private receiveMap({ subject, payload, noResponders }: BusMessage): void {
     if (noResponders || this.stopped) return;
     try {
-      const answer = JSON.parse(payload.toString()) as { readonly map?: ClusterMap };
-      if (answer.map !== undefined) this.adopt(answer.map, subject.endsWith('.manager'));
+      const { map } = JSON.parse(payload.toString()) as { readonly map?: ClusterMap };
+      // What another node has from its configuration says nothing.
+      if (map === undefined || !(map.epoch > 0)) return;
+      checkMap(map);
+      this.adopt(map, subject.endsWith('.manager'));
     } catch (error) {
-      if (isRingraftError(error)) throw error;
       this.parts.logger.warn({ error: messageOf(error) }, 'dropped a map that does not read');
     }
   }

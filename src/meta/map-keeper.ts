@@ -9,7 +9,7 @@ import { type Clock, RingraftError } from '../base/index.js';
 import type { SystemShard } from '../host/index.js';
 import type { ClusterMap, MapChange } from '../wire/index.js';
 import { applyChange, checkMap } from './map-changes.js';
-import { foundingRecords, historyOfRecords, mapOfRecords, recordsOfChange } from './map-records.js';
+import { foundingRecords, historyOfRecords, keptChanges, mapOfRecords, recordsOfChange } from './map-records.js';
 
 /** Shards that one entry of the log takes the records of. */
 const shardsPerChange = 256;
@@ -49,7 +49,8 @@ export class MapKeeper {
     const { nodes, shards } = map;
     const summary = `${shards.length} shards of ${map.replication} replicas on ${nodes.map(({ id }) => id).join(', ')}`;
     const change: MapChange = { epoch: 1, atMs: clock.wallMs(), kind: 'founded', summary };
-    for (const portion of foundingRecords(map, change, shardsPerChange)) await system.write(portion, term);
+    const portions = foundingRecords(map, change, shardsPerChange, [...records.keys()]);
+    for (const portion of portions) await system.write(portion, term);
     parts.onChange(change, map);
     return new MapKeeper(parts, map, [change]);
   }
@@ -62,8 +63,8 @@ export class MapKeeper {
   history(limit: number, before = Number.POSITIVE_INFINITY): readonly MapChange[] {
     return this.changes
       .filter(({ epoch }) => epoch < before)
-      .slice(-limit)
-      .reverse();
+      .reverse()
+      .slice(0, limit);
   }
 
   /**
@@ -96,6 +97,7 @@ export class MapKeeper {
     }
     this.map = map;
     this.changes.push(change);
+    if (this.changes.length > keptChanges) this.changes.shift();
     onChange(change, map);
     return epoch;
   }

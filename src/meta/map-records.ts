@@ -13,7 +13,7 @@ const shardPrefix = 'shard/';
 const historyPrefix = 'history/';
 
 /** Changes that are remembered. */
-const keptChanges = 1000;
+export const keptChanges = 1000;
 
 type ClusterRecord = Omit<ClusterMap, 'nodes' | 'shards' | 'system'> & { readonly formatVersion: number };
 
@@ -29,10 +29,18 @@ function clusterRecord(map: ClusterMap): SystemRecord {
 
 /**
  * A founded map in portions that each fit into an entry of the log. The record that makes it valid comes with the last
- * one; until then it may be begun again.
+ * one; until then it may be begun again, from another configuration even: what was left `behind` goes.
  */
-export function foundingRecords(map: ClusterMap, change: MapChange, perEntry: number): readonly SystemRecord[][] {
-  const all = [...map.nodes.map(nodeRecord), ...[map.system, ...map.shards].map(shardRecord)];
+export function foundingRecords(
+  map: ClusterMap,
+  change: MapChange,
+  perEntry: number,
+  behind: readonly string[] = [],
+): readonly SystemRecord[][] {
+  const founded = [...map.nodes.map(nodeRecord), ...[map.system, ...map.shards].map(shardRecord)];
+  const keys = new Set(founded.map(({ key }) => key));
+  const stray = behind.filter((key) => !keys.has(key)).map((key): SystemRecord => ({ key, value: undefined }));
+  const all = [...stray, ...founded];
   const portions: SystemRecord[][] = [];
   for (let at = 0; at < all.length; at += perEntry) portions.push(all.slice(at, at + perEntry));
   const { shards: _shards, nodes: _nodes, ...brief } = change;

@@ -62,6 +62,7 @@ function checkRoomWithout(map: ClusterMap, node: MapNode): void {
 export function recommission(map: ClusterMap, id: string): ChangeDraft | undefined {
   const node = nodeOf(map, id);
   if (node.condition === 'up') return undefined;
+  if (node.condition === 'down') throw bad(`${id} is down: it takes part again by itself once it is back`);
   return { kind: 'nodeChanged', summary: `${id} takes part again`, nodes: [{ ...node, condition: 'up' }] };
 }
 
@@ -144,10 +145,9 @@ const settingChecks: Readonly<Record<keyof ClusterSettings, (value: unknown) => 
 
 export function settings(map: ClusterMap, set: Partial<ClusterSettings>): ChangeDraft | undefined {
   for (const [name, value] of Object.entries(set)) {
-    const check = settingChecks[name as keyof ClusterSettings];
-    if (check === undefined)
+    if (!Object.hasOwn(settingChecks, name))
       throw bad(`no setting is called ${name}; there are ${Object.keys(settingChecks).join(', ')}`);
-    if (!check(value)) throw bad(`${name} cannot be ${JSON.stringify(value)}`);
+    if (!settingChecks[name as keyof ClusterSettings](value)) throw bad(`${name} cannot be ${JSON.stringify(value)}`);
   }
   const next = { ...map.settings, ...set };
   if (JSON.stringify(next) === JSON.stringify(map.settings)) return undefined;

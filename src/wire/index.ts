@@ -5,4 +5,5 @@ export * from './envelope-codec.js';
 export * from './management.js';
 export * from './operation-codec.js';
 export * from './operations.js';
+export * from './request-checks.js';
 export * from './subjects.js';

@@ -173,7 +173,7 @@ t.test('a founding node whose data directory is gone comes back empty and is fil
   const args = ['--config', cluster.configPath, '--node', 'n3', '--log-format', 'json'];
   const reshaped = await runProgram(kvdPath, [...args, '--set', 'shards=5']);
   t.equal(reshaped.code, 2, 'the cluster that is there has other shards');
-  t.match(reshaped.stdout.toString(), /was begun with 4 shards, the configuration says 5 shards/);
+  t.match(reshaped.stdout.toString(), /shards: founded with 4, the configuration says 5/);
 
   cluster.startNode('n3');
   const deadline = Date.now() + 30_000;

@@ -14,7 +14,8 @@
  *
  * Invariant: within a stage the cost of the cheapest chain never falls; so a chain of the known least cost is cheapest.
  */
-import { HandOvers, type Start, unlimited } from './hand-overs.js';
+import { assert } from '../base/index.js';
+import { HandOvers, type Start, type Survey, unreachable } from './hand-overs.js';
 import { type AssignmentProblem, Holdings, type NodeLimits, none } from './holdings.js';
 import { wholeUp } from './shares.js';
 import { ZoneLists } from './zone-lists.js';
@@ -48,11 +49,14 @@ class Assignment {
     const { least, most } = this;
     this.updateLacking();
     const isAllKept = present.every((nodes, shard) => nodes.length === this.holdings.nodesOf(shard).length);
-    this.stage([{ takesLacking: true, high: most, low: least }], isAllKept ? 1 : 0);
-    this.stage([
-      { takesLacking: true, high: most, low: most },
-      { takesLacking: false, high: least, low: least },
-    ]);
+    this.stage([{ takesLacking: true, high: most, low: least }], isAllKept);
+    this.stage(
+      [
+        { takesLacking: true, high: most, low: most },
+        { takesLacking: false, high: least, low: least },
+      ],
+      false,
+    );
     this.placeAnyhow();
     this.evenOut();
     return Array.from({ length: shardCount }, (_, shard) => this.holdings.nodesOf(shard));
@@ -63,21 +67,25 @@ class Assignment {
   }
 
   /** Follows chains of these kinds, all of the least cost before any of a higher one, until there is none. */
-  private stage(kinds: readonly Kind[], known?: number): void {
-    let cost = known ?? this.nextCost(kinds);
-    while (cost < unlimited) {
+  private stage(kinds: readonly Kind[], isStraightCheapest: boolean): void {
+    if (isStraightCheapest) for (const kind of kinds) this.straight(kind);
+    let last = -unreachable;
+    for (;;) {
+      const surveys = kinds.map((kind) => this.survey(kind));
+      const cost = Math.min(...surveys.map((survey) => survey.cost));
+      if (cost === unreachable) return;
+      assert(cost > last, 'a chain of hand-overs was overlooked, or has become cheaper');
       if (cost === 1) for (const kind of kinds) this.straight(kind);
-      for (const kind of kinds) this.followAll(kind, cost);
-      cost = this.nextCost(kinds);
+      for (const [at, kind] of kinds.entries()) {
+        const survey = surveys[at] as Survey;
+        if (survey.cost === cost) this.followAll(kind, survey);
+      }
+      last = cost;
     }
   }
 
   private loadOf(node: number): number {
     return this.holdings.load[node] as number;
-  }
-
-  private share(node: number): number {
-    return this.loadOf(node) / Math.max((this.problem.limits[node] as NodeLimits).fair, 1e-3);
   }
 
   private nodesWhere(accept: (node: number) => boolean): number[] {
@@ -92,25 +100,21 @@ class Assignment {
     return this.nodesWhere((node) => this.loadOf(node) < (low[node] as number));
   }
 
-  private nextCost(kinds: readonly Kind[]): number {
-    return Math.min(
-      ...kinds.map((kind) => {
-        if (this.takers(kind).length === 0) return unlimited;
-        const starts: Start[] = this.givers(kind).map((node) => ({ node }));
-        if (kind.takesLacking) for (const shard of this.lacking) starts.push({ shard });
-        const { low } = kind;
-        return this.handOvers.distance(starts, (node) => this.loadOf(node) < (low[node] as number));
-      }),
-    );
+  private survey(kind: Kind): Survey {
+    const { low, takesLacking } = kind;
+    if (this.takers(kind).length === 0) return { cost: unreachable, distances: low };
+    const starts: Start[] = this.givers(kind).map((node) => ({ node }));
+    if (takesLacking) for (const shard of this.lacking) starts.push({ shard });
+    return this.handOvers.survey(starts, (node) => this.loadOf(node) < (low[node] as number));
   }
 
-  private followAll(kind: Kind, cost: number): void {
+  private followAll(kind: Kind, survey: Survey): void {
     const { high, low } = kind;
     let missing = this.takers(kind).reduce((sum, node) => sum + (low[node] as number) - this.loadOf(node), 0);
     const isTaker = (node: number): boolean => this.loadOf(node) < (low[node] as number);
     this.handOvers.forget();
     const follow = (start: Start): boolean =>
-      missing > 0 && this.handOvers.follow(start, isTaker, cost) && missing-- > 0;
+      missing > 0 && this.handOvers.follow(start, isTaker, survey) && missing-- > 0;
     if (kind.takesLacking) {
       for (const shard of this.lacking) while (this.holdings.lacks(shard) > 0 && follow({ shard }));
       this.updateLacking();
@@ -125,14 +129,15 @@ class Assignment {
       for (const low of isToFill ? [this.fairUp, kind.low] : [kind.low]) this.placeLacking(low);
     }
     const givers = this.givers(kind);
-    for (const to of this.takers(kind)) this.drawTo(to, givers, kind);
+    if (this.problem.allowed !== undefined) for (const from of givers) this.giveFrom(from, kind);
+    else for (const to of this.takers(kind)) this.drawTo(to, givers, kind);
   }
 
   /** Places shards that lack copies on nodes with less than `low`. */
   private placeLacking(low: Int32Array): void {
     const { walk, limits } = this.problem;
     const room = Int32Array.from(limits, (_, node) => (low[node] as number) - this.loadOf(node));
-    this.room.fill(room, 0);
+    this.room.fill((node) => (room[node] as number) > 0);
     for (const shard of this.lacking) {
       const isOpen = (node: number): boolean => (room[node] as number) > 0 && this.holdings.fits(shard, node, none);
       while (!this.room.isEmpty && this.holdings.lacks(shard) > 0) {
@@ -149,7 +154,7 @@ class Assignment {
   private emptiest(shard: number, room: Int32Array): number | undefined {
     let best: number | undefined;
     const consider = (node: number): void => {
-      if (best !== undefined && this.share(node) >= this.share(best)) return;
+      if (best !== undefined && this.holdings.share(node) >= this.holdings.share(best)) return;
       if (this.holdings.fits(shard, node, none)) best = node;
     };
     const allowed = this.problem.allowed?.[shard];
@@ -167,6 +172,27 @@ class Assignment {
     return best;
   }
 
+  /** Relieves one node where each shard has few nodes to go to: trying those is quicker than trying all givers. */
+  private giveFrom(from: number, { high, low }: Kind): void {
+    let at = this.holdings.firstOf(from);
+    while (at !== none && this.loadOf(from) > (high[from] as number)) {
+      const holding = at;
+      const shard = this.holdings.shardOf(holding);
+      at = this.holdings.following(at);
+      let best: number | undefined;
+      for (const to of this.problem.allowed?.[shard] ?? []) {
+        if (this.loadOf(to) >= (low[to] as number) || !this.isStraight(holding, from, to)) continue;
+        if (best === undefined || this.holdings.share(to) < this.holdings.share(best)) best = to;
+      }
+      if (best !== undefined) this.handOver(shard, from, best);
+    }
+  }
+
+  private handOver(shard: number, from: number, to: number): void {
+    this.holdings.take(shard, from);
+    this.holdings.put(shard, to);
+  }
+
   /** Fills one node from the givers, the fullest one first. */
   private drawTo(to: number, givers: readonly number[], { high, low }: Kind): void {
     let open = givers.filter((node) => node !== to);
@@ -175,24 +201,24 @@ class Assignment {
     while (this.loadOf(to) < (low[to] as number)) {
       open = open.filter((node) => this.loadOf(node) > (high[node] as number));
       const from = open.reduce<number | undefined>((fullest, node) => {
-        return fullest === undefined || this.share(node) > this.share(fullest) ? node : fullest;
+        return fullest === undefined || this.holdings.share(node) > this.holdings.share(fullest) ? node : fullest;
       }, undefined);
       if (from === undefined) return;
       let at = reached.get(from) as number;
-      while (at !== none && !this.isStraight(this.holdings.shardOf(at), from, to)) at = this.holdings.following(at);
+      while (at !== none && !this.isStraight(at, from, to)) at = this.holdings.following(at);
       if (at === none) {
         open = open.filter((node) => node !== from);
         continue;
       }
       reached.set(from, this.holdings.following(at));
-      const shard = this.holdings.shardOf(at);
-      this.holdings.take(shard, from);
-      this.holdings.put(shard, to);
+      this.handOver(this.holdings.shardOf(at), from, to);
     }
   }
 
-  private isStraight(shard: number, from: number, to: number): boolean {
-    if (this.holdings.cost(shard, from) === 1 || this.holdings.cost(shard, to) === 0) return false;
+  /** Whether to hand a holding over costs 1. */
+  private isStraight(holding: number, from: number, to: number): boolean {
+    const shard = this.holdings.shardOf(holding);
+    if (this.holdings.costOf(holding) === 1 || this.holdings.cost(shard, to) === 0) return false;
     const allowed = this.problem.allowed?.[shard];
     return (allowed === undefined || allowed.includes(to)) && this.holdings.fits(shard, to, from);
   }
@@ -200,7 +226,7 @@ class Assignment {
   /** What no limit leaves room for goes to the emptiest node. */
   private placeAnyhow(): void {
     if (this.lacking.length === 0) return;
-    this.placeLacking(new Int32Array(this.holdings.nodeCount).fill(unlimited));
+    this.placeLacking(new Int32Array(this.holdings.nodeCount).fill(unreachable));
   }
 
   /**
@@ -210,13 +236,13 @@ class Assignment {
   private evenOut(): void {
     if (this.nodesWhere((node) => this.excess(node) !== 0).length === 0) return;
     const handOvers = new HandOvers(this.holdings, true);
+    const anywhere: Survey = { cost: 0, distances: new Int32Array(this.holdings.nodeCount) };
     let open = this.nodesWhere(() => true);
     while (open.length > 0) {
       const from = open.reduce((worst, node) => (this.relief(node) > this.relief(worst) ? node : worst));
       const relief = this.relief(from);
-      if (handOvers.follow({ node: from }, (node) => this.burden(node) < relief, unlimited)) continue;
-      handOvers.closeReached();
-      open = open.filter((node) => !handOvers.isClosed(node));
+      if (handOvers.follow({ node: from }, (node) => this.burden(node) < relief, anywhere)) continue;
+      open = open.filter((node) => !handOvers.isInVain(node));
     }
   }
 

@@ -1,13 +1,13 @@
 /**
- * The cheapest chain of hand-overs that brings one replica from where it is too many to where it is missing. A step
+ * The cheapest chains of hand-overs that bring one replica from where it is too many to where it is missing. A step
  * `a -> b` hands one shard from a to b; its cost is 1 when that makes the shard leave where it is at present, -1 when
  * it brings it back, else 0. The search goes over nodes; shards are looked at through the lists of the nodes.
  *
  * 1. A chain leaves every shard with as many copies, on distinct nodes, in its zones.
  * 2. No cycle of hand-overs has a negative cost: chains are followed in order of their cost, cheapest first. That is
- *    what makes the end the cheapest (successive shortest paths), and labels that only fall come to an end.
- * 3. What once failed within a limit fails again within it: distances to the ends never fall while chains are
- *    followed. So labels of searches that failed stay until `forget`, and no node is searched twice in vain.
+ *    what makes the end the cheapest (successive shortest paths).
+ * 3. While chains of one cost are followed, those that remain go through nodes at their surveyed distances only, and
+ *    a node that led to no end leads to none later. So between two surveys no node is searched twice in vain.
  */
 import { assert } from '../base/index.js';
 import { type Holdings, none } from './holdings.js';
@@ -15,12 +15,18 @@ import { ZoneLists } from './zone-lists.js';
 
 type Step = { readonly shard: number; readonly from: number; readonly to: number };
 
-/** A search begins at a node that gives one replica away, or at a shard that lacks a copy. */
+/** A chain begins at a node that gives one replica away, or at a shard that lacks a copy. */
 export type Start = { readonly node: number } | { readonly shard: number };
 
-export const unlimited = 0x3fff_ffff;
-const unlabelled = 0x7fff_ffff;
-const closed = -unlabelled;
+/** What chains cost before any of that cost is followed. */
+export type Survey = {
+  /** Of the cheapest chain to an end; `unreachable` when there is none. */
+  readonly cost: number;
+  /** Of the cheapest chain to each node. */
+  readonly distances: Int32Array;
+};
+
+export const unreachable = 0x7fff_ffff;
 
 export class HandOvers {
   /** Cost of the cheapest chain to each node found so far, and its last step. */
@@ -29,22 +35,23 @@ export class HandOvers {
   private readonly shardHanded: Int32Array;
   private readonly isQueued: Uint8Array;
   private readonly queue: number[] = [];
-  /** Nodes labelled by the present search and their labels before, in turn. */
+  /** Nodes labelled by the present search. */
   private readonly touched: number[] = [];
-  /** Nodes that a shard which leaves its place, or one that has left it, reaches more cheaply than known. */
+  /** Nodes worth a label, for shards that leave their place and for those that have left it before. */
   private readonly leaving: ZoneLists;
   private readonly wandering: ZoneLists;
+  /** Whether a label is worth having. */
+  private isWanted: (node: number, label: number) => boolean = () => false;
   private isEnd: (node: number) => boolean = () => false;
-  private limit = unlimited;
   private end = none;
 
-  /** With `isFree` all steps cost nothing, and a chain with the fewest steps is found. */
+  /** With `isFree` all steps cost nothing. */
   constructor(
     private readonly holdings: Holdings,
     private readonly isFree = false,
   ) {
     const { nodeCount, zoneOf } = holdings;
-    this.label = new Int32Array(nodeCount).fill(unlabelled);
+    this.label = new Int32Array(nodeCount).fill(unreachable);
     this.parent = new Int32Array(nodeCount);
     this.shardHanded = new Int32Array(nodeCount);
     this.isQueued = new Uint8Array(nodeCount);
@@ -52,53 +59,58 @@ export class HandOvers {
     this.wandering = new ZoneLists(zoneOf);
   }
 
-  /** Forgets what failed: before another limit, or other ends. */
+  /** Forgets which nodes led to no end. */
   forget(): void {
-    this.label.fill(unlabelled);
+    this.label.fill(unreachable);
   }
 
-  /** Bars all nodes that failed searches have reached. */
-  closeReached(): void {
-    for (const [node, label] of this.label.entries()) if (label !== unlabelled) this.label[node] = closed;
+  /** Whether a search that failed has been at the node. */
+  isInVain(node: number): boolean {
+    return this.label[node] !== unreachable;
   }
 
-  isClosed(node: number): boolean {
-    return this.label[node] === closed;
+  /** How far all nodes and the nearest end are from `starts`. Forgets. */
+  survey(starts: Iterable<Start>, isEnd: (node: number) => boolean): Survey {
+    this.forget();
+    this.begin(
+      (node, label) => label < (this.label[node] as number),
+      () => false,
+    );
+    for (const start of starts) this.seed(start);
+    while (this.queue.length > 0) this.expandNext();
+    const distances = this.label.slice();
+    this.forget();
+    return {
+      cost: distances.reduce((best, label, node) => (isEnd(node) ? Math.min(best, label) : best), unreachable),
+      distances,
+    };
   }
 
-  /** Follows a chain from `start` to one of the ends, of cost `limit` at most; false when there is none. */
-  follow(start: Start, isEnd: (node: number) => boolean, limit: number): boolean {
-    this.begin(isEnd, limit);
+  /** Follows a cheapest chain from `start` to one of the ends; false when there is none of the survey's cost. */
+  follow(start: Start, isEnd: (node: number) => boolean, { cost, distances }: Survey): boolean {
+    this.begin(
+      (node, label) => this.label[node] === unreachable && label === distances[node],
+      (node) => distances[node] === cost && isEnd(node),
+    );
     this.seed(start);
     while (this.end === none && this.queue.length > 0) this.expandNext();
     if (this.end === none) return false;
     this.apply(this.withoutDetours(this.steps(this.end)));
-    while (this.touched.length > 0) {
-      const before = this.touched.pop() as number;
-      this.label[this.touched.pop() as number] = before;
-    }
+    for (const node of this.touched) this.label[node] = unreachable;
     return true;
   }
 
-  /** Cost of the cheapest chain from any of `starts`; `unlimited` when there is none. Forgets. */
-  distance(starts: Iterable<Start>, isEnd: (node: number) => boolean): number {
-    this.forget();
-    this.begin(isEnd, unlimited);
-    for (const start of starts) this.seed(start);
-    while (this.queue.length > 0) this.expandNext();
-    let best = unlimited;
-    for (const [node, label] of this.label.entries()) if (isEnd(node)) best = Math.min(best, label);
-    this.forget();
-    return best;
-  }
-
-  private begin(isEnd: (node: number) => boolean, limit: number): void {
+  private begin(isWanted: (node: number, label: number) => boolean, isEnd: (node: number) => boolean): void {
+    this.isWanted = isWanted;
     this.isEnd = isEnd;
-    this.limit = limit;
     this.end = none;
     this.touched.length = 0;
     for (const node of this.queue) this.isQueued[node] = 0;
     this.queue.length = 0;
+  }
+
+  private get stepCost(): number {
+    return this.isFree ? 0 : 1;
   }
 
   private seed(start: Start): void {
@@ -106,18 +118,13 @@ export class HandOvers {
       this.offer(start.node, 0, none, none);
       return;
     }
-    this.leaving.fill(this.label, this.stepCost);
+    this.leaving.fill((node) => this.isWanted(node, this.stepCost));
     this.relax(start.shard, none, 0, this.leaving);
   }
 
-  private get stepCost(): number {
-    return this.isFree ? 0 : 1;
-  }
-
   private offer(to: number, label: number, from: number, shard: number): void {
-    const before = this.label[to] as number;
-    if (label >= before || label > this.limit) return;
-    this.touched.push(to, before);
+    if (!this.isWanted(to, label)) return;
+    this.touched.push(to);
     this.label[to] = label;
     this.parent[to] = from;
     this.shardHanded[to] = shard;
@@ -132,14 +139,14 @@ export class HandOvers {
     this.isQueued[from] = 0;
     const label = this.label[from] as number;
     let isWanderingFilled = false;
-    this.leaving.fill(this.label, label + this.stepCost);
-    for (let at = this.holdings.firstOf(from); at !== none; at = this.holdings.following(at)) {
+    this.leaving.fill((node) => this.isWanted(node, label + this.stepCost));
+    for (let at = this.holdings.firstOf(from); at !== none && this.end === none; at = this.holdings.following(at)) {
       const shard = this.holdings.shardOf(at);
-      if (this.isFree || this.holdings.cost(shard, from) === 0) {
+      if (this.isFree || this.holdings.costOf(at) === 0) {
         this.relax(shard, from, label, this.leaving);
         continue;
       }
-      if (!isWanderingFilled) this.wandering.fill(this.label, label);
+      if (!isWanderingFilled) this.wandering.fill((node) => this.isWanted(node, label));
       isWanderingFilled = true;
       this.relax(shard, from, label - 1, this.wandering);
     }
@@ -148,13 +155,12 @@ export class HandOvers {
   /** Labels the nodes `from` can hand the shard to; `base` is what it costs to come to a node where the shard is now. */
   private relax(shard: number, from: number, base: number, nodes: ZoneLists): void {
     const { present, allowed } = this.holdings.problem;
-    const options = allowed?.[shard] ?? (present[shard] as readonly number[]);
-    for (const to of options) {
-      const label = base + (this.isFree ? 0 : this.holdings.cost(shard, to));
-      if (label < (this.label[to] as number) && this.holdings.fits(shard, to, from)) this.offer(to, label, from, shard);
+    for (const to of allowed?.[shard] ?? (present[shard] as readonly number[])) {
+      const label = base + (this.isFree || allowed === undefined ? 0 : this.holdings.cost(shard, to));
+      if (this.isWanted(to, label) && this.holdings.fits(shard, to, from)) this.offer(to, label, from, shard);
     }
+    if (allowed !== undefined || nodes.isEmpty) return;
     const label = base + this.stepCost;
-    if (allowed !== undefined || nodes.isEmpty || label > this.limit) return;
     const mayShare = this.holdings.mayShare(shard, from);
     nodes.drain((zone) => {
       if (!this.holdings.usesZone(shard, zone, from)) return (to) => this.accept(to, label, from, shard);

@@ -25,7 +25,7 @@ export type AssignmentProblem = {
   readonly limits: readonly NodeLimits[];
   /** Nodes each shard is to be on. */
   readonly copies: number;
-  /** Where each shard is now; the first ones are kept when it is on too many. */
+  /** Where each shard is now; the first one is kept where that may be. */
   readonly present: readonly (readonly number[])[];
   /** Where each shard may be; without it, anywhere. */
   readonly allowed?: readonly (readonly number[])[];
@@ -48,6 +48,8 @@ export class Holdings {
   private readonly next: Int32Array;
   private readonly previous: Int32Array;
   private readonly head: Int32Array;
+  /** 1 for a holding that is none at present. */
+  private readonly isNew: Uint8Array;
 
   constructor(readonly problem: AssignmentProblem) {
     const { shardCount, zoneOf, copies, limits, present } = problem;
@@ -61,12 +63,30 @@ export class Holdings {
     this.next = new Int32Array(shardCount * copies).fill(none);
     this.previous = new Int32Array(shardCount * copies).fill(none);
     this.head = new Int32Array(this.nodeCount).fill(none);
+    this.isNew = new Uint8Array(shardCount * copies);
+    const isChoice = present.map((nodes) => nodes.length > copies);
     // Backwards, because a list grows at its head.
-    for (let shard = shardCount - 1; shard >= 0; shard--) {
-      for (const node of present[shard] as readonly number[]) {
-        if (this.lacks(shard) > 0 && this.fits(shard, node, none)) this.put(shard, node);
-      }
+    for (let shard = shardCount - 1; shard >= 0; shard--) if (!isChoice[shard]) this.keep(shard);
+    for (let shard = shardCount - 1; shard >= 0; shard--) if (isChoice[shard]) this.keep(shard);
+  }
+
+  /** Keeps what may stay: the first replica, then those on nodes with the lowest load for their share. */
+  private keep(shard: number): void {
+    const nodes = this.problem.present[shard] as readonly number[];
+    const [first = none] = nodes;
+    const ordered = nodes.length <= this.copies ? nodes : [first, ...this.byShare(nodes.slice(1))];
+    for (const node of ordered) {
+      if (this.lacks(shard) > 0 && this.fits(shard, node, none)) this.put(shard, node);
     }
+  }
+
+  /** Load against the fair one. */
+  share(node: number): number {
+    return (this.load[node] as number) / Math.max((this.problem.limits[node] as NodeLimits).fair, 1e-3);
+  }
+
+  private byShare(nodes: readonly number[]): readonly number[] {
+    return [...nodes].sort((a, b) => this.share(a) - this.share(b) || a - b);
   }
 
   /** Copies the shard has not got yet. */
@@ -142,6 +162,7 @@ export class Holdings {
     assert(at !== none, () => `the shard at ${shard} has all its copies`);
     const next = this.head[node] as number;
     this.nodeOf[at] = node;
+    this.isNew[at] = this.cost(shard, node);
     this.next[at] = next;
     this.previous[at] = none;
     if (next !== none) this.previous[next] = at;
@@ -169,6 +190,11 @@ export class Holdings {
 
   following(holding: number): number {
     return this.next[holding] as number;
+  }
+
+  /** `cost` of the holding's shard on its node. */
+  costOf(holding: number): number {
+    return this.isNew[holding] as number;
   }
 
   shardOf(holding: number): number {

@@ -63,7 +63,10 @@ function loadOf(id: NodeId, before: number, fair: number, shardCount: number): O
 const walkSteps = 32;
 
 /** The assignment's walk: the shard's, as far as it is likely to lead to something. */
-function walkOf(shards: readonly PlacedShard[], nodes: readonly PlacementNode[]): NonNullable<AssignmentProblem['walk']> {
+function walkOf(
+  shards: readonly PlacedShard[],
+  nodes: readonly PlacementNode[],
+): NonNullable<AssignmentProblem['walk']> {
   let points: readonly Point[] | undefined;
   const indexOf = new Map(nodes.map((node, at) => [node, at]));
   return (shard, accept) => {

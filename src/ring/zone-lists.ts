@@ -21,12 +21,11 @@ export class ZoneLists {
     return this.zones.length === 0;
   }
 
-  /** Lists the nodes whose value is above `least`. */
-  fill(values: Int32Array, least: number): void {
+  fill(isListed: (node: number) => boolean): void {
     this.counts.fill(0);
     this.zones.length = 0;
     for (const node of this.order) {
-      if ((values[node] as number) <= least) continue;
+      if (!isListed(node)) continue;
       const zone = this.zoneOf[node] as number;
       const count = this.counts[zone] as number;
       if (count === 0) this.zones.push(zone);

@@ -57,6 +57,8 @@ class Assignment {
       ],
       false,
     );
+    // What was moved early on may have become needless: it goes back.
+    this.stage([{ takesLacking: false, high: least, low: most }], false, 0);
     this.placeAnyhow();
     this.evenOut();
     return Array.from({ length: shardCount }, (_, shard) => this.holdings.nodesOf(shard));
@@ -66,14 +68,14 @@ class Assignment {
     this.lacking = this.lacking.filter((shard) => this.holdings.lacks(shard) > 0);
   }
 
-  /** Follows chains of these kinds, all of the least cost before any of a higher one, until there is none. */
-  private stage(kinds: readonly Kind[], isStraightCheapest: boolean): void {
+  /** Follows chains of these kinds, all of the least cost before any of a higher one, while it is below `end`. */
+  private stage(kinds: readonly Kind[], isStraightCheapest: boolean, end = unreachable): void {
     if (isStraightCheapest) for (const kind of kinds) this.straight(kind);
     let last = -unreachable;
     for (;;) {
       const surveys = kinds.map((kind) => this.survey(kind));
       const cost = Math.min(...surveys.map((survey) => survey.cost));
-      if (cost === unreachable) return;
+      if (cost >= end) return;
       assert(cost > last, 'a chain of hand-overs was overlooked, or has become cheaper');
       if (cost === 1) for (const kind of kinds) this.straight(kind);
       for (const [at, kind] of kinds.entries()) {

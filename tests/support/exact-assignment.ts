@@ -1,6 +1,7 @@
 /**
- * The cheapest change of "which shards on which nodes" that keeps every limit: a minimum-cost flow from shards through
- * zones to nodes, solved by successive shortest paths. Pure, whole numbers only.
+ * The oracle of placement: what `src/ring/assignment.ts` does, done over tables of shards by nodes, exact in every cost
+ * and without short cuts. Far too slow and large for real clusters. A minimum-cost flow from shards through zones to
+ * nodes, solved by successive shortest paths.
  *
  * What is cheapest, each before all that follow:
  * 1. every node within its limits, every zone too (soft here: a caller that asks for the impossible gets the nearest);

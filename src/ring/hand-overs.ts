@@ -95,7 +95,7 @@ export class HandOvers {
     this.seed(start);
     while (this.end === none && this.queue.length > 0) this.expandNext();
     if (this.end === none) return false;
-    this.apply(this.withoutDetours(this.steps(this.end)));
+    this.apply(this.steps(this.end));
     for (const node of this.touched) this.label[node] = unreachable;
     return true;
   }
@@ -138,6 +138,7 @@ export class HandOvers {
     const from = this.queue.shift() as number;
     this.isQueued[from] = 0;
     const label = this.label[from] as number;
+    assert(label >= -this.holdings.nodeCount, 'a cycle of hand-overs has a negative cost');
     let isWanderingFilled = false;
     this.leaving.fill((node) => this.isWanted(node, label + this.stepCost));
     for (let at = this.holdings.firstOf(from); at !== none && this.end === none; at = this.holdings.following(at)) {
@@ -180,7 +181,6 @@ export class HandOvers {
       const [shard, from] = [this.shardHanded[to] as number, this.parent[to] as number];
       if (shard === none) break;
       steps.push({ shard, from, to });
-      assert(steps.length <= this.holdings.nodeCount, 'a cycle of hand-overs has a negative cost');
       if (from === none) break;
       to = from;
     }
@@ -188,29 +188,9 @@ export class HandOvers {
   }
 
   /**
-   * Two steps with one shard may not go together: the second was found as if the first had not been. But then the shard
-   * can go at once from where it first leaves to where it last comes, and what lies between is a cycle.
+   * Two steps with one shard that could not go together do not occur: then the shard could also go at once from where
+   * it first leaves to where it last comes, at no higher cost, and the search, which goes step by step, took that.
    */
-  private withoutDetours(steps: readonly Step[]): readonly Step[] {
-    for (const [at, first] of steps.entries()) {
-      for (let last = steps.length - 1; last > at; last--) {
-        const { shard, to } = steps[last] as Step;
-        if (shard !== first.shard || !this.holdings.fits(shard, to, first.from)) continue;
-        const short = { shard, from: first.from, to };
-        if (this.costOf([short]) > this.costOf(steps.slice(at, last + 1))) continue;
-        return this.withoutDetours([...steps.slice(0, at), short, ...steps.slice(last + 1)]);
-      }
-    }
-    return steps;
-  }
-
-  private costOf(steps: readonly Step[]): number {
-    if (this.isFree) return 0;
-    return steps.reduce((sum, { shard, from, to }) => {
-      return sum + this.holdings.cost(shard, to) - (from === none ? 0 : this.holdings.cost(shard, from));
-    }, 0);
-  }
-
   private apply(steps: readonly Step[]): void {
     for (const { shard, from } of steps) if (from !== none) this.holdings.take(shard, from);
     for (const { shard, to } of steps) this.holdings.put(shard, to);

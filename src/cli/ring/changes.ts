@@ -11,17 +11,23 @@ const wrong = (message: string): RingraftError => new RingraftError('BAD_REQUEST
 /** Several are separated by commas; `run` makes one such list of an option that is given several times. */
 const listOf = (given: string | undefined): readonly string[] => given?.split(',') ?? [];
 
-/** `n4:z4` or `n4:z4:2`. */
+const numberPattern = /^\d+(\.\d+)?$/;
+
+/** `n4:z4`, `n4:z4:2` or `n4:2:z4`. With three parts a number in the middle is the weight, unless the last is one too. */
 function parseNode(given: string): PlacementNode {
-  const [id = '', zone = '', weightText = '1', ...rest] = given.split(':');
-  if (zone === '' || rest.length > 0) throw wrong(`--add takes node:zone or node:zone:weight, not ${given}`);
+  const [id = '', second = '', third, ...rest] = given.split(':');
+  const isWeightFirst = third !== undefined && numberPattern.test(second) && !numberPattern.test(third);
+  const [zone, weightText] = isWeightFirst ? [third, second] : [second, third ?? '1'];
+  if (zone === '' || rest.length > 0) {
+    throw wrong(`--add takes node:zone, node:zone:weight or node:weight:zone, not ${given}`);
+  }
   if (!isNodeId(id)) {
     throw wrong(`--add: ${JSON.stringify(id)} is no node id: lower-case letters, digits, - and _, at most 63`);
   }
   // Zones are named like nodes.
   if (!isNodeId(zone)) throw wrong(`--add ${given}: ${JSON.stringify(zone)} is no name of a zone`);
   const weight = Number(weightText);
-  if (!/^\d+(\.\d+)?$/.test(weightText) || weight <= 0 || weight > mostWeight) {
+  if (!numberPattern.test(weightText) || weight <= 0 || weight > mostWeight) {
     throw wrong(
       `--add ${given}: the weight is a number above 0 and at most ${mostWeight}, not ${JSON.stringify(weightText)}`,
     );

@@ -56,7 +56,9 @@ const byId = (a: { readonly id: NodeId }, b: { readonly id: NodeId }): number =>
 /** Loads the node may end with. Replicas on one node are at most one per shard. */
 function loadOf(id: NodeId, before: number, fair: number, shardCount: number): Omit<NodeLoad, 'after'> {
   const most = Math.min(shardCount, wholeUp(loadFactor * fair));
-  const least = Math.min(shardCount, wholeDown(before === 0 ? fair : leastFactor * fair));
+  // Never emptied where it should hold one: planned again it would be taken for a newcomer, and get its whole share.
+  const kept = Math.max(Math.min(1, wholeDown(fair)), wholeDown(leastFactor * fair));
+  const least = Math.min(shardCount, before === 0 ? wholeDown(fair) : kept);
   return { id, before, fair, least, most };
 }
 

@@ -141,9 +141,7 @@ class ClusterSimulation {
   private trace(node: string, what: string, fields: Readonly<Record<string, unknown>> = {}): void {
     const { world } = this;
     world.note(crc32(node + what));
-    this.options.onTrace?.(
-      `${world.nowMs.toFixed(2).padStart(9)} ${node.padEnd(5)} ${what} ${JSON.stringify(fields)}`,
-    );
+    this.options.onTrace?.(`${world.nowMs.toFixed(2).padStart(9)} ${node.padEnd(5)} ${what} ${JSON.stringify(fields)}`);
   }
 
   private draw(kinds: readonly FaultKind[]): readonly Fault[] {
@@ -155,7 +153,9 @@ class ClusterSimulation {
     const troubles = some(kinds.filter((kind) => !isOrder(kind)));
     return [
       ...drawFaults(world, { untilMs, most: world.pick([3, 8, 16]), nodes, kinds: orders }),
-      ...(world.chance(0.2) ? [] : drawFaults(world, { untilMs, most: world.pick([2, 4, 10]), nodes, kinds: troubles })),
+      ...(world.chance(0.2)
+        ? []
+        : drawFaults(world, { untilMs, most: world.pick([2, 4, 10]), nodes, kinds: troubles })),
     ].sort((a, b) => a.atMs - b.atMs);
   }
 
@@ -383,7 +383,10 @@ class ClusterSimulation {
     await this.world.runUntil(endMs, look);
     if (condition()) return;
     const left = this.cluster.whatIsLeft() ?? 'the cluster is at rest';
-    throw new Violation('liveness', `${recoveryMs} ms after the last fault: ${what}; ${left}${this.cluster.describe()}`);
+    throw new Violation(
+      'liveness',
+      `${recoveryMs} ms after the last fault: ${what}; ${left}${this.cluster.describe()}`,
+    );
   }
 
   private checkLoads(): void {

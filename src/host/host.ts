@@ -91,7 +91,7 @@ export class Host {
     this.maps = maps;
     this.startedAtMs = clock.wallMs();
     this.startedMs = clock.nowMs();
-    this.outbox = new ResultOutbox(bus);
+    this.outbox = new ResultOutbox(bus, () => maps.current.epoch);
     this.peers = new Peers(
       bus,
       clock,

@@ -307,6 +307,13 @@ test('another replication adds or drops replicas and moves no other', (t) => {
   t.deepEqual(breaches(back, five.target, nodes, 3), []);
 });
 
+test('what a node that leaves held goes to nodes below their fair load', (t) => {
+  const nodes = Array.from({ length: 12 }, (_, at) => node(at, at));
+  const current = planPlacement(empty(1000), nodes, 3).target;
+  const { replicasPerNode } = planPlacement(current, nodes.slice(1), 3);
+  for (const { id, after, fair } of replicasPerNode) t.true(after <= Math.ceil(fair), `${id}: ${after} of ${fair}`);
+});
+
 test('a move keeps the zone where it can, and the preferred leader where its replica stays', (t) => {
   const nodes = [0, 1, 2, 3, 4, 5].map((at) => node(at, at % 3));
   const current = planPlacement(empty(64), nodes, 3).target;

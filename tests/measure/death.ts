@@ -43,8 +43,11 @@ async function measure(stage: Stage<Options>): Promise<Measurement> {
   const downMs = await measured.until(`${dead} is given up`, isDown, lookEveryMs);
   say(`given up after ${inSeconds(downMs)}; ${load.takeLatest()}`);
   load.begin('replicas rebuilt');
-  await untilPlaced(measured, client, ({ nodes }) =>
-    nodes.some(({ id, replicas, leaving }) => id === dead && replicas + leaving === 0),
+  await untilPlaced(
+    measured,
+    client,
+    ({ nodes }) => nodes.some(({ id, replicas, leaving }) => id === dead && replicas + leaving === 0),
+    (course) => say(`${course}; ${load.takeLatest()}`),
   );
   const wholeMs = since();
   say(`all replicas are elsewhere after ${inSeconds(wholeMs)}; ${load.takeLatest()}`);

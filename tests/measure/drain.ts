@@ -61,8 +61,11 @@ async function measure(stage: Stage<Options>): Promise<Measurement> {
   const leftThen = await leftOn();
   load.begin('drain, again');
   measured.start(manager);
-  await untilPlaced(measured, client, ({ nodes }) =>
-    nodes.some(({ id, condition }) => id === drained && condition === 'drained'),
+  await untilPlaced(
+    measured,
+    client,
+    ({ nodes }) => nodes.some(({ id, condition }) => id === drained && condition === 'drained'),
+    (course) => say(`${course}; ${load.takeLatest()}`),
   );
   const drainedMs = since();
   say(`${drained} is drained after ${inSeconds(drainedMs)}; ${load.takeLatest()}`);

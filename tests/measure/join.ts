@@ -12,7 +12,6 @@ import type { SteadyLoad } from './steady-load.js';
 import { afterwards, loadSpecs, underLoad } from './under-load.js';
 
 const joiner = 'n4';
-const sayEveryMs = 2000;
 
 const specs = {
   ...loadSpecs,
@@ -32,16 +31,11 @@ async function measure(stage: Stage<Options>): Promise<Measurement> {
   const { startedMs, servingMs } = measured.join(joiner, 'z4');
   const startToServingMs = (await servingMs) - startedMs;
   say(`${joiner} serves ${inSeconds(startToServingMs)} after its start; ${load.takeLatest()}`);
-  let saidMs = 0;
   await untilPlaced(
     measured,
     client,
     ({ nodes }) => nodes.some(({ id, replicas }) => id === joiner && replicas > 0),
-    ({ moves, waitingMoves }) => {
-      if (performance.now() < saidMs + sayEveryMs) return;
-      saidMs = performance.now();
-      say(`${moves.length} moves under way, ${waitingMoves} waiting; ${load.takeLatest()}`);
-    },
+    (course) => say(`${course}; ${load.takeLatest()}`),
   );
   const placedMs = performance.now() - startedMs;
   say(`replicas are in place after ${inSeconds(placedMs)}; ${load.takeLatest()}`);

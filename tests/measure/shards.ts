@@ -61,8 +61,11 @@ async function one({ options, violations, say }: Options, measured: MeasuredClus
   say(`all stopped and back after ${inSeconds(restartMs)}`);
 
   const { startedMs: joinedMs } = measured.join(joiner, 'z4');
-  await untilPlaced(measured, client, ({ nodes }) =>
-    nodes.some(({ id, replicas }) => id === joiner && (replicas > 0 || shards * 3 < nodes.length)),
+  await untilPlaced(
+    measured,
+    client,
+    ({ nodes }) => nodes.some(({ id, replicas }) => id === joiner && (replicas > 0 || shards * 3 < nodes.length)),
+    say,
   );
   await measured.untilAtHome(client);
   const joinMs = performance.now() - joinedMs;

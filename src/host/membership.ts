@@ -136,9 +136,17 @@ class Step {
     return this.propose(kept, this.learners);
   }
 
+  /**
+   * A node without a replica; and one whose learner never answers: it may have stopped after the learner was taken in
+   * and before the replica was there, and then knows nothing of it.
+   */
   invite(): MembershipStep {
-    const homes = new Set([...this.voters, ...this.learners].map((id) => this.homeOf(id)));
-    for (const node of this.goal) if (!homes.has(node)) return { invite: node };
+    for (const node of this.goal) {
+      const isThere = (id: ReplicaId): boolean => this.homeOf(id) === node;
+      if (this.voters.some(isThere)) continue;
+      const answers = (id: ReplicaId): boolean => this.group.raft.progressOf(id)?.isActive === true;
+      if (!this.learners.some((id) => isThere(id) && answers(id))) return { invite: node };
+    }
     return undefined;
   }
 

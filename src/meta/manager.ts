@@ -69,6 +69,8 @@ export class Manager {
   /** Begins to manage in the keeper's term. Rejects with NOT_LEADER when the term is over before the map is read. */
   static async begin(parts: ManagerParts, keeping: MapKeeperParts, founding: ClusterMap | undefined): Promise<Manager> {
     const manager = new Manager(parts, await MapKeeper.open(keeping, founding));
+    const nowMs = parts.clock.nowMs();
+    for (const { id } of allShards(manager.map).filter(isMoving)) manager.moveBeganMs.set(id, nowMs);
     manager.schedule();
     return manager;
   }

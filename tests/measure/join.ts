@@ -3,71 +3,47 @@
  * cluster notices little of it. Method: three nodes filled, a steady load, a fourth node that joins under it, and the same
  * load for a while before and after; at the end every key is read back.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { formatBytes, formatCount } from '../../src/cli/values.js';
-import { DataSet } from './data-set.js';
 import { inSeconds, rounded } from './figures.js';
 import type { Survey } from './measured-cluster.js';
 import { changesSince, loadsOf, loadsTable, mostOverFair, replicasMoved, sumOf, untilPlaced } from './placement.js';
-import { type Measurement, main, operationTimeoutMs, type Program, type Stage } from './program.js';
-import { withProgress } from './progress.js';
-import { mostPerSecond, SteadyLoad } from './steady-load.js';
+import { type Measurement, main, type Program, type Stage } from './program.js';
+import type { SteadyLoad } from './steady-load.js';
+import { afterwards, loadSpecs, underLoad } from './under-load.js';
 
 const joiner = 'n4';
-const sayEveryMs = 2000;
 
 const specs = {
-  keys: { default: 500_000, least: 1, describe: 'how many are loaded' },
-  'value-bytes': { default: 256, least: 24, describe: 'of every value' },
+  ...loadSpecs,
+  keys: { ...loadSpecs.keys, default: 500_000 },
+  seconds: { ...loadSpecs.seconds, default: 20 },
   shards: { default: 64, least: 1, describe: 'how many' },
-  rate: { default: 0, least: 0, describe: 'operations a second; 0: half of what the machine does' },
-  seconds: { default: 20, least: 1, describe: 'of load before, and after' },
   'max-moves': { default: 0, least: 0, describe: 'replicas moved at once; 0: as the nodes have it' },
   'snapshot-bytes': { default: 0, least: 0, describe: 'of snapshots a second and node; 0: as the nodes have it' },
 };
 type Options = { readonly [Name in keyof typeof specs]: number };
 
 async function measure(stage: Stage<Options>): Promise<Measurement> {
-  const { options, measured, violations, say } = stage;
-  const client = await measured.startAll(operationTimeoutMs);
-  await measured.untilSettled(client);
-  const data = new DataSet(options.keys, options['value-bytes']);
-  await withProgress('loading', options.keys, (onDone) => data.write(client, 0, options.keys, onDone));
-  const before = await measured.untilSettled(client);
-  const most = options.rate > 0 ? undefined : await mostPerSecond(client, data, violations);
-  const rate = most === undefined ? options.rate : Math.round(most / 2);
-  say(`${formatCount(rate)} operations a second${most === undefined ? '' : `, half of ${formatCount(most)}`}`);
-
-  const load = new SteadyLoad(client, data, rate, violations);
-  load.begin('before');
-  await sleep(options.seconds * 1000);
-  say(`before: ${load.takeLatest()}`);
+  const { measured, say } = stage;
+  const loaded = await underLoad(stage);
+  const { client, load, before } = loaded;
   load.begin('during');
   const { startedMs, servingMs } = measured.join(joiner, 'z4');
   const startToServingMs = (await servingMs) - startedMs;
   say(`${joiner} serves ${inSeconds(startToServingMs)} after its start; ${load.takeLatest()}`);
-  let saidMs = 0;
   await untilPlaced(
     measured,
     client,
     ({ nodes }) => nodes.some(({ id, replicas }) => id === joiner && replicas > 0),
-    ({ moves, waitingMoves }) => {
-      if (performance.now() < saidMs + sayEveryMs) return;
-      saidMs = performance.now();
-      say(`${moves.length} moves under way, ${waitingMoves} waiting; ${load.takeLatest()}`);
-    },
+    (course) => say(`${course}; ${load.takeLatest()}`),
   );
   const placedMs = performance.now() - startedMs;
   say(`replicas are in place after ${inSeconds(placedMs)}; ${load.takeLatest()}`);
   await measured.untilAtHome(client);
   const atHomeMs = performance.now() - startedMs;
   say(`leaders are spread after ${inSeconds(atHomeMs)}; ${load.takeLatest()}`);
-  load.begin('after');
-  await sleep(options.seconds * 1000);
-  await load.stop();
-
+  await afterwards(stage, loaded);
   const after = await measured.untilSettled(client);
-  await withProgress('checking', options.keys, (onDone) => data.verify(client, violations, onDone));
   const moved = replicasMoved(before.map, await changesSince(client, before.map.epoch));
   return result(stage, load, { before, after, moved, startToServingMs, placedMs, atHomeMs });
 }

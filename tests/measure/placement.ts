@@ -8,6 +8,9 @@ import { type MeasuredCluster, NotYet, type Survey } from './measured-cluster.js
 const manageTimeoutMs = 30_000;
 const lookEveryMs = 250;
 const changesPerPage = 200;
+const sayEveryMs = 2000;
+/** A move that takes longer is worth a word. */
+const oldMoveMs = 10_000;
 /** Of what a node should hold, at most. */
 export const mostOverFair = 1.1;
 
@@ -56,20 +59,32 @@ export function replicasMoved(map: ClusterMap, changes: readonly MapChange[]): n
   return moved;
 }
 
-/** Until nothing moves or waits to be moved, no shard is in trouble, and `also` holds. */
+function courseOf({ moves, waitingMoves, problems }: ClusterView): string {
+  const oldest = [...moves].sort((a, b) => b.ageMs - a.ageMs)[0];
+  const parts = [`${moves.length} moves under way, ${waitingMoves} waiting`, ...problems.slice(0, 2)];
+  if (oldest !== undefined && oldest.ageMs > oldMoveMs) parts.push(`the oldest: ${JSON.stringify(oldest)}`);
+  return parts.join('; ');
+}
+
+/**
+ * Until nothing moves or waits to be moved, all nodes that take part are alive, and `also` holds. `say` hears of it now
+ * and then.
+ */
 export function untilPlaced(
   measured: MeasuredCluster,
   client: RingraftClient,
-  also: (view: ClusterView) => boolean = () => true,
-  onLook: (view: ClusterView) => void = () => {},
+  also: (view: ClusterView) => boolean,
+  say: (course: string) => void,
 ): Promise<ClusterView> {
+  let saidMs = performance.now();
   const look = async (): Promise<ClusterView> => {
     const view = await viewOf(client);
-    onLook(view);
-    const { moves, waitingMoves, problems } = view;
-    if (moves.length + waitingMoves + problems.length > 0 || !also(view)) {
-      throw new NotYet(`${moves.length} moves, ${waitingMoves} waiting, ${problems.join('; ')}`);
+    if (performance.now() - saidMs > sayEveryMs) {
+      saidMs = performance.now();
+      say(courseOf(view));
     }
+    const isWell = view.nodes.every(({ condition, liveness }) => condition !== 'up' || liveness === 'alive');
+    if (view.moves.length + view.waitingMoves > 0 || !isWell || !also(view)) throw new NotYet(courseOf(view));
     return view;
   };
   return measured.until('replicas are in place', look, lookEveryMs);

@@ -87,7 +87,7 @@ export class Courier {
     const accusation = accusationOf(this.roster.get(to));
     if (accusation !== undefined) load.addNews(accusation, false);
     const subject = about === undefined ? undefined : this.roster.get(about)?.record;
-    if (subject !== undefined) load.addNews(subject, false);
+    if (subject !== undefined && subject.state !== 'unknown') load.addNews(subject, false);
     this.addNews(load, to);
     this.addHeartbeats(load, to);
     this.publish(gossipSubject(this.settings.cluster, to), head, load, replyTo);

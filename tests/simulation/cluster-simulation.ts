@@ -135,15 +135,14 @@ class ClusterSimulation {
       changeMembership: () => false,
       onCluster: (fault) => this.onCluster(fault),
     });
-    this.faults = options.faults ?? this.draw(options.kinds ?? usualClusterKinds);
+    const drawn = this.draw(options.kinds ?? usualClusterKinds);
+    this.faults = options.faults ?? drawn;
   }
 
   private trace(node: string, what: string, fields: Readonly<Record<string, unknown>> = {}): void {
     const { world } = this;
     world.note(crc32(node + what));
-    this.options.onTrace?.(
-      `${world.nowMs.toFixed(2).padStart(9)} ${node.padEnd(5)} ${what} ${JSON.stringify(fields)}`,
-    );
+    this.options.onTrace?.(`${world.nowMs.toFixed(2).padStart(9)} ${node.padEnd(5)} ${what} ${JSON.stringify(fields)}`);
   }
 
   private draw(kinds: readonly FaultKind[]): readonly Fault[] {
@@ -155,7 +154,9 @@ class ClusterSimulation {
     const troubles = some(kinds.filter((kind) => !isOrder(kind)));
     return [
       ...drawFaults(world, { untilMs, most: world.pick([3, 8, 16]), nodes, kinds: orders }),
-      ...(world.chance(0.2) ? [] : drawFaults(world, { untilMs, most: world.pick([2, 4, 10]), nodes, kinds: troubles })),
+      ...(world.chance(0.2)
+        ? []
+        : drawFaults(world, { untilMs, most: world.pick([2, 4, 10]), nodes, kinds: troubles })),
     ].sort((a, b) => a.atMs - b.atMs);
   }
 
@@ -345,12 +346,14 @@ class ClusterSimulation {
     await this.until(() => this.workloads.every(({ isIdle }) => isIdle), endMs, 'clients are answered');
     const makeRoom = (): void => {
       const { map } = cluster;
+      // Some were being stopped when the faults ended.
+      for (const node of cluster.nodes) node.start();
       if (receivers(map).length < map.replication) {
         for (const { id, condition } of map.nodes) {
           if (condition === 'draining' || condition === 'drained') this.order({ op: 'recommission', node: id });
         }
       }
-      world.at(1000, makeRoom);
+      world.at(4000, makeRoom);
     };
     makeRoom();
     await this.until(() => cluster.whatIsLeft() === undefined, endMs, 'the cluster comes to rest');
@@ -383,7 +386,10 @@ class ClusterSimulation {
     await this.world.runUntil(endMs, look);
     if (condition()) return;
     const left = this.cluster.whatIsLeft() ?? 'the cluster is at rest';
-    throw new Violation('liveness', `${recoveryMs} ms after the last fault: ${what}; ${left}${this.cluster.describe()}`);
+    throw new Violation(
+      'liveness',
+      `${recoveryMs} ms after the last fault: ${what}; ${left}${this.cluster.describe()}`,
+    );
   }
 
   private checkLoads(): void {

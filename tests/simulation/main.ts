@@ -70,7 +70,8 @@ function options() {
   };
   const list = (name: 'faults' | 'without'): readonly FaultKind[] | undefined =>
     values[name]?.split(',').map((kind) => {
-      if (![...faultKinds, ...clusterKinds].includes(kind as FaultKind)) throw new RangeError(`--${name}: no fault is called ${kind}`);
+      if (![...faultKinds, ...clusterKinds].includes(kind as FaultKind))
+        throw new RangeError(`--${name}: no fault is called ${kind}`);
       return kind as FaultKind;
     });
   const mutant = values.mutant as MutantName | undefined;
@@ -85,7 +86,9 @@ function options() {
     most: number('most', 1),
     seed: values.seed === undefined ? undefined : number('seed', 0),
     isCluster: values.cluster,
-    kinds: (list('faults') ?? (values.cluster ? usualClusterKinds : faultKinds)).filter((kind) => !without.includes(kind)),
+    kinds: (list('faults') ?? (values.cluster ? usualClusterKinds : faultKinds)).filter(
+      (kind) => !without.includes(kind),
+    ),
     mutant,
     mutants: values.mutants,
     json: values.output === 'json',
@@ -101,7 +104,10 @@ const say = (line: string): void => void process.stderr.write(`${line}\n`);
 async function oneSeed(given: Options, seed: number): Promise<boolean> {
   const { kinds, mutant } = given;
   if (mutant !== undefined) applyMutant(mutant);
-  const { history, ...result } = await runOf(given)(seed, { kinds, onTrace: (line) => process.stdout.write(`${line}\n`) });
+  const { history, ...result } = await runOf(given)(seed, {
+    kinds,
+    onTrace: (line) => process.stdout.write(`${line}\n`),
+  });
   say(JSON.stringify({ ...result, history: history.length }, null, 2));
   return result.failure === undefined;
 }

@@ -184,7 +184,8 @@ export class SimCluster {
     const { host } = node;
     if (host === undefined) return node.refusal ?? 'it does not serve';
     const isMember = map.nodes.some(({ id }) => id === node.id);
-    if (isMember && host.maps.current.epoch !== map.epoch) return `it has map ${host.maps.current.epoch} of ${map.epoch}`;
+    if (isMember && host.maps.current.epoch !== map.epoch)
+      return `it has map ${host.maps.current.epoch} of ${map.epoch}`;
     const held = [...host.replicas()].map(({ shardId }) => shardId).sort((a, b) => a - b);
     const wanted = allShards(map)
       .filter((shard) => isPlacedOn(shard, node.id))

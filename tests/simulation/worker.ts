@@ -1,7 +1,8 @@
 /** A process that runs seeds for `main.ts`: one request, one answer. */
+
+import { runClusterSeed } from './cluster-simulation.js';
 import type { FaultKind } from './faults.js';
 import { applyMutant, type MutantName } from './mutants.js';
-import { runClusterSeed } from './cluster-simulation.js';
 import { type RunResult, runSeed } from './simulation.js';
 
 export type WorkerRequest = {

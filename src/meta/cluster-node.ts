@@ -4,13 +4,13 @@
  */
 import type { Clock, Logger, NodeId, Timer } from '../base/index.js';
 import { Host, type HostOptions, type HostParts, LocalMap } from '../host/index.js';
-import type { Store } from '../kv/index.js';
+import type { FirstStart, Store } from '../kv/index.js';
 import type { Bus } from '../transport/index.js';
 import { type ClusterMap, type ManagerRequest, managerSubject, type ShardReport } from '../wire/index.js';
 import { type Beginning, decideBeginning } from './founding.js';
 import { joinCluster } from './joining.js';
 import { ManagerServer } from './manager-server.js';
-import { decodeSavedMap, MapFollower } from './map-follower.js';
+import { decodeSavedMap, encodeSavedMap, MapFollower } from './map-follower.js';
 import type { NodeSight, NodeWatch } from './node-watch.js';
 import { FailureDetector, type FailureDetectorOptions } from './swim/index.js';
 
@@ -40,17 +40,25 @@ export async function beginningOf(
   parts: { readonly bus: Bus; readonly clock: Clock; readonly logger: Logger; readonly store: Store },
   options: Pick<ClusterNodeOptions, 'cluster' | 'nodeId' | 'origin'>,
 ): Promise<Beginning> {
-  const { bus, clock, logger, store } = parts;
-  const { cluster, nodeId, origin } = options;
+  const { store } = parts;
   const reached = await store.firstStart();
   const saved = await store.savedMap();
   if (saved !== undefined) return { map: decodeSavedMap(saved), mayFound: reached === 'begun' };
+  const beginning = await firstBeginning(parts, options, reached);
+  // Whoever comes back must not need the others to know where it belongs: they may need it to go on at all.
+  if (beginning.map.epoch > 0) await store.saveMap(encodeSavedMap(beginning.map));
+  return beginning;
+}
+
+async function firstBeginning(
+  { bus, clock, logger }: { readonly bus: Bus; readonly clock: Clock; readonly logger: Logger },
+  { cluster, nodeId, origin }: Pick<ClusterNodeOptions, 'cluster' | 'nodeId' | 'origin'>,
+  reached: FirstStart,
+): Promise<Beginning> {
   if (origin.type === 'found') return decideBeginning({ bus, clock, logger, nodeId, reached, founding: origin.map });
   const { zone, weight } = origin;
-  return {
-    map: await joinCluster({ bus, clock, logger, cluster, node: { id: nodeId, zone, weight } }),
-    mayFound: false,
-  };
+  const map = await joinCluster({ bus, clock, logger, cluster, node: { id: nodeId, zone, weight } });
+  return { map, mayFound: false };
 }
 
 export class ClusterNode {
@@ -66,10 +74,9 @@ export class ClusterNode {
     readonly host: Host,
     readonly detector: FailureDetector,
   ) {
-    const { bus, clock, logger, store, onFatal } = parts;
+    const { bus, clock, logger, onFatal } = parts;
     const { cluster, nodeId } = options;
-    const save = (map: Buffer): Promise<void> => store.saveMap(map);
-    this.follower = new MapFollower({ bus, clock, logger, host, cluster, save, onFatal });
+    this.follower = new MapFollower({ bus, clock, logger, host, cluster, onFatal });
     const watch = watchOf(detector, clock);
     this.manager = new ManagerServer({ bus, clock, logger, host, watch, cluster, nodeId, onFatal });
   }
@@ -80,7 +87,11 @@ export class ClusterNode {
     const { nodeId, cluster, gossip } = options;
     const { map, mayFound } = beginning;
     const incarnation = await store.nextIncarnation();
-    const host = await Host.start({ ...parts, maps: new LocalMap(map) }, { ...options, incarnation, mayFound });
+    const saveMap = (newer: ClusterMap): Promise<void> => store.saveMap(encodeSavedMap(newer));
+    const host = await Host.start(
+      { ...parts, maps: new LocalMap(map), saveMap },
+      { ...options, incarnation, mayFound },
+    );
     const detector = new FailureDetector(
       { bus, clock, random, logger },
       { ...gossip, cluster, nodeId, life: incarnation },

@@ -36,7 +36,6 @@ export type MapFollowerParts = {
   readonly logger: Logger;
   readonly host: Host;
   readonly cluster: string;
-  readonly save: (map: Buffer) => Promise<void>;
   readonly onFatal: (error: unknown) => void;
 };
 
@@ -54,8 +53,6 @@ export function decodeSavedMap(bytes: Buffer): ClusterMap {
 export class MapFollower {
   private readonly subscriptions: BusSubscription[] = [];
   private readonly inbox: string;
-  private savedEpoch = 0;
-  private saving = false;
   private saver: Timer | undefined;
   private nextFetchMs = Number.NEGATIVE_INFINITY;
   private timer: Timer | undefined;
@@ -63,7 +60,6 @@ export class MapFollower {
 
   constructor(private readonly parts: MapFollowerParts) {
     this.inbox = parts.bus.newInbox();
-    this.savedEpoch = parts.host.maps.current.epoch;
   }
 
   private get epoch(): number {
@@ -140,18 +136,7 @@ export class MapFollower {
   /** Saves the newest map now and then: what was missed is fetched again. */
   private watchSaving(): void {
     this.saver = this.parts.clock.after(saveEveryMs, () => {
-      const { host, save, onFatal } = this.parts;
-      const map = host.maps.current;
-      if (map.epoch > this.savedEpoch && !this.saving) {
-        this.saving = true;
-        save(encodeSavedMap(map)).then(
-          () => {
-            this.saving = false;
-            this.savedEpoch = map.epoch;
-          },
-          (error: unknown) => onFatal(error),
-        );
-      }
+      this.parts.host.saveMap().catch((error: unknown) => this.parts.onFatal(error));
       if (!this.stopped) this.watchSaving();
     });
   }

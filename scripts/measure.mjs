@@ -8,6 +8,11 @@ const programs = {
   idle: 'what a cluster costs that nobody asks for anything',
   restart: 'loads many keys; how long nodes need to come back with them',
   elections: 'full load for long: no shard changes its leader',
+  join: 'a fourth node joins three under load',
+  death: 'a node dies for good: the others take over what it held',
+  drain: 'a node is drained, and the manager is killed in the middle of it',
+  rolling: 'every node is restarted under load, one after another',
+  shards: 'clusters of several numbers of shards come up, serve, restart and grow',
 };
 const [name] = process.argv.splice(2, 1);
 if (!Object.hasOwn(programs, name ?? '')) {

@@ -60,6 +60,8 @@ const defaultTimeoutMs = 5000;
 const defaultMaxInFlight = 8192;
 /** A map younger than this answers doubts about leaders and buckets. */
 const mapFreshMs = 100;
+/** A map that works, though nodes have a newer one, is not renewed more often than this. */
+const mapStaleMs = 1000;
 const pageItems = 5000;
 const pageBytes = 256 * 1024;
 
@@ -122,6 +124,7 @@ class Client implements RingraftClient {
       clientId: newClientId(random),
       maxInFlight: options.maxInFlight ?? defaultMaxInFlight,
       onMapDoubted: () => this.doubtMap(),
+      onMapOutdated: () => this.doubtMap(mapStaleMs),
     });
     this.administration = new Administration(options.cluster, inbox, clock, maps);
     inbox.handleResults((token, message) => this.pipeline.onMessage(token, message));
@@ -271,9 +274,9 @@ class Client implements RingraftClient {
   }
 
   /** Renews the map in the background, at most one request at a time; what goes wrong with it shows in operations. */
-  private doubtMap(): void {
+  private doubtMap(freshMs = mapFreshMs): void {
     const { maps } = this.parts;
-    if (this.closing !== undefined || maps.ageMs() < mapFreshMs) return;
+    if (this.closing !== undefined || maps.ageMs() < freshMs) return;
     maps.fetch(this.timeoutMs).catch(() => {});
   }
 

@@ -10,7 +10,7 @@
  */
 import { assert, type Clock, type Random, RingraftError } from '../base/index.js';
 import type { Bus, BusMessage } from '../transport/index.js';
-import { codeOf, decodeResultBatch, type OperationResult, okCode } from '../wire/index.js';
+import { codeOf, decodeResultBatch, type OperationResult, okCode, type ResultBatch } from '../wire/index.js';
 import { BatchSender } from './batch-sender.js';
 import type { NodeLink } from './node-link.js';
 import { errorOfDeadline, errorOfResult, happenedSoFar } from './outcome.js';
@@ -38,6 +38,8 @@ export type PipelineParts = {
   readonly maxInFlight: number;
   /** The map, or what it says of leaders, looks out of date. Called often; must be cheap. */
   readonly onMapDoubted: () => void;
+  /** A node has a newer map. Called often; must be cheap. */
+  readonly onMapOutdated: () => void;
 };
 
 export class OperationPipeline {
@@ -162,14 +164,15 @@ export class OperationPipeline {
     }
     link.lastHeardMs = this.parts.clock.nowMs();
     link.downUntilMs = Number.NEGATIVE_INFINITY;
-    let results: readonly OperationResult[];
+    let batch: ResultBatch;
     try {
-      ({ results } = decodeResultBatch(message.payload));
+      batch = decodeResultBatch(message.payload);
     } catch {
       // Whoever sent it is no node of ours; the attempts it may have meant run into their time-outs.
       return;
     }
-    for (const result of results) this.onResult(result);
+    if (batch.mapEpoch > this.parts.routes.map.epoch) this.parts.onMapOutdated();
+    for (const result of batch.results) this.onResult(result);
     this.admitWaiting();
   }
 

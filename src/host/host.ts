@@ -91,7 +91,7 @@ export class Host {
     this.maps = maps;
     this.startedAtMs = clock.wallMs();
     this.startedMs = clock.nowMs();
-    this.outbox = new ResultOutbox(bus);
+    this.outbox = new ResultOutbox(bus, () => maps.current.epoch);
     this.peers = new Peers(
       bus,
       clock,
@@ -215,6 +215,7 @@ export class Host {
 
   private tookOver(map: ClusterMap): true {
     this.peers.retain(new Set(map.nodes.map(({ id }) => id)));
+    this.snapshots.adoptSettings(map.settings);
     this.nextBalanceMs = Math.min(this.nextBalanceMs, this.parts.clock.nowMs() + tickMs);
     this.onMap(map);
     return true;
@@ -265,6 +266,8 @@ export class Host {
         logTrims: this.trimmer.trims,
         snapshotsSent: this.snapshots.sent,
         snapshotsInstalled: this.snapshots.installed,
+        snapshotBytesSent: this.snapshots.bytesSent,
+        snapshotBytesReceived: this.snapshots.bytesReceived,
         replicasRebuilt: this.held.rebuilt,
         replicasRemoved: this.held.removed,
         diskStalls: this.disk.stalls,

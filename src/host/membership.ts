@@ -104,8 +104,9 @@ class Step {
       if (progress?.state !== 'replicate' || raft.lastIndex - progress.matchIndex > nearlyCaughtUpEntries) continue;
       const surplus = this.voters.filter((id) => !this.isWanted(id));
       const old = sameHome ?? surplus.find((id) => id !== replicaId);
-      // The leader itself has to go: another one sees to that.
-      if (old === undefined && surplus.length > 0) return this.handOver();
+      // The leader itself has to go: another one sees to that, where there is one; else the learner, as soon as it votes.
+      const isLeaderLeft = old === undefined && surplus.length > 0;
+      if (isLeaderLeft && this.voters.some((id) => id !== replicaId && this.isWanted(id))) return this.handOver();
       const voters =
         old === undefined ? [...this.voters, learner] : this.voters.map((id) => (id === old ? learner : id));
       const from = old === undefined ? undefined : this.homeOf(old);
@@ -135,9 +136,17 @@ class Step {
     return this.propose(kept, this.learners);
   }
 
+  /**
+   * A node without a replica; and one whose learner never answers: it may have stopped after the learner was taken in
+   * and before the replica was there, and then knows nothing of it.
+   */
   invite(): MembershipStep {
-    const homes = new Set([...this.voters, ...this.learners].map((id) => this.homeOf(id)));
-    for (const node of this.goal) if (!homes.has(node)) return { invite: node };
+    for (const node of this.goal) {
+      const isThere = (id: ReplicaId): boolean => this.homeOf(id) === node;
+      if (this.voters.some(isThere)) continue;
+      const answers = (id: ReplicaId): boolean => this.group.raft.progressOf(id)?.isActive === true;
+      if (!this.learners.some((id) => isThere(id) && answers(id))) return { invite: node };
+    }
     return undefined;
   }
 

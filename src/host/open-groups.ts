@@ -40,12 +40,13 @@ export type OpenGroupsParts = {
   readonly maps: LocalMap;
 };
 
-/** A replica that must not take part any more. */
+/** A replica that must not take part any more, or that is only to be begun. */
 export type DamagedReplica = {
   readonly shardId: ShardId;
   /** `noReplica`: not even that can be read. */
   readonly replicaId: ReplicaId;
-  readonly reason: string;
+  /** What is wrong with the one that was here; undefined: nothing, there was none. */
+  readonly reason: string | undefined;
 };
 
 type Restored = {

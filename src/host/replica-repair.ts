@@ -10,15 +10,7 @@
  *    that ends before that draws another.
  * 2. Nothing of the old replica is removed before the leader has answered.
  */
-import {
-  type Clock,
-  type Logger,
-  noReplica,
-  type Random,
-  type ReplicaId,
-  type ShardId,
-  type Timer,
-} from '../base/index.js';
+import type { Clock, Logger, Random, ReplicaId, ShardId, Timer } from '../base/index.js';
 import type { Bus, BusSubscription } from '../transport/index.js';
 import { type AdminAnswer, type AdminRequest, adminSubject, type MapShard } from '../wire/index.js';
 import type { Group } from './group.js';
@@ -72,7 +64,7 @@ export class ReplicaRepair {
     const newId = (leastDrawnId + (random.nextU32() % (0xffff_ffff - leastDrawnId))) as ReplicaId;
     this.repairs.set(replica.shardId, { ...replica, newId, isCreating: false });
     const { shardId, replicaId, reason } = replica;
-    if (replicaId === noReplica) logger.info({ shardId, newId, reason }, 'asking to begin a replica');
+    if (reason === undefined) logger.info({ shardId, newId }, 'asking to begin a replica');
     else
       logger.error({ shardId, replicaId, newId, reason }, 'a replica cannot go on and will be rebuilt from its leader');
   }

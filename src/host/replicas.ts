@@ -191,7 +191,7 @@ export class Replicas {
     }
     const group = this.groups.get(id);
     if (group === undefined) {
-      if (!this.repair.isWaiting(id)) this.repair.add({ shardId: id, replicaId: noReplica, reason: 'placed here' });
+      if (!this.repair.isWaiting(id)) this.repair.add({ shardId: id, replicaId: noReplica, reason: undefined });
       return;
     }
     const { raft, replicaId } = group;
@@ -228,7 +228,7 @@ export class Replicas {
       if (this.groups.has(id) || this.removing.has(id) || this.repair.isWaiting(id)) continue;
       if (replicas.every(({ nodeId }) => nodeId !== this.options.nodeId)) continue;
       missing.add(id);
-      if (this.missing.has(id)) this.repair.add({ shardId: id, replicaId: noReplica, reason: 'placed here' });
+      if (this.missing.has(id)) this.repair.add({ shardId: id, replicaId: noReplica, reason: undefined });
     }
     this.missing = missing;
   }

@@ -19,7 +19,10 @@ export class ResultOutbox {
   /** Results sent since the start. */
   results = 0;
 
-  constructor(private readonly bus: Bus) {}
+  constructor(
+    private readonly bus: Bus,
+    private readonly mapEpoch: () => number,
+  ) {}
 
   add(replyTo: string, result: OperationResult): void {
     let mailbox = this.mailboxes.get(replyTo);
@@ -42,7 +45,7 @@ export class ResultOutbox {
   private send(replyTo: string, mailbox: Mailbox): void {
     this.messages++;
     this.results += mailbox.results.length;
-    this.bus.publish('client', replyTo, encodeResultBatch({ results: mailbox.results }));
+    this.bus.publish('client', replyTo, encodeResultBatch({ results: mailbox.results, mapEpoch: this.mapEpoch() }));
     mailbox.results = [];
     mailbox.bytes = 0;
   }

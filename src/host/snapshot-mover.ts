@@ -9,7 +9,8 @@
  * 1. Chunks are staged in order; one that comes twice is answered again and written once.
  * 2. A lost message is sent again after `retryMs`; after `maxTries` without progress the transfer is abandoned and the
  *    core told, which will ask for another one.
- * 3. At most one transfer per follower and shard at a time from this node, and at most `maxSending` in all.
+ * 3. At most one transfer per follower and shard at a time from this node, and at most `maxSending` in all; together they
+ *    send no more than `settings.snapshotBytesPerSecond` of the cluster map.
  */
 import {
   type Clock,
@@ -23,11 +24,13 @@ import {
 import type { SnapshotFiles, Store } from '../kv/index.js';
 import type { Ready, SnapshotMetadata, SnapshotRequest } from '../raft/index.js';
 import type { Bus, BusSubscription } from '../transport/index.js';
-import { snapshotSubject } from '../wire/index.js';
+import { type ClusterSettings, snapshotSubject } from '../wire/index.js';
 import type { Group } from './group.js';
+import type { LocalMap } from './local-map.js';
 import type { HostOptions } from './options.js';
 import { SnapshotReceiver } from './snapshot-receiver.js';
 import { SnapshotTransfer } from './snapshot-transfer.js';
+import { TokenBucket } from './token-bucket.js';
 
 const maxSending = 4;
 
@@ -39,6 +42,7 @@ export type SnapshotMoverParts = {
   readonly store: Store;
   readonly files: SnapshotFiles;
   readonly options: HostOptions;
+  readonly maps: LocalMap;
   readonly groupOf: (shardId: ShardId) => Group | undefined;
   readonly mark: (group: Group) => void;
   readonly onFatal: (error: unknown) => void;
@@ -47,12 +51,15 @@ export type SnapshotMoverParts = {
 export class SnapshotMover {
   private readonly receiver: SnapshotReceiver;
   private readonly subscriptions: BusSubscription[] = [];
+  private readonly bandwidth: TokenBucket;
   private sending = 0;
   private stopped = false;
   sent = 0;
   installed = 0;
+  bytesSent = 0;
 
   constructor(private readonly parts: SnapshotMoverParts) {
+    this.bandwidth = new TokenBucket(parts.clock, parts.maps.current.settings.snapshotBytesPerSecond);
     this.receiver = new SnapshotReceiver({
       clock: parts.clock,
       logger: parts.logger,
@@ -83,8 +90,18 @@ export class SnapshotMover {
 
   stop(): void {
     this.stopped = true;
+    this.bandwidth.close();
     this.receiver.stop();
     for (const subscription of this.subscriptions.splice(0)) subscription.unsubscribe();
+  }
+
+  /** Another map is in force. */
+  adoptSettings({ snapshotBytesPerSecond }: ClusterSettings): void {
+    this.bandwidth.setRate(snapshotBytesPerSecond);
+  }
+
+  get bytesReceived(): number {
+    return this.receiver.bytes;
   }
 
   /** The core found that this follower needs a snapshot. Answers it with `reportSnapshot` in any case. */
@@ -135,6 +152,10 @@ export class SnapshotMover {
       clock,
       subject: snapshotSubject(options.cluster, node, id),
       isWanted: () => !this.stopped && group.raft.isLeader && group.raft.currentTerm === request.term,
+      bandwidth: this.bandwidth,
+      onBytes: (bytes) => {
+        this.bytesSent += bytes;
+      },
     });
     try {
       const { appliedIndex, appliedTerm, configuration } = source.position;

@@ -43,6 +43,8 @@ export class SnapshotReceiver {
   /** Steps of all transfers, one after another. */
   private work: Promise<void> = Promise.resolve();
   private stopped = false;
+  /** Staged, what was given up later included. */
+  bytes = 0;
 
   constructor(private readonly parts: SnapshotReceiverParts) {}
 
@@ -117,6 +119,7 @@ export class SnapshotReceiver {
     }
     if (kind === 'chunk') {
       await incoming.file.append(body);
+      this.bytes += body.length;
       incoming.staged = sequence;
     } else if (kind === 'end') {
       this.incoming.delete(incoming.group.shardId);

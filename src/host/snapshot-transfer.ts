@@ -1,5 +1,6 @@
 /**
- * The sending side of one snapshot: a window of chunks over a lane that may lose messages (go-back-N).
+ * The sending side of one snapshot: a window of chunks over a lane that may lose messages (go-back-N), at the rate that
+ * the node's bandwidth for snapshots leaves it.
  *
  * Wire: messages to the transfer's subject with headers `Snap-Kind` (begin, chunk, end) and `Snap-Seq`; begin's body
  * is JSON, a chunk's body is bytes. Answers come to the reply subject as JSON `{"ack": seq}` (everything up to it is
@@ -8,6 +9,7 @@
 import { type Clock, emptyBytes, RingraftError, type ShardId, type Timer } from '../base/index.js';
 import type { SnapshotRequest } from '../raft/index.js';
 import type { Bus, BusMessage, BusSubscription } from '../transport/index.js';
+import type { TokenBucket } from './token-bucket.js';
 
 export type SnapshotBegin = { readonly shardId: ShardId; readonly request: SnapshotRequest };
 export type SnapshotAnswer = { readonly ack: number } | { readonly error: string };
@@ -37,6 +39,10 @@ export class SnapshotTransfer {
       readonly subject: string;
       /** Asked before each step: false once the transfer has become pointless. */
       readonly isWanted: () => boolean;
+      /** Waited for before each chunk. */
+      readonly bandwidth: TokenBucket;
+      /** Told of everything that goes, what goes again included. */
+      readonly onBytes: (bytes: number) => void;
     },
   ) {
     this.inbox = parts.bus.newInbox();
@@ -59,6 +65,7 @@ export class SnapshotTransfer {
       const chunk = await nextChunk(maxBytes);
       if (chunk === undefined) break;
       bytes += chunk.length;
+      await this.parts.bandwidth.take(chunk.length);
       this.post('chunk', ++sequence, chunk);
       await this.untilUnanswered(windowChunks - 1);
     }
@@ -79,6 +86,7 @@ export class SnapshotTransfer {
     const headers = { [snapshotKindHeader]: kind, [snapshotSequenceHeader]: String(sequence) };
     // A message may be sent again, and the bus owns what it is given.
     this.parts.bus.publish('snapshot', this.parts.subject, Buffer.from(body), { replyTo: this.inbox, headers });
+    this.parts.onBytes(body.length);
   }
 
   private arm(): void {
@@ -89,7 +97,10 @@ export class SnapshotTransfer {
         this.fail(new RingraftError('TIMEOUT', 'the receiver of a snapshot does not answer'));
         return;
       }
-      for (const message of this.unanswered) this.publish(message);
+      for (const message of this.unanswered) {
+        this.parts.bandwidth.charge(message.body.length);
+        this.publish(message);
+      }
       this.arm();
     });
   }

@@ -55,10 +55,10 @@ const shardStatus = (group: Group): ShardStatus => {
   };
 };
 
-const damagedStatus = ({ shardId, replicaId, reason }: DamagedReplica): ShardStatus => ({
+const absentStatus = ({ shardId, replicaId, reason }: DamagedReplica): ShardStatus => ({
   shardId,
   replicaId,
-  role: 'damaged',
+  role: reason === undefined ? 'learner' : 'damaged',
   leaderNode: null,
   term: 0,
   firstIndex: 0,
@@ -66,7 +66,7 @@ const damagedStatus = ({ shardId, replicaId, reason }: DamagedReplica): ShardSta
   commitIndex: 0,
   appliedIndex: 0,
   lagEntries: null,
-  damage: reason,
+  damage: reason ?? null,
 });
 
 export type StatusParts = {
@@ -97,9 +97,7 @@ export function nodeStatus(parts: StatusParts, only?: ShardId): NodeStatus {
     startedAtMs: parts.startedAtMs,
     incarnation: options.incarnation,
     uptimeMs: parts.uptimeMs,
-    shards: [...groups, ...[...parts.damaged].filter(isWanted).map(damagedStatus)].sort(
-      (a, b) => a.shardId - b.shardId,
-    ),
+    shards: [...groups, ...[...parts.damaged].filter(isWanted).map(absentStatus)].sort((a, b) => a.shardId - b.shardId),
     peers: parts.peers,
     wal: { ...wal.statistics, isFull: wal.isFull },
     memory: { residentBytes: memory.rss, heapBytes: memory.heapUsed },

@@ -2,7 +2,7 @@
  * Reads of single keys: the overlay, then a byte-bounded cache, then the engine.
  *
  * Invariant: the cache never serves what a mutation has replaced. Mutations update it as they are applied; a value read
- * from the engine enters it only if no mutation of its key came in between.
+ * from the engine enters it only if no mutation of its key, and no replacement of its arc, came in between.
  */
 import { LRUCache } from 'lru-cache';
 import { mapKey } from '../base/index.js';
@@ -14,10 +14,19 @@ import type { WritePipeline } from './write-pipeline.js';
 
 const entryOverheadBytes = 200;
 
+/** Data that are replaced as a whole. */
+export type Replacement = {
+  /** The engine holds the key no more, or soon. */
+  forget(dataKey: Buffer): void;
+  end(): void;
+};
+
 export class Reader {
   private readonly cache: LRUCache<string, StoredValue>;
   /** Keys being read from the engine; false once a mutation came in between. */
   private readonly filling = new Map<string, { valid: boolean; readers: number }>();
+  /** Arcs whose data are being replaced. */
+  private readonly replacing = new Set<(name: string) => boolean>();
   readonly statistics = { hits: 0, misses: 0 };
 
   constructor(
@@ -43,10 +52,17 @@ export class Reader {
     else this.cache.set(name, stored);
   }
 
-  /** Forgets the keys on this arc: their data were replaced as a whole. */
-  forget(isOnArc: (name: string) => boolean): void {
-    for (const name of [...this.cache.keys()]) if (isOnArc(name)) this.cache.delete(name);
+  /**
+   * The data of an arc are going to be replaced, key by key: to look for them in the cache would keep everything else
+   * waiting. What is read of the arc before the end does not enter the cache.
+   */
+  beginReplacing(isOnArc: (name: string) => boolean): Replacement {
+    this.replacing.add(isOnArc);
     for (const [name, filling] of this.filling) if (isOnArc(name)) filling.valid = false;
+    return {
+      forget: (dataKey) => this.cache.delete(mapKey(dataKey)),
+      end: () => this.replacing.delete(isOnArc),
+    };
   }
 
   /** What memory knows: undefined when only the engine can tell. */
@@ -112,8 +128,13 @@ export class Reader {
 
   private beginFill(name: string): void {
     const filling = this.filling.get(name);
-    if (filling === undefined) this.filling.set(name, { valid: true, readers: 1 });
+    if (filling === undefined) this.filling.set(name, { valid: !this.isBeingReplaced(name), readers: 1 });
     else filling.readers++;
+  }
+
+  private isBeingReplaced(name: string): boolean {
+    for (const isOnArc of this.replacing) if (isOnArc(name)) return true;
+    return false;
   }
 
   private endFill(name: string, stored: StoredValue | undefined): void {

@@ -31,6 +31,8 @@ export type InstallParts = {
   readonly shardId: ShardId;
   readonly arc: Arc;
   readonly bucketIds: readonly BucketId[];
+  /** Told of every data key that is removed. */
+  readonly onCleared: (dataKey: Buffer) => void;
 };
 
 type Header = { readonly version: number; readonly shardId: number; readonly index: number; readonly term: number };
@@ -181,7 +183,7 @@ async function replace(parts: InstallParts, path: string): Promise<void> {
 }
 
 /** Removes what the shard holds: data, index, sessions; the intent stays. */
-export async function clearShard({ engine, shardId, arc, bucketIds }: InstallParts): Promise<void> {
+export async function clearShard({ engine, shardId, arc, bucketIds, onCleared }: InstallParts): Promise<void> {
   const system = [SystemKind.Position, SystemKind.SessionTable, SystemKind.Outcomes] as const;
   const ranges = [
     ...system.map((kind) => systemRange(shardId, kind)),
@@ -192,7 +194,9 @@ export async function clearShard({ engine, shardId, arc, bucketIds }: InstallPar
       const batch = engine.batch();
       for (const [key] of pairs) {
         batch.delete(key);
-        if (isDataKey(key)) batch.delete(indexKey(bucketOfDataKey(key), userKeyOfDataKey(key)));
+        if (!isDataKey(key)) continue;
+        batch.delete(indexKey(bucketOfDataKey(key), userKeyOfDataKey(key)));
+        onCleared(key);
       }
       await writeBatch(batch, false);
     }

@@ -23,7 +23,7 @@ import { type ScanPageResult, type ScanQuery, scan } from './scan.js';
 import { defaultSessionLimits, replayEntryOutcomes, type SessionLimits } from './sessions.js';
 import { ShardState } from './shard-state.js';
 import type { SnapshotFiles } from './snapshot-files.js';
-import { clearShard, installSnapshot, readAll, resumeInstall } from './snapshot-install.js';
+import { clearShard, type InstallParts, installSnapshot, readAll, resumeInstall } from './snapshot-install.js';
 import { openSnapshotSource, type SnapshotSource } from './snapshot-source.js';
 import type { AppliedEntry, Arc, ReadKey, ReadValue, ShardPosition } from './types.js';
 import { WritePipeline } from './write-pipeline.js';
@@ -109,7 +109,7 @@ export class Store {
   async openShard(shardId: ShardId, arc: Arc): Promise<ShardPosition> {
     const shard = new ShardState(shardId, arc, this.options.sessions ?? defaultSessionLimits);
     this.shards.set(shardId, shard);
-    const isWhole = await resumeInstall(this.installParts(shard));
+    const isWhole = await this.replacing(shard, (parts) => resumeInstall(parts));
     await this.load(shard);
     shard.needsSnapshot = !isWhole;
     return shard.position;
@@ -252,8 +252,7 @@ export class Store {
   async installSnapshot(shardId: ShardId, path: string, expected: SnapshotMetadata): Promise<void> {
     const shard = this.shard(shardId);
     await new Promise<void>((resolve) => this.pipeline.whenWritten(shard, resolve));
-    await installSnapshot(this.installParts(shard), path, expected);
-    this.reader.forget((name) => isOfShard(name, shard));
+    await this.replacing(shard, (parts) => installSnapshot(parts, path, expected));
     const fresh = new ShardState(shardId, shard.arc, this.options.sessions ?? defaultSessionLimits);
     this.shards.set(shardId, fresh);
     await this.load(fresh);
@@ -270,9 +269,8 @@ export class Store {
       await new Promise<void>((resolve) => this.pipeline.whenWritten(old, resolve));
     }
     const fresh = new ShardState(shardId, arc, this.options.sessions ?? defaultSessionLimits);
-    await clearShard(this.installParts(fresh));
+    await this.replacing(fresh, clearShard);
     await this.write((batch) => batch.delete(systemKey(shardId, SystemKind.Installing)));
-    this.reader.forget((name) => isOfShard(name, fresh));
     this.shards.set(shardId, fresh);
   }
 
@@ -339,10 +337,17 @@ export class Store {
     );
   }
 
-  private installParts(shard: ShardState) {
+  /** Work that replaces what the engine holds of a shard. */
+  private async replacing<T>(shard: ShardState, work: (parts: InstallParts) => Promise<T>): Promise<T> {
     const { files } = this.options;
     const { shardId, arc } = shard;
-    return { engine: this.engine, files, shardId, arc, bucketIds: this.bucketsOf(shardId) };
+    const replacement = this.reader.beginReplacing((name) => isOfShard(name, shard));
+    const onCleared = replacement.forget;
+    try {
+      return await work({ engine: this.engine, files, shardId, arc, bucketIds: this.bucketsOf(shardId), onCleared });
+    } finally {
+      replacement.end();
+    }
   }
 
   /** The system shard has a bucket of its own, on the whole ring, and no part of the others. */

@@ -199,7 +199,7 @@ export class ClusterNode {
 function watchOf(detector: FailureDetector, clock: Clock): NodeWatch {
   return {
     sightOf(node: NodeId): NodeSight {
-      const member = detector.members().find(({ nodeId }) => nodeId === node);
+      const member = detector.member(node);
       if (member === undefined) return { state: 'unknown', forMs: 0, lastHeardAgoMs: null, facts: undefined };
       const nowMs = clock.nowMs();
       const { state, sinceMs, lastHeardMs, facts } = member;

@@ -35,6 +35,8 @@ import {
 } from './planning.js';
 
 const stepEveryMs = 250;
+/** While nothing moves. */
+const idleStepMs = 1000;
 
 export type KnownReport = ShardReport & { readonly heardMs: number };
 
@@ -67,6 +69,8 @@ export class Manager {
   /** Begins to manage in the keeper's term. Rejects with NOT_LEADER when the term is over before the map is read. */
   static async begin(parts: ManagerParts, keeping: MapKeeperParts, founding: ClusterMap | undefined): Promise<Manager> {
     const manager = new Manager(parts, await MapKeeper.open(keeping, founding));
+    const nowMs = parts.clock.nowMs();
+    for (const { id } of allShards(manager.map).filter(isMoving)) manager.moveBeganMs.set(id, nowMs);
     manager.schedule();
     return manager;
   }
@@ -95,7 +99,8 @@ export class Manager {
   private schedule(): void {
     this.timer?.cancel();
     if (this.stopped) return;
-    this.timer = this.parts.clock.after(this.isWoken ? 0 : stepEveryMs, () => {
+    const afterMs = this.isWoken ? 0 : this.isIdle ? idleStepMs : stepEveryMs;
+    this.timer = this.parts.clock.after(afterMs, () => {
       this.isStepping = true;
       this.isWoken = false;
       this.step()
@@ -105,6 +110,10 @@ export class Manager {
           this.schedule();
         });
     });
+  }
+
+  private get isIdle(): boolean {
+    return this.planned.length === 0 && movesUnderWay(this.map) === 0;
   }
 
   private failed(error: unknown): void {
@@ -187,8 +196,8 @@ export class Manager {
   private plan(): void {
     const { map } = this;
     const up = new Set(receivers(map).map(({ id }) => id));
-    const isIdle = this.planned.length === 0 && movesUnderWay(map) === 0;
-    const isLeftOver = isIdle && up.size >= map.replication && allShards(map).some((shard) => isStranded(shard, up));
+    const isLeftOver =
+      this.isIdle && up.size >= map.replication && allShards(map).some((shard) => isStranded(shard, up));
     if (isLeftOver) this.plannedFor = '';
     const { rebalance } = map.settings;
     const key = JSON.stringify([

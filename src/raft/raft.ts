@@ -22,7 +22,7 @@ import {
   leaderUnreachable,
   transferLeadership,
 } from './election.js';
-import type { ProgressState } from './progress.js';
+import type { Progress } from './progress.js';
 import {
   broadcastHeartbeat,
   confirmRounds,
@@ -50,6 +50,9 @@ import {
 export type Proposed = { readonly index: number; readonly term: number };
 export type ProposalRefusal = 'notLeader' | 'busy' | 'transferring';
 export type ConfigurationRefusal = ProposalRefusal | 'changeInFlight' | 'noCommitInTerm' | 'invalid';
+
+/** `isActive`: it answered lately. */
+export type MemberProgress = Pick<Readonly<Progress>, 'state' | 'matchIndex' | 'isActive'>;
 
 export class Raft {
   private readonly core: Core;
@@ -424,7 +427,7 @@ export class Raft {
   }
 
   /** What a leader knows of one member; undefined on others, and of itself. */
-  progressOf(replica: ReplicaId): { readonly state: ProgressState; readonly matchIndex: number } | undefined {
+  progressOf(replica: ReplicaId): MemberProgress | undefined {
     return this.core.progress.get(replica);
   }
 

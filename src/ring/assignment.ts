@@ -1,267 +1,270 @@
 /**
  * The cheapest change of "which shards on which nodes" that keeps every limit: a minimum-cost flow from shards through
- * zones to nodes, solved by successive shortest paths. Pure, whole numbers only.
+ * zones to nodes. Pure, whole numbers only.
  *
  * What is cheapest, each before all that follow:
- * 1. every node within its limits, every zone too (soft here: a caller that asks for the impossible gets the nearest);
+ * 1. every node within its limits (a caller that asks for the impossible gets the nearest), every shard in its zones;
  * 2. fewest shards placed where they are not at present;
- * 3. loads near the fair ones;
- * 4. nodes early in the shard's order of preference.
+ * 3. what is placed anew goes to nodes early in the shard's walk that are below their fair load, then to the node with
+ *    the lowest load for its share. This one is a good choice, not the best there is.
  *
- * Why paths over nodes alone are enough: a step `a -> b` hands one shard from a to b, the cheapest that may. A shortest
- * path with the fewest steps never uses a shard twice in a way that interferes, because the two uses have a shortcut.
+ * How it stays quick: all that may stay stays, and then one replica after another is brought from where it is too many
+ * to where it is missing, by the cheapest chain of hand-overs. Nearly always that is a single step, and then the cost
+ * known to be the least (1) is recognised without a search: `straight`. Searches do what is left (`HandOvers`).
  *
- * Invariant: between steps no cycle of hand-overs has a negative cost, so shortest paths exist and the end is optimal.
+ * Invariant: within a stage the cost of the cheapest chain never falls; so a chain of the known least cost is cheapest.
  */
 import { assert } from '../base/index.js';
+import { HandOvers, type Start, type Survey, unreachable } from './hand-overs.js';
+import { type AssignmentProblem, Holdings, type NodeLimits, none } from './holdings.js';
+import { wholeUp } from './shares.js';
+import { ZoneLists } from './zone-lists.js';
 
-export type NodeLimits = { readonly least: number; readonly most: number; readonly fair: number };
-
-/** Tables are indexed by `shard * nodeCount + node`. */
-export type AssignmentProblem = {
-  readonly shardCount: number;
-  /** Zone of each node, numbered from 0. */
-  readonly zoneOf: readonly number[];
-  readonly limits: readonly NodeLimits[];
-  /** Nodes each shard is to be on. */
-  readonly copies: number;
-  /** 1 where the shard is now. */
-  readonly present: Uint8Array;
-  /** 0 where the shard must not be; without it, it may be anywhere. */
-  readonly allowed?: Uint8Array;
-  /** Place of the node in the shard's order of preference, from 0. */
-  readonly rank: Int32Array;
-};
-
-const ratioScale = 256;
-const ratioMost = 1024;
-const distanceMost = 16;
-const unreachable = Number.POSITIVE_INFINITY;
+/** From nodes with more than `high`, and shards that lack a copy if those are asked for, to nodes with less than `low`. */
+type Kind = { readonly takesLacking: boolean; readonly high: Int32Array; readonly low: Int32Array };
 
 class Assignment {
-  private readonly nodeCount: number;
-  private readonly zoneCount: number;
-  private readonly isZoneShared: boolean;
-  readonly held: Uint8Array;
-  private readonly inZone: Uint8Array;
-  private readonly copiesOf: Uint8Array;
-  private readonly load: number[];
-  private readonly moveCost: number;
-  private readonly breachCost: number;
-  /** Cheapest hand-over from a to b, at `a * nodeCount + b`, and the shard it hands over. */
-  private readonly stepCost: Float64Array;
-  private readonly stepShard: Int32Array;
-  private readonly distance: Float64Array;
-  private readonly steps: Int32Array;
-  private readonly parent: Int32Array;
+  private readonly holdings: Holdings;
+  private readonly handOvers: HandOvers;
+  private readonly least: Int32Array;
+  private readonly most: Int32Array;
+  private readonly fairUp: Int32Array;
+  private readonly room: ZoneLists;
+  /** Shards that lack copies. */
+  private lacking: readonly number[];
 
   constructor(private readonly problem: AssignmentProblem) {
-    const { shardCount, zoneOf, copies } = problem;
-    this.nodeCount = zoneOf.length;
-    this.zoneCount = Math.max(...zoneOf) + 1;
-    this.isZoneShared = this.zoneCount < copies;
-    this.held = new Uint8Array(shardCount * this.nodeCount);
-    this.inZone = new Uint8Array(shardCount * this.zoneCount);
-    this.copiesOf = new Uint8Array(shardCount);
-    this.load = zoneOf.map(() => 0);
-    // Each level outweighs all that the levels below it can add up to.
-    this.moveCost = shardCount * copies * this.nodeCount * (ratioMost + 1) + 1;
-    this.breachCost = 2 * this.moveCost * (shardCount * copies + 1);
-    assert(Number.isSafeInteger(this.breachCost * distanceMost * 4), 'too many shards and nodes to weigh exactly');
-    this.stepCost = new Float64Array(this.nodeCount ** 2);
-    this.stepShard = new Int32Array(this.nodeCount ** 2);
-    this.distance = new Float64Array(this.nodeCount);
-    this.steps = new Int32Array(this.nodeCount);
-    this.parent = new Int32Array(this.nodeCount);
+    this.holdings = new Holdings(problem);
+    this.handOvers = new HandOvers(this.holdings);
+    const of = (value: (limits: NodeLimits) => number): Int32Array => Int32Array.from(problem.limits, value);
+    this.least = of(({ least }) => least);
+    this.most = of(({ most }) => most);
+    this.fairUp = of(({ least, most, fair }) => Math.min(most, Math.max(least, wholeUp(fair))));
+    this.room = new ZoneLists(this.holdings.zoneOf);
+    this.lacking = Array.from({ length: problem.shardCount }, (_, shard) => shard);
   }
 
-  solve(): Uint8Array {
-    this.keepPresent();
-    for (let from = 0; from < this.nodeCount; from++) {
-      for (let to = 0; to < this.nodeCount; to++) this.findStep(from, to);
-    }
-    while (this.relieve());
-    for (let shard = 0; shard < this.problem.shardCount; shard++) {
-      while ((this.copiesOf[shard] as number) < this.problem.copies) this.fill(shard);
-    }
-    return this.held;
+  solve(): readonly (readonly number[])[] {
+    const { shardCount, present } = this.problem;
+    const { least, most } = this;
+    this.updateLacking();
+    const isAllKept = present.every((nodes, shard) => nodes.length === this.holdings.nodesOf(shard).length);
+    this.stage([{ takesLacking: true, high: most, low: least }], isAllKept);
+    this.stage(
+      [
+        { takesLacking: true, high: most, low: most },
+        { takesLacking: false, high: least, low: least },
+      ],
+      false,
+    );
+    // What was moved early on may have become needless: it goes back.
+    this.stage([{ takesLacking: false, high: least, low: most }], false, 0);
+    this.placeAnyhow();
+    this.evenOut();
+    return Array.from({ length: shardCount }, (_, shard) => this.holdings.nodesOf(shard));
   }
 
-  /** Begins with all that is placed now and breaks neither the number of copies nor the zone rule. */
-  private keepPresent(): void {
-    const { shardCount, present, copies, zoneOf, allowed } = this.problem;
-    for (let shard = 0; shard < shardCount; shard++) {
-      const first = shard * this.nodeCount;
-      const nodes = zoneOf.map((_, node) => node).filter((node) => present[first + node] === 1);
-      const may = nodes.filter((node) => allowed?.[first + node] !== 0);
-      const zones = new Set(may.map((node) => zoneOf[node] as number));
-      const isSpread = may.length <= copies && zones.size === Math.min(may.length, this.zoneCount);
-      for (const node of may) {
-        if ((this.copiesOf[shard] as number) === copies) break;
-        if (isSpread || this.zoneLoad(shard, node) === 0) this.put(shard, node);
+  private updateLacking(): void {
+    this.lacking = this.lacking.filter((shard) => this.holdings.lacks(shard) > 0);
+  }
+
+  /** Follows chains of these kinds, all of the least cost before any of a higher one, while it is below `end`. */
+  private stage(kinds: readonly Kind[], isStraightCheapest: boolean, end = unreachable): void {
+    if (isStraightCheapest) for (const kind of kinds) this.straight(kind);
+    let last = -unreachable;
+    for (;;) {
+      const surveys = kinds.map((kind) => this.survey(kind));
+      const cost = Math.min(...surveys.map((survey) => survey.cost));
+      if (cost >= end) return;
+      assert(cost > last, 'a chain of hand-overs was overlooked, or has become cheaper');
+      if (cost === 1) for (const kind of kinds) this.straight(kind);
+      for (const [at, kind] of kinds.entries()) {
+        const survey = surveys[at] as Survey;
+        if (survey.cost === cost) this.followAll(kind, survey);
+      }
+      last = cost;
+    }
+  }
+
+  private loadOf(node: number): number {
+    return this.holdings.load[node] as number;
+  }
+
+  private nodesWhere(accept: (node: number) => boolean): number[] {
+    return this.problem.zoneOf.map((_, node) => node).filter(accept);
+  }
+
+  private givers({ high }: Kind): number[] {
+    return this.nodesWhere((node) => this.loadOf(node) > (high[node] as number));
+  }
+
+  private takers({ low }: Kind): number[] {
+    return this.nodesWhere((node) => this.loadOf(node) < (low[node] as number));
+  }
+
+  private survey(kind: Kind): Survey {
+    const { low, takesLacking } = kind;
+    if (this.takers(kind).length === 0) return { cost: unreachable, distances: low };
+    const starts: Start[] = this.givers(kind).map((node) => ({ node }));
+    if (takesLacking) for (const shard of this.lacking) starts.push({ shard });
+    return this.handOvers.survey(starts, (node) => this.loadOf(node) < (low[node] as number));
+  }
+
+  private followAll(kind: Kind, survey: Survey): void {
+    const { high, low } = kind;
+    let missing = this.takers(kind).reduce((sum, node) => sum + (low[node] as number) - this.loadOf(node), 0);
+    const isTaker = (node: number): boolean => this.loadOf(node) < (low[node] as number);
+    this.handOvers.forget();
+    const follow = (start: Start): boolean =>
+      missing > 0 && this.handOvers.follow(start, isTaker, survey) && missing-- > 0;
+    if (kind.takesLacking) {
+      for (const shard of this.lacking) while (this.holdings.lacks(shard) > 0 && follow({ shard }));
+      this.updateLacking();
+    }
+    for (const node of this.givers(kind)) while (this.loadOf(node) > (high[node] as number) && follow({ node }));
+  }
+
+  /** All chains of one step and of cost 1. */
+  private straight(kind: Kind): void {
+    if (kind.takesLacking) {
+      const isToFill = kind.low === this.most;
+      for (const low of isToFill ? [this.fairUp, kind.low] : [kind.low]) this.placeLacking(low);
+    }
+    const givers = this.givers(kind);
+    if (this.problem.allowed !== undefined) for (const from of givers) this.giveFrom(from, kind);
+    else for (const to of this.takers(kind)) this.drawTo(to, givers, kind);
+  }
+
+  /** Places shards that lack copies on nodes with less than `low`. */
+  private placeLacking(low: Int32Array): void {
+    const { walk, limits } = this.problem;
+    const room = Int32Array.from(limits, (_, node) => (low[node] as number) - this.loadOf(node));
+    this.room.fill((node) => (room[node] as number) > 0);
+    for (const shard of this.lacking) {
+      const isOpen = (node: number): boolean => (room[node] as number) > 0 && this.holdings.fits(shard, node, none);
+      while (!this.room.isEmpty && this.holdings.lacks(shard) > 0) {
+        const to = walk?.(shard, isOpen) ?? this.emptiest(shard, room);
+        if (to === undefined) break;
+        this.holdings.put(shard, to);
+        (room[to] as number)--;
       }
     }
+    this.updateLacking();
   }
 
-  private zoneAt(shard: number, node: number): number {
-    return shard * this.zoneCount + (this.problem.zoneOf[node] as number);
-  }
-
-  private zoneLoad(shard: number, node: number): number {
-    return this.inZone[this.zoneAt(shard, node)] as number;
-  }
-
-  private put(shard: number, node: number): void {
-    this.held[shard * this.nodeCount + node] = 1;
-    (this.inZone[this.zoneAt(shard, node)] as number)++;
-    (this.copiesOf[shard] as number)++;
-    (this.load[node] as number)++;
-  }
-
-  private take(shard: number, node: number): void {
-    this.held[shard * this.nodeCount + node] = 0;
-    (this.inZone[this.zoneAt(shard, node)] as number)--;
-    (this.copiesOf[shard] as number)--;
-    (this.load[node] as number)--;
-  }
-
-  /** Of the shard being on the node. */
-  private placeCost(shard: number, node: number): number {
-    const at = shard * this.nodeCount + node;
-    return this.problem.present[at] === 1 ? 0 : this.moveCost + (this.problem.rank[at] as number);
-  }
-
-  private mayTake(shard: number, node: number): boolean {
-    const at = shard * this.nodeCount + node;
-    return this.held[at] === 0 && this.problem.allowed?.[at] !== 0;
-  }
-
-  /** Of `load` becoming one more; never falls with the load. */
-  private loadCost(node: number, load: number): number {
-    const { least, most, fair } = this.problem.limits[node] as NodeLimits;
-    const ratio = Math.min(ratioMost, Math.round((ratioScale * (load + 0.5)) / Math.max(fair, 1e-3)));
-    const near = ratio * this.nodeCount;
-    if (load < least) return near - this.breachCost * Math.min(distanceMost, least - load);
-    return load < most ? near : near + this.breachCost * Math.min(distanceMost, load - most + 1);
-  }
-
-  /** Of the shard going from one node to another; unreachable where it may not. */
-  private handOverCost(shard: number, from: number, to: number): number {
-    if (this.held[shard * this.nodeCount + from] === 0 || !this.mayTake(shard, to)) return unreachable;
-    const cost = this.placeCost(shard, to) - this.placeCost(shard, from);
-    if (this.problem.zoneOf[from] === this.problem.zoneOf[to]) return cost;
-    const entered = this.enterCost(shard, to);
-    if (entered === unreachable || !this.isZoneShared) return cost + entered;
-    return cost + entered + (this.zoneLoad(shard, from) === 1 ? this.breachCost : 0);
-  }
-
-  private enterCost(shard: number, node: number): number {
-    const isFirst = this.zoneLoad(shard, node) === 0;
-    if (this.isZoneShared) return isFirst ? -this.breachCost : 0;
-    return isFirst ? 0 : unreachable;
-  }
-
-  private offer(from: number, to: number, shard: number): void {
-    const at = from * this.nodeCount + to;
-    const cost = this.handOverCost(shard, from, to);
-    if (cost >= (this.stepCost[at] as number)) return;
-    this.stepCost[at] = cost;
-    this.stepShard[at] = shard;
-  }
-
-  private findStep(from: number, to: number): void {
-    const at = from * this.nodeCount + to;
-    this.stepCost[at] = unreachable;
-    this.stepShard[at] = -1;
-    if (from === to) return;
-    for (let shard = 0; shard < this.problem.shardCount; shard++) this.offer(from, to, shard);
-  }
-
-  private updateSteps(changed: ReadonlySet<number>): void {
-    for (let from = 0; from < this.nodeCount; from++) {
-      for (let to = 0; to < this.nodeCount; to++) {
-        if (from === to) continue;
-        if (changed.has(this.stepShard[from * this.nodeCount + to] as number)) this.findStep(from, to);
-        else for (const shard of changed) this.offer(from, to, shard);
-      }
-    }
-  }
-
-  /** Takes one replica from where it costs most to where it costs least, while that pays. */
-  private relieve(): boolean {
-    for (let node = 0; node < this.nodeCount; node++) {
-      const load = this.load[node] as number;
-      this.begin(node, load === 0 ? unreachable : -this.loadCost(node, load - 1));
-    }
-    const [end, cost] = this.shortest();
-    if (end < 0 || cost >= 0) return false;
-    this.follow(end, new Set());
-    return true;
-  }
-
-  /** Gives the shard one node more, others making room where that is cheaper. */
-  private fill(shard: number): void {
-    for (let node = 0; node < this.nodeCount; node++) {
-      const mayTake = this.mayTake(shard, node);
-      this.begin(node, mayTake ? this.placeCost(shard, node) + this.enterCost(shard, node) : unreachable);
-    }
-    const [end] = this.shortest();
-    assert(end >= 0, () => `there is no node left for the shard at ${shard}`);
-    const changed = new Set<number>([shard]);
-    const start = this.follow(end, changed, false);
-    this.put(shard, start);
-    this.updateSteps(changed);
-  }
-
-  private begin(node: number, cost: number): void {
-    this.distance[node] = cost;
-    this.steps[node] = 0;
-    this.parent[node] = -1;
-  }
-
-  /** Bellman-Ford from what `begin` set: the best last node, and the cost of the whole with its load there. */
-  private shortest(): readonly [number, number] {
-    for (let round = 0, hasChanged = true; hasChanged; round++) {
-      assert(round <= this.nodeCount, 'a cycle of hand-overs has a negative cost');
-      hasChanged = false;
-      for (let from = 0; from < this.nodeCount; from++) {
-        if (this.distance[from] === unreachable) continue;
-        for (let to = 0; to < this.nodeCount; to++) hasChanged = this.relax(from, to) || hasChanged;
-      }
-    }
-    let best: readonly [number, number] = [-1, unreachable];
-    for (let node = 0; node < this.nodeCount; node++) {
-      const cost = (this.distance[node] as number) + this.loadCost(node, this.load[node] as number);
-      if (cost < best[1]) best = [node, cost];
-    }
+  /** The node with the lowest load for its share that the shard may go to. */
+  private emptiest(shard: number, room: Int32Array): number | undefined {
+    let best: number | undefined;
+    const consider = (node: number): void => {
+      if (best !== undefined && this.holdings.share(node) >= this.holdings.share(best)) return;
+      if (this.holdings.fits(shard, node, none)) best = node;
+    };
+    const allowed = this.problem.allowed?.[shard];
+    for (const node of allowed ?? []) if ((room[node] as number) > 0) consider(node);
+    if (allowed !== undefined) return best;
+    const mayShare = this.holdings.mayShare(shard, none);
+    this.room.drain((zone) => {
+      if (!mayShare && this.holdings.usesZone(shard, zone, none)) return undefined;
+      return (node) => {
+        if ((room[node] as number) <= 0) return true;
+        consider(node);
+        return false;
+      };
+    });
     return best;
   }
 
-  private relax(from: number, to: number): boolean {
-    const cost = (this.distance[from] as number) + (this.stepCost[from * this.nodeCount + to] as number);
-    const steps = (this.steps[from] as number) + 1;
-    const known = this.distance[to] as number;
-    if (cost > known || cost === unreachable || (cost === known && steps >= (this.steps[to] as number))) return false;
-    this.distance[to] = cost;
-    this.steps[to] = steps;
-    this.parent[to] = from;
-    return true;
+  /** Relieves one node where each shard has few nodes to go to: trying those is quicker than trying all givers. */
+  private giveFrom(from: number, { high, low }: Kind): void {
+    let at = this.holdings.firstOf(from);
+    while (at !== none && this.loadOf(from) > (high[from] as number)) {
+      const holding = at;
+      const shard = this.holdings.shardOf(holding);
+      at = this.holdings.following(at);
+      let best: number | undefined;
+      for (const to of this.problem.allowed?.[shard] ?? []) {
+        if (this.loadOf(to) >= (low[to] as number) || !this.isStraight(holding, from, to)) continue;
+        if (best === undefined || this.holdings.share(to) < this.holdings.share(best)) best = to;
+      }
+      if (best !== undefined) this.handOver(shard, from, best);
+    }
   }
 
-  /** Hands over along the path that ends at `end`; returns where it begins. */
-  private follow(end: number, changed: Set<number>, isWhole = true): number {
-    let node = end;
-    for (let from = this.parent[node] as number; from >= 0; from = this.parent[node] as number) {
-      const shard = this.stepShard[from * this.nodeCount + node] as number;
-      this.take(shard, from);
-      this.put(shard, node);
-      changed.add(shard);
-      node = from;
+  private handOver(shard: number, from: number, to: number): void {
+    this.holdings.take(shard, from);
+    this.holdings.put(shard, to);
+  }
+
+  /** Fills one node from the givers, the fullest one first. */
+  private drawTo(to: number, givers: readonly number[], { high, low }: Kind): void {
+    let open = givers.filter((node) => node !== to);
+    // A shard that did not fit does not fit later either, while `to` alone gains: each list is gone through once.
+    const reached = new Map(open.map((node) => [node, this.holdings.firstOf(node)]));
+    while (this.loadOf(to) < (low[to] as number)) {
+      open = open.filter((node) => this.loadOf(node) > (high[node] as number));
+      const from = open.reduce<number | undefined>((fullest, node) => {
+        return fullest === undefined || this.holdings.share(node) > this.holdings.share(fullest) ? node : fullest;
+      }, undefined);
+      if (from === undefined) return;
+      let at = reached.get(from) as number;
+      while (at !== none && !this.isStraight(at, from, to)) at = this.holdings.following(at);
+      if (at === none) {
+        open = open.filter((node) => node !== from);
+        continue;
+      }
+      reached.set(from, this.holdings.following(at));
+      this.handOver(this.holdings.shardOf(at), from, to);
     }
-    if (isWhole) this.updateSteps(changed);
-    return node;
+  }
+
+  /** Whether to hand a holding over costs 1. */
+  private isStraight(holding: number, from: number, to: number): boolean {
+    const shard = this.holdings.shardOf(holding);
+    if (this.holdings.costOf(holding) === 1 || this.holdings.cost(shard, to) === 0) return false;
+    const allowed = this.problem.allowed?.[shard];
+    return (allowed === undefined || allowed.includes(to)) && this.holdings.fits(shard, to, from);
+  }
+
+  /** What no limit leaves room for goes to the emptiest node. */
+  private placeAnyhow(): void {
+    if (this.lacking.length === 0) return;
+    this.placeLacking(new Int32Array(this.holdings.nodeCount).fill(unreachable));
+  }
+
+  /**
+   * Where limits cannot be met: brings loads as near to them as can be, the furthest node first. Nodes that a search in
+   * vain has reached can give nothing to others, so each is searched in vain once.
+   */
+  private evenOut(): void {
+    if (this.nodesWhere((node) => this.excess(node) !== 0).length === 0) return;
+    const handOvers = new HandOvers(this.holdings, true);
+    const anywhere: Survey = { cost: 0, distances: new Int32Array(this.holdings.nodeCount) };
+    let open = this.nodesWhere(() => true);
+    while (open.length > 0) {
+      const from = open.reduce((worst, node) => (this.relief(node) > this.relief(worst) ? node : worst));
+      const relief = this.relief(from);
+      if (handOvers.follow({ node: from }, (node) => this.burden(node) < relief, anywhere)) continue;
+      open = open.filter((node) => !handOvers.isInVain(node));
+    }
+  }
+
+  /** Replicas above the limits, negative below, 0 within. */
+  private excess(node: number): number {
+    const load = this.loadOf(node);
+    return Math.max(0, load - (this.most[node] as number)) + Math.min(0, load - (this.least[node] as number));
+  }
+
+  /** What one replica less is worth, and one more costs, by the square of the excess. */
+  private relief(node: number): number {
+    if (this.loadOf(node) <= (this.least[node] as number)) return 2 * this.excess(node) - 1;
+    return Math.max(0, 2 * this.excess(node) - 1);
+  }
+
+  private burden(node: number): number {
+    if (this.loadOf(node) >= (this.most[node] as number)) return 2 * this.excess(node) + 1;
+    return Math.min(0, 2 * this.excess(node) + 1);
   }
 }
 
-/** 1 where a shard should be, in the form of `present`. */
-export const assign = (problem: AssignmentProblem): Uint8Array => new Assignment(problem).solve();
+/** The nodes of every shard. */
+export const assign = (problem: AssignmentProblem): readonly (readonly number[])[] => new Assignment(problem).solve();

@@ -39,57 +39,123 @@ export function virtualPoints(nodes: readonly PlacementNode[]): readonly Point[]
 export const middleOf = ({ start, end }: Pick<ShardArc, 'start' | 'end'>): number =>
   Math.floor((start + end) / 2) % ringSize;
 
-/** Distinct nodes clockwise from `position`. */
+/** Where the walk from `position` begins among the points. */
+function startAt(points: readonly Point[], position: number): number {
+  let low = 0;
+  let high = points.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((points[middle] as Point).position < position) low = middle + 1;
+    else high = middle;
+  }
+  return low === points.length ? 0 : low;
+}
+
+/** The first node of the walk from `position` that is accepted, looking at `most` points. */
+export function firstOnWalk(
+  points: readonly Point[],
+  position: number,
+  accept: (node: PlacementNode) => boolean,
+  most = points.length,
+): PlacementNode | undefined {
+  const start = startAt(points, position);
+  for (let step = 0; step < Math.min(most, points.length); step++) {
+    const { node } = points[(start + step) % points.length] as Point;
+    if (accept(node)) return node;
+  }
+  return undefined;
+}
+
+/** Distinct nodes clockwise from `position`, the first `nodeCount` of them. */
 export function preferenceList(
   points: readonly Point[],
   position: number,
   nodeCount: number,
 ): readonly PlacementNode[] {
   const seen = new Set<PlacementNode>();
-  let start = points.findIndex((point) => point.position >= position);
-  if (start < 0) start = 0;
-  for (let step = 0; step < points.length && seen.size < nodeCount; step++) {
-    seen.add((points[(start + step) % points.length] as Point).node);
-  }
+  firstOnWalk(points, position, (node) => seen.size === nodeCount || seen.add(node).size === nodeCount);
   return [...seen];
+}
+
+/** Replicas and preferred leaders of each node, and in which zones a node has room. */
+class Loads {
+  private readonly bound: ReadonlyMap<PlacementNode, number>;
+  private readonly load: Map<PlacementNode, number>;
+  private readonly leaders: Map<PlacementNode, number>;
+  readonly zoneCount: number;
+  /** How many nodes of each zone have room; zones without are not here. */
+  readonly roomy = new Map<string, number>();
+
+  constructor(nodes: readonly PlacementNode[], replicas: number) {
+    const totalWeight = nodes.reduce((sum, node) => sum + node.weight, 0);
+    this.bound = new Map(nodes.map((node) => [node, Math.ceil((loadFactor * replicas * node.weight) / totalWeight)]));
+    this.load = new Map(nodes.map((node) => [node, 0]));
+    this.leaders = new Map(nodes.map((node) => [node, 0]));
+    this.zoneCount = new Set(nodes.map(({ zone }) => zone)).size;
+    for (const { zone } of nodes) this.roomy.set(zone, (this.roomy.get(zone) ?? 0) + 1);
+  }
+
+  hasRoom(node: PlacementNode): boolean {
+    return (this.load.get(node) as number) < (this.bound.get(node) as number);
+  }
+
+  add(node: PlacementNode): void {
+    const hadRoom = this.hasRoom(node);
+    this.load.set(node, (this.load.get(node) as number) + 1);
+    if (!hadRoom || this.hasRoom(node)) return;
+    const left = (this.roomy.get(node.zone) as number) - 1;
+    if (left > 0) this.roomy.set(node.zone, left);
+    else this.roomy.delete(node.zone);
+  }
+
+  /** Leaders are spread by the same bound: the replica with the fewest for its weight. */
+  addLeader(replicas: readonly PlacementNode[]): PlacementNode {
+    const led = (node: PlacementNode): number => this.leaders.get(node) as number;
+    const leader = replicas.reduce((best, node) => (led(node) / node.weight < led(best) / best.weight ? node : best));
+    this.leaders.set(leader, led(leader) + 1);
+    return leader;
+  }
+}
+
+/** The nodes of the shard that walks from `position`. */
+function choose(points: readonly Point[], position: number, replication: number, loads: Loads): PlacementNode[] {
+  const chosen: PlacementNode[] = [];
+  const zones = new Set<string>();
+  // Whether a node can be found is asked first: a walk in vain goes all around the ring.
+  const take = (isThereOne: () => boolean, accept: (node: PlacementNode) => boolean): void => {
+    while (chosen.length < replication && isThereOne()) {
+      const node = firstOnWalk(points, position, (each) => !chosen.includes(each) && accept(each)) as PlacementNode;
+      chosen.push(node);
+      zones.add(node.zone);
+    }
+  };
+  const hasRoom = (node: PlacementNode): boolean => loads.hasRoom(node);
+  take(
+    () => [...loads.roomy.keys()].some((zone) => !zones.has(zone)),
+    (node) => !zones.has(node.zone) && hasRoom(node),
+  );
+  take(
+    () => zones.size < loads.zoneCount,
+    (node) => !zones.has(node.zone),
+  );
+  take(() => [...loads.roomy.values()].reduce((sum, count) => sum + count, 0) > chosen.filter(hasRoom).length, hasRoom);
+  take(
+    () => true,
+    () => true,
+  );
+  return chosen;
 }
 
 /** Places `replication` replicas of each arc. Throws when there are fewer nodes than that. */
 export function place(arcs: readonly ShardArc[], nodes: readonly PlacementNode[], replication: number): Placement {
   assert(nodes.length >= replication, () => `${replication} replicas need as many nodes, there are ${nodes.length}`);
   const points = virtualPoints(nodes);
-  const totalWeight = nodes.reduce((sum, node) => sum + node.weight, 0);
-  const bound = new Map(
-    nodes.map((node) => [node, Math.ceil((loadFactor * arcs.length * replication * node.weight) / totalWeight)]),
-  );
-  const load = new Map(nodes.map((node) => [node, 0]));
-  const leaders = new Map(nodes.map((node) => [node, 0]));
-  const loadOf = (node: PlacementNode): number => load.get(node) as number;
-  const hasRoom = (node: PlacementNode): boolean => loadOf(node) < (bound.get(node) as number);
-
+  const loads = new Loads(nodes, arcs.length * replication);
   const replicas = arcs.map((arc) => {
-    const preference = preferenceList(points, middleOf(arc), nodes.length);
-    const chosen: PlacementNode[] = [];
-    const zones = new Set<string>();
-    const take = (accept: (node: PlacementNode) => boolean): void => {
-      for (const node of preference) {
-        if (chosen.length === replication) return;
-        if (chosen.includes(node) || !accept(node)) continue;
-        chosen.push(node);
-        zones.add(node.zone);
-      }
-    };
-    take((node) => !zones.has(node.zone) && hasRoom(node));
-    take((node) => !zones.has(node.zone));
-    take(hasRoom);
-    take(() => true);
-    for (const node of chosen) load.set(node, loadOf(node) + 1);
-    // Leaders are spread by the same bound: the preferred leader is the replica with the fewest for its weight.
-    const leader = chosen.reduce((best, node) =>
-      (leaders.get(node) as number) / node.weight < (leaders.get(best) as number) / best.weight ? node : best,
-    );
-    leaders.set(leader, (leaders.get(leader) as number) + 1);
-    return [leader, ...chosen.filter((node) => node !== leader)].map((node) => node.id);
+    const chosen = choose(points, middleOf(arc), replication, loads);
+    for (const node of chosen) loads.add(node);
+    const leader = loads.addLeader(chosen);
+    return [leader, ...chosen.filter((node) => node !== leader)].map(({ id }) => id);
   });
   return { replicas };
 }

@@ -8,12 +8,14 @@
  *    (`fairShares`); then the bounds can always be met.
  * 3. Within that no plan moves fewer replicas. So a placement within its bounds stays as it is, and planning again
  *    from the target moves nothing.
- * 4. What moves goes where loads come nearest to the fair ones, then to nodes early in the shard's walk around the ring.
+ * 4. What moves goes to nodes below their fair load, early in the shard's walk around the ring; else to the node with the
+ *    lowest load for its share.
  */
 import { assert, type NodeId, type ShardId } from '../base/index.js';
 import type { ShardArc } from './arcs.js';
 import { assign } from './assignment.js';
-import { loadFactor, middleOf, type PlacementNode, preferenceList, virtualPoints } from './placement.js';
+import type { AssignmentProblem } from './holdings.js';
+import { firstOnWalk, loadFactor, middleOf, type PlacementNode, type Point, virtualPoints } from './placement.js';
 import { fairShares, wholeDown, wholeUp } from './shares.js';
 
 /** A shard where it lies now; the first replica is its preferred leader. */
@@ -54,33 +56,32 @@ const byId = (a: { readonly id: NodeId }, b: { readonly id: NodeId }): number =>
 /** Loads the node may end with. Replicas on one node are at most one per shard. */
 function loadOf(id: NodeId, before: number, fair: number, shardCount: number): Omit<NodeLoad, 'after'> {
   const most = Math.min(shardCount, wholeUp(loadFactor * fair));
-  const least = Math.min(shardCount, wholeDown(before === 0 ? fair : leastFactor * fair));
+  // Never emptied where it should hold one: planned again it would be taken for a newcomer, and get its whole share.
+  const kept = Math.max(Math.min(1, wholeDown(fair)), wholeDown(leastFactor * fair));
+  const least = Math.min(shardCount, before === 0 ? wholeDown(fair) : kept);
   return { id, before, fair, least, most };
 }
 
-/** The place of every node in the preference of every shard. */
-function preferenceRanks(shards: readonly PlacedShard[], nodes: readonly PlacementNode[]): Int32Array {
-  const points = virtualPoints(nodes);
+const walkSteps = 32;
+
+/** The assignment's walk: the shard's, as far as it is likely to lead to something. */
+function walkOf(
+  shards: readonly PlacedShard[],
+  nodes: readonly PlacementNode[],
+): NonNullable<AssignmentProblem['walk']> {
+  let points: readonly Point[] | undefined;
   const indexOf = new Map(nodes.map((node, at) => [node, at]));
-  const ranks = new Int32Array(shards.length * nodes.length);
-  for (const [shard, arc] of shards.entries()) {
-    const preference = preferenceList(points, middleOf(arc), nodes.length);
-    for (const [rank, node] of preference.entries()) ranks[shard * nodes.length + (indexOf.get(node) as number)] = rank;
-  }
-  return ranks;
+  return (shard, accept) => {
+    points ??= virtualPoints(nodes);
+    const isOpen = (node: PlacementNode): boolean => accept(indexOf.get(node) as number);
+    const found = firstOnWalk(points, middleOf(shards[shard] as PlacedShard), isOpen, walkSteps);
+    return found && indexOf.get(found);
+  };
 }
 
-/** 1 where a shard has a replica on a node. */
-export function presence(shards: readonly PlacedShard[], indexOf: ReadonlyMap<NodeId, number>): Uint8Array {
-  const table = new Uint8Array(shards.length * indexOf.size);
-  for (const [shard, { replicas }] of shards.entries()) {
-    for (const id of replicas) {
-      const node = indexOf.get(id);
-      if (node !== undefined) table[shard * indexOf.size + node] = 1;
-    }
-  }
-  return table;
-}
+/** The numbers of those of `ids` that are known. */
+export const numbersOf = (ids: readonly NodeId[], indexOf: ReadonlyMap<NodeId, number>): readonly number[] =>
+  ids.flatMap((id) => indexOf.get(id) ?? []);
 
 /** The moves of one shard; a replica goes to a node of its own zone where it can. */
 function movesOf(
@@ -114,6 +115,37 @@ function applyMoves(shard: PlacedShard, moves: readonly Move[]): PlacedShard {
   };
 }
 
+export type PlanOptions = {
+  /** Shards that stay as they are, even where that is wrong: they are being moved, say. They count as load. */
+  readonly pinned?: ReadonlySet<ShardId>;
+};
+
+const countById = (shards: readonly PlacedShard[]): ReadonlyMap<NodeId, number> => {
+  const counts = new Map<NodeId, number>();
+  for (const { replicas } of shards) for (const id of replicas) counts.set(id, (counts.get(id) ?? 0) + 1);
+  return counts;
+};
+
+/** Where the shards that may move should lie: for each the numbers of its nodes, ascending. */
+function assigned(
+  shards: readonly PlacedShard[],
+  nodes: readonly PlacementNode[],
+  replication: number,
+  limits: AssignmentProblem['limits'],
+): readonly (readonly number[])[] {
+  const indexOf = new Map(nodes.map(({ id }, at) => [id, at]));
+  const zones = new Map([...new Set(nodes.map(({ zone }) => zone))].map((zone, at) => [zone, at]));
+  const chosen = assign({
+    shardCount: shards.length,
+    zoneOf: nodes.map(({ zone }) => zones.get(zone) as number),
+    limits,
+    copies: replication,
+    present: shards.map(({ replicas }) => numbersOf(replicas, indexOf)),
+    walk: walkOf(shards, nodes),
+  });
+  return chosen.map((numbers) => [...numbers].sort((a, b) => a - b));
+}
+
 /**
  * Plans `replication` replicas of each shard on `nodes`, from where they are now (nodes that are not among `nodes` leave).
  * Throws when there are fewer nodes than replicas.
@@ -122,53 +154,52 @@ export function planPlacement(
   current: readonly PlacedShard[],
   nodes: readonly PlacementNode[],
   replication: number,
-  _options: { readonly pinned?: ReadonlySet<ShardId> } = {},
+  { pinned = new Set() }: PlanOptions = {},
 ): PlacementPlan {
   assert(nodes.length >= replication, () => `${replication} replicas need as many nodes, there are ${nodes.length}`);
   const sorted = [...nodes].sort(byId);
+  const zoneOf = new Map(sorted.map(({ id, zone }) => [id, zone]));
+  assert(zoneOf.size === nodes.length, 'a node is given twice');
   const shards = [...current].sort((a, b) => a.shardId - b.shardId);
-  const indexOf = new Map(sorted.map(({ id }, at) => [id, at]));
-  assert(indexOf.size === nodes.length, 'a node is given twice');
-  const zones = [...new Set(sorted.map(({ zone }) => zone))];
-  const held = new Map<NodeId, number>();
-  for (const id of shards.flatMap(({ replicas }) => replicas)) held.set(id, (held.get(id) ?? 0) + 1);
+  const free = shards.filter(({ shardId }) => !pinned.has(shardId));
+  const held = countById(shards);
+  const fixed = countById(shards.filter(({ shardId }) => pinned.has(shardId)));
   const fair = fairShares(sorted, shards.length, replication);
   const limits = sorted.map(({ id }, at) => loadOf(id, held.get(id) ?? 0, fair[at] as number, shards.length));
+  const nodesOf = assigned(
+    free,
+    sorted,
+    replication,
+    limits.map((load) => ({ ...load, fixed: fixed.get(load.id) ?? 0 })),
+  );
 
-  const assigned = assign({
-    shardCount: shards.length,
-    zoneOf: sorted.map(({ zone }) => zones.indexOf(zone)),
-    limits,
-    copies: replication,
-    present: presence(shards, indexOf),
-    rank: preferenceRanks(shards, sorted),
+  const planned = new Map<ShardId, readonly Move[]>();
+  for (const [at, { shardId, replicas }] of free.entries()) {
+    const then = (nodesOf[at] as readonly number[]).map((node) => (sorted[node] as PlacementNode).id);
+    const left = replicas.filter((id) => !then.includes(id));
+    const joined = then.filter((id) => !replicas.includes(id));
+    if (left.length + joined.length > 0) planned.set(shardId, movesOf(shardId, left, joined, zoneOf));
+  }
+  const target = shards.map((shard) => {
+    const own = planned.get(shard.shardId);
+    return own === undefined ? shard : applyMoves(shard, own);
   });
-
-  const zoneOf = new Map(sorted.map(({ id, zone }) => [id, zone]));
-  const after = sorted.map(() => 0);
-  const moves: Move[] = [];
-  const target = shards.map((shard, at) => {
-    const now = new Set(shard.replicas);
-    const then = new Set(sorted.filter((_, node) => assigned[at * sorted.length + node] === 1).map(({ id }) => id));
-    for (const id of then) (after[indexOf.get(id) as number] as number)++;
-    const left = shard.replicas.filter((id) => !then.has(id));
-    const joined = [...then].filter((id) => !now.has(id));
-    const own = movesOf(shard.shardId, left, joined, zoneOf);
-    moves.push(...own);
-    return applyMoves(shard, own);
-  });
-
-  const gone = [...held].filter(([id]) => !indexOf.has(id)).map(([id, before]) => ({ id, before }));
+  const moves = [...planned.values()].flat();
+  const after = countById(target);
+  const gone = [...held].filter(([id]) => !zoneOf.has(id)).map(([id, before]) => ({ id, before }));
   const total = shards.length * replication;
   const comes = limits.reduce((sum, load) => sum + (load.before === 0 ? load.fair : 0), 0);
-  const homeless = total - limits.reduce((sum, { before }) => sum + before, 0);
+  const homeless = free.reduce(
+    (sum, { replicas }) => sum + Math.max(0, replication - replicas.filter((id) => zoneOf.has(id)).length),
+    0,
+  );
   const idealMoves = Math.max(comes, homeless);
   return {
     moves,
     target,
     replicasPerNode: [
-      ...limits.map((load, at) => ({ ...load, after: after[at] as number })),
-      ...gone.sort(byId).map((node) => ({ ...node, after: 0, fair: 0, least: 0, most: 0 })),
+      ...limits.map((load) => ({ ...load, after: after.get(load.id) ?? 0 })),
+      ...gone.sort(byId).map((node) => ({ ...node, after: after.get(node.id) ?? 0, fair: 0, least: 0, most: 0 })),
     ],
     idealMoves,
     movedShare: total === 0 ? 0 : moves.filter(({ to }) => to !== null).length / total,

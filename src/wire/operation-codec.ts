@@ -6,7 +6,7 @@
  */
 import { mapKey, messageOf, RingraftError } from '../base/index.js';
 import { messages } from '../proto/index.js';
-import type { CommandBatch, OperationBatch, OperationResult, ScanPage, ScanRequest } from './operations.js';
+import type { CommandBatch, OperationBatch, ResultBatch, ScanPage, ScanRequest } from './operations.js';
 
 type Codec<Message> = {
   encode(message: Message): { finish(): Uint8Array };
@@ -22,7 +22,7 @@ type WireOperationBatch = Omit<OperationBatch, 'clientId'> & { clientId: Buffer 
 
 const commandBatch = codec<WireCommandBatch>(messages.CommandBatch);
 const operationBatch = codec<WireOperationBatch>(messages.OperationBatch);
-const resultBatch = codec<{ results: OperationResult[] }>(messages.ResultBatch);
+const resultBatch = codec<ResultBatch>(messages.ResultBatch);
 const scanRequest = codec<ScanRequest>(messages.ScanRequest);
 const scanPage = codec<ScanPage>(messages.ScanPage);
 
@@ -61,10 +61,9 @@ export function decodeOperationBatch(payload: Buffer): OperationBatch {
   return { clientId: mapKey(clientId), ackedBelow, mapEpoch, operations };
 }
 
-export const encodeResultBatch = (batch: { results: OperationResult[] }): Buffer => finish(resultBatch.encode(batch));
+export const encodeResultBatch = (batch: ResultBatch): Buffer => finish(resultBatch.encode(batch));
 
-export const decodeResultBatch = (payload: Buffer): { results: OperationResult[] } =>
-  decode(resultBatch, payload, 'batch of results');
+export const decodeResultBatch = (payload: Buffer): ResultBatch => decode(resultBatch, payload, 'batch of results');
 
 export const encodeScanRequest = (request: ScanRequest): Buffer => finish(scanRequest.encode(request));
 

@@ -70,6 +70,9 @@ export type OperationResult = {
   message: string;
 };
 
+/** `mapEpoch`: of the answering node's cluster map. */
+export type ResultBatch = { results: OperationResult[]; mapEpoch: number };
+
 export type ScanRequest = {
   bucketId: BucketId;
   gte: Buffer;

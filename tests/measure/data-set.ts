@@ -2,8 +2,11 @@
  * Many keys whose values can be told from their number: loading, overwriting and checking them needs no memory but a
  * version each.
  *
- * Invariant: `versions[n]` is what was last acknowledged of key n; nobody else writes these keys.
+ * Invariants:
+ * 1. `versions[n]` is what was last acknowledged of key n; nobody else writes these keys.
+ * 2. A key has one write under way at most, and none after one of unknown outcome: it holds its version or the next.
  */
+import { isRingraftError } from '../../src/base/index.js';
 import type { RingraftClient } from '../../src/client/index.js';
 import type { Violations } from '../crash/violations.js';
 import { readBack } from './keys.js';
@@ -16,14 +19,17 @@ const headBytes = 24;
 const reportedKeys = 5;
 
 export class DataSet {
-  private readonly versions: Uint8Array;
+  private readonly versions: Uint32Array;
+  /** Keys with a single write under way, or one of unknown outcome. */
+  private readonly unsettled = new Set<number>();
   private readonly filler: Buffer;
+  private wrong = 0;
 
   constructor(
     readonly keys: number,
     private readonly valueBytes: number,
   ) {
-    this.versions = new Uint8Array(keys);
+    this.versions = new Uint32Array(keys);
     // Bytes that do not compress to nothing: the low byte of a linear congruential generator's upper half.
     this.filler = Buffer.alloc(valueBytes);
     let state = 12_345;
@@ -68,15 +74,55 @@ export class DataSet {
     await Promise.all(Array.from({ length: batchesInFlight }, writer));
   }
 
-  /** Reads every key and compares it byte for byte. */
+  /** Whether nobody may write the key now. */
+  isTaken(number: number): boolean {
+    return this.unsettled.has(number);
+  }
+
+  /** Writes one key in its next version; an error is thrown. */
+  async putOne(client: RingraftClient, number: number, timeoutMs: number): Promise<void> {
+    const version = (this.versions[number] ?? 0) + 1;
+    this.unsettled.add(number);
+    try {
+      await client.put(bucket, this.keyOf(number), this.valueOf(number, version), { timeoutMs });
+      this.versions[number] = version;
+    } catch (error) {
+      if (isRingraftError(error) && error.happened === 'unknown') throw error;
+      this.unsettled.delete(number);
+      throw error;
+    }
+    this.unsettled.delete(number);
+  }
+
+  /** Reads one key and checks that it holds what was acknowledged before, or something later; an error is thrown. */
+  async getOne(client: RingraftClient, violations: Violations, number: number, timeoutMs: number): Promise<void> {
+    const least = this.versions[number] ?? 0;
+    const found = await client.get(bucket, this.keyOf(number), { timeoutMs });
+    this.check(violations, number, found?.value, least);
+  }
+
+  /** Whether the key holds one of the versions it may hold. */
+  private holds(number: number, value: Buffer | undefined, least: number): boolean {
+    const most = (this.versions[number] ?? 0) + (this.unsettled.has(number) ? 1 : 0);
+    for (let version = most; version >= least; version--) {
+      if (version === 0 ? value === undefined : value?.equals(this.valueOf(number, version))) return true;
+    }
+    return false;
+  }
+
+  private check(violations: Violations, number: number, value: Buffer | undefined, least: number): boolean {
+    if (this.holds(number, value, least)) return true;
+    if (++this.wrong > reportedKeys) return false;
+    const held = value === undefined ? 'missing' : `holds ${JSON.stringify(value.toString('latin1', 0, headBytes))}`;
+    violations.add(`${this.keyOf(number)}: version ${least} was acknowledged before, it is ${held}`);
+    return false;
+  }
+
+  /** Reads every key and compares it byte for byte; no writes may be under way. */
   async verify(client: RingraftClient, violations: Violations, onRead: (keys: number) => void): Promise<void> {
     let wrong = 0;
     const check = (number: number, value: Buffer | undefined): void => {
-      if (value?.equals(this.valueOf(number, this.versions[number] ?? 0))) return;
-      wrong++;
-      if (wrong > reportedKeys) return;
-      const held = value === undefined ? 'missing' : `holds ${JSON.stringify(value.toString('latin1', 0, headBytes))}`;
-      violations.add(`${this.keyOf(number)}: version ${this.versions[number]} was acknowledged last, it is ${held}`);
+      if (!this.check(violations, number, value, this.versions[number] ?? 0)) wrong++;
     };
     await readBack(client, this.keys, this.keyOf, check, onRead);
     if (wrong > reportedKeys) violations.add(`${wrong} of ${this.keys} keys are lost or wrong`);

@@ -169,7 +169,7 @@ const program: Program<typeof specs> = {
   name: 'elections',
   summary: 'full load of puts for long; no shard may change its leader',
   specs,
-  shardsOf: ({ shards }) => shards,
+  clusterOf: ({ shards }) => ({ shards }),
   measure,
 };
 main(program);

@@ -265,7 +265,7 @@ const program: Program<typeof specs> = {
   name: 'failover',
   summary: 'kills leaders under load; how long until their shards take writes again',
   specs,
-  shardsOf: ({ shards }) => shards,
+  clusterOf: ({ shards }) => ({ shards }),
   measure,
 };
 main(program);

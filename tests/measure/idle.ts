@@ -139,7 +139,7 @@ const program: Program<typeof specs> = {
   name: 'idle',
   summary: 'what a cluster costs that nobody asks for anything',
   specs,
-  shardsOf: ({ shards }) => shards,
+  clusterOf: ({ shards }) => ({ shards }),
   measure,
 };
 main(program);

@@ -1,4 +1,4 @@
-/** Keys of a chosen shard, and reading many back. */
+/** Keys of a chosen shard, one operation a key, and reading many back. */
 import type { RingraftClient } from '../../src/client/index.js';
 import { initHash, ringHash } from '../../src/ring/index.js';
 import type { ClusterMap } from '../../src/wire/index.js';
@@ -18,6 +18,19 @@ export async function tagsOf({ shards }: ClusterMap): Promise<readonly string[]>
     if (!tags.has(at)) tags.set(at, tag);
   }
   return shards.map((_, at) => tags.get(at) as string);
+}
+
+/** One operation for each of `count` keys, so many under way at a time. */
+export async function forEachKey(
+  count: number,
+  concurrency: number,
+  single: (at: number) => Promise<void>,
+): Promise<void> {
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    while (next < count) await single(next++);
+  };
+  await Promise.all(Array.from({ length: concurrency }, worker));
 }
 
 /** Reads `count` keys, linearizably, and hands every value to `check`; a read that fails is thrown. */

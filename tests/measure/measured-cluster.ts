@@ -33,12 +33,14 @@ export type StartedNode = {
 export class MeasuredCluster {
   readonly logs: NodeLogs;
   private readonly lives = new Map<string, Life>();
+  private ids: readonly string[];
   private isAbandoned = false;
 
   constructor(
     readonly cluster: TestCluster,
     private readonly violations: Violations,
   ) {
+    this.ids = cluster.nodeIds;
     this.logs = new NodeLogs((node, line) => {
       if (!this.isAbandoned) violations.add(`${node} logged: ${line.slice(0, 2000)}`);
     });
@@ -48,8 +50,21 @@ export class MeasuredCluster {
     return this.isAbandoned;
   }
 
+  /** Those that surveys ask. */
   get nodeIds(): readonly string[] {
-    return this.cluster.nodeIds;
+    return this.ids;
+  }
+
+  /** Starts a node that is in no configuration. */
+  join(id: string, zone: string): StartedNode {
+    this.cluster.joins(id, zone);
+    this.ids = [...this.ids, id];
+    return this.start(id);
+  }
+
+  /** The node is gone for good. */
+  forget(id: string): void {
+    this.ids = this.ids.filter((other) => other !== id);
   }
 
   start(id: string): StartedNode {

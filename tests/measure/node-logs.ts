@@ -18,6 +18,7 @@ type LogLine = {
   readonly msg: string;
   readonly shardId?: number;
   readonly term?: number;
+  readonly error?: string;
 };
 
 /** A line may come in so much later than what it tells of shows in the node's status. */
@@ -26,6 +27,8 @@ export const logDelayMs = 200;
 const warningLevel = 40;
 const errorLevel = 50;
 const keptLines = 200;
+/** Errors that say something of the machine, which others use as well; counted as warnings. */
+const faultsOfMachine = new Set(['the disk does not answer: handing over']);
 
 export class NodeLogs {
   /** Every one that began, in the order the lines came in. */
@@ -52,11 +55,16 @@ export class NodeLogs {
     }
   }
 
+  private countWarning({ msg, error }: LogLine): void {
+    const words = error === undefined ? msg : `${msg} (${error})`;
+    this.warnings.set(words, (this.warnings.get(words) ?? 0) + 1);
+  }
+
   private take(node: string, text: string, onServing: () => void): void {
     if (text.trim() === '') return;
     const line = parsed(text);
-    if (line === undefined || line.level >= errorLevel) this.onError(node, text);
-    else if (line.level >= warningLevel) this.warnings.set(line.msg, (this.warnings.get(line.msg) ?? 0) + 1);
+    if (line === undefined || (line.level >= errorLevel && !faultsOfMachine.has(line.msg))) this.onError(node, text);
+    else if (line.level >= warningLevel) this.countWarning(line);
     else if (line.msg === 'serving') onServing();
     else if (line.msg === 'no longer leader') this.ends.push(leadershipOf(node, line));
     else if (line.msg === 'became leader') this.leaderships.push(leadershipOf(node, line));

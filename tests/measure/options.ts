@@ -10,26 +10,44 @@ export type NumberOption = {
   readonly fraction?: boolean;
 };
 
+/** Several numbers with commas between them. */
+export type ListOption = {
+  readonly defaults: readonly number[];
+  readonly least: number;
+  readonly describe: string;
+};
+
 /** What was asked for makes no sense. */
 export class UsageError extends Error {}
 
-export type OptionSpecs = Readonly<Record<string, NumberOption>>;
-export type OptionValues<Specs extends OptionSpecs> = { readonly [Name in keyof Specs]: number };
+export type OptionSpecs = Readonly<Record<string, NumberOption | ListOption>>;
+export type OptionValues<Specs extends OptionSpecs> = {
+  readonly [Name in keyof Specs]: Specs[Name] extends ListOption ? readonly number[] : number;
+};
 export type OutputOptions = { readonly json: boolean; readonly keep: boolean };
 
 function usageOf(name: string, summary: string, specs: OptionSpecs): string {
-  const lines = Object.entries(specs).map(([option, { default: value, describe }]) => {
-    return `  ${`--${option} N`.padEnd(18)}${describe} (${value})`;
+  const lines = Object.entries(specs).map(([option, spec]) => {
+    const name = `--${option} ${'defaults' in spec ? 'N,N' : 'N'}`;
+    return `  ${name.padEnd(18)}${spec.describe} (${defaultOf(spec)})`;
   });
   return [
     `npm run measure -- ${name} [options]: ${summary}`,
     ...lines,
     '  --keep            leave the directory of the cluster behind',
-    '  -o json           one closing object on standard output',
+    '  -o json, --json   one closing object on standard output',
     '',
     'Exit codes: 0 measured, all checks held; 1 a check failed; 2 usage; 130 interrupted.',
     '',
   ].join('\n');
+}
+
+const defaultOf = (spec: NumberOption | ListOption): string =>
+  'defaults' in spec ? spec.defaults.join(',') : String(spec.default);
+
+function valueFrom(name: string, text: string, spec: NumberOption | ListOption): number | readonly number[] {
+  if (!('defaults' in spec)) return numberFrom(name, text, spec);
+  return text.split(',').map((one) => numberFrom(name, one, { ...spec, default: 0 }));
 }
 
 function numberFrom(name: string, text: string, { least, fraction }: NumberOption): number {
@@ -48,11 +66,12 @@ export function optionsFrom<Specs extends OptionSpecs>(
   args: readonly string[],
 ): OptionValues<Specs> & OutputOptions {
   const numbers = Object.entries(specs).map(([option, spec]) => {
-    return [option, { type: 'string' as const, default: String(spec.default) }] as const;
+    return [option, { type: 'string' as const, default: defaultOf(spec) }] as const;
   });
   const values = parsed(args, {
     ...Object.fromEntries(numbers),
     keep: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
     output: { type: 'string', short: 'o', default: 'table' },
     help: { type: 'boolean', short: 'h', default: false },
   });
@@ -64,11 +83,11 @@ export function optionsFrom<Specs extends OptionSpecs>(
   if (!['table', 'json'].includes(output)) throw new UsageError(`-o ${output}: table or json`);
   const found = Object.entries(specs).map(([option, spec]) => [
     option,
-    numberFrom(option, String(values[option]), spec),
+    valueFrom(option, String(values[option]), spec),
   ]);
   return {
-    ...(Object.fromEntries(found) as OptionValues<Specs>),
-    json: output === 'json',
+    ...(Object.fromEntries(found) as unknown as OptionValues<Specs>),
+    json: output === 'json' || values.json === true,
     keep: values.keep === true,
   };
 }

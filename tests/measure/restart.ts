@@ -3,13 +3,13 @@
  * or killed. Method: load, then one restart after another, each behind by what was written meanwhile; at the end every
  * key is read and compared.
  */
-import { startProgress } from '../../src/cli/progress.js';
 import { formatBytes, formatCount } from '../../src/cli/values.js';
 import { DataSet } from './data-set.js';
 import { inSeconds, rounded } from './figures.js';
 import { tagsOf } from './keys.js';
 import type { Survey } from './measured-cluster.js';
 import { type Measurement, main, operationTimeoutMs, type Program, type Section, type Stage } from './program.js';
+import { withProgress } from './progress.js';
 import { type Restart, type RestartOfAll, residentOf, restartAll, restartOne } from './restart-timing.js';
 
 const targets = { servingMs: 5_000, allLedMs: 5_000, residentBytes: 250 * 1024 * 1024 } as const;
@@ -24,21 +24,6 @@ type Options = { readonly [Name in keyof typeof specs]: number };
 
 type Loaded = { readonly seconds: number; readonly after: Survey; readonly settled: Survey };
 type Verified = { readonly seconds: number };
-
-async function withProgress(
-  what: string,
-  keys: number,
-  work: (onDone: (keys: number) => void) => Promise<void>,
-): Promise<number> {
-  const progress = startProgress({ err: process.stderr }, what, keys, 'keys');
-  const beganMs = performance.now();
-  try {
-    await work((count) => progress.advance(count));
-  } finally {
-    progress.stop();
-  }
-  return (performance.now() - beganMs) / 1000;
-}
 
 async function measure(stage: Stage<Options>): Promise<Measurement> {
   const { options, measured, violations, say } = stage;
@@ -162,7 +147,7 @@ const program: Program<typeof specs> = {
   name: 'restart',
   summary: 'loads many keys; how long nodes need to come back with them',
   specs,
-  shardsOf: ({ shards }) => shards,
+  clusterOf: ({ shards }) => ({ shards }),
   measure,
 };
 main(program);

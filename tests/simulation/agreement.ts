@@ -1,6 +1,6 @@
 /** Whether a cluster has come back whole and its replicas agree, and what brings it there once nothing is wrong. */
 import { crc32 } from 'node:zlib';
-import type { NodeId } from '../../src/base/index.js';
+import type { NodeId, ShardId } from '../../src/base/index.js';
 import { checkHistory, type OperationRecord } from '../../src/checker/index.js';
 import { allShards, isPlacedOn } from '../../src/host/index.js';
 import { Violation } from './checks.js';
@@ -94,4 +94,15 @@ export function assertLinearizable(history: readonly OperationRecord[]): void {
   if (verdict.ok === 'unknown') throw new Violation('linearizability', `undecided for ${verdict.key}`);
   const operations = verdict.operations.map((operation) => JSON.stringify(operation)).join('\n  ');
   throw new Violation('linearizability', `${verdict.key}:\n  ${operations}`);
+}
+
+/** Nobody is elected while the lease of an earlier leader holds, whether or not it reads anything (thesis §6.4.1). */
+export function checkLeases(nodes: readonly SimNode[], elected: string, shardId: ShardId, term: number): void {
+  for (const { id, host, life } of nodes) {
+    for (const { raft, shardId: other } of host?.replicas() ?? []) {
+      if (other !== shardId || !raft.isLeader || raft.currentTerm >= term || life === undefined) continue;
+      if (!raft.leaseValid(life.clock.nowMs())) continue;
+      throw new Violation('lease', `${elected} leads shard ${shardId} in term ${term}, and the lease of ${id} holds`);
+    }
+  }
 }

@@ -44,6 +44,9 @@ export class Checks {
   private readonly leaders = new Map<string, number>();
   elections = 0;
 
+  /** Told once of every entry that is committed, in the order of the log of its shard. */
+  onCommitted: (shardId: ShardId, entry: Entry) => void = () => {};
+
   constructor(
     private readonly note: (value: number) => void,
     private readonly onElection: (node: string, shardId: ShardId, term: number) => void,
@@ -169,6 +172,7 @@ export class Checks {
       committed.push(news);
       this.note(crc);
       if (entry.type === EntryType.Configuration) this.onConfiguration(shardId, decodeConfiguration(entry.data));
+      this.onCommitted(shardId, entry);
       return news;
     }
     if (known.term !== entry.term || known.crc !== crc) {
@@ -183,6 +187,11 @@ export class Checks {
   /** The membership committed last. */
   private readonly memberships = new Map<ShardId, Configuration>();
   configurations = 0;
+
+  /** The membership of a shard that was committed last. */
+  membership(shardId: ShardId): Configuration | undefined {
+    return this.memberships.get(shardId);
+  }
 
   /** Voters change only through a joint configuration of the old ones and the new, which is then left (thesis §4.3). */
   private onConfiguration(shardId: ShardId, configuration: Configuration): void {

@@ -29,7 +29,20 @@ export const faultKinds = [
   'transfer',
   'membership',
 ] as const;
-export type FaultKind = (typeof faultKinds)[number];
+/** What happens to a cluster that manages itself: orders of its administrator, and what they are there for. */
+export const clusterKinds = [
+  'join',
+  'drain',
+  'recommission',
+  'decommission',
+  'move',
+  'cancel-move',
+  'set-moves',
+  'restart',
+  'die',
+  'lose-disk',
+] as const;
+export type FaultKind = (typeof faultKinds)[number] | (typeof clusterKinds)[number];
 
 export type Fault = {
   readonly kind: FaultKind;
@@ -68,6 +81,16 @@ const weights: Readonly<Record<FaultKind, number>> = {
   pause: 4,
   transfer: 5,
   membership: 5,
+  join: 4,
+  drain: 3,
+  recommission: 2,
+  decommission: 3,
+  move: 5,
+  'cancel-move': 3,
+  'set-moves': 1,
+  restart: 3,
+  die: 3,
+  'lose-disk': 2,
 };
 
 export type FaultPlan = {

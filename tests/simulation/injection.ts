@@ -17,6 +17,8 @@ export type InjectionParts = {
   readonly onLost: (node: SimNode) => void;
   /** Changes the membership of a shard; whether a change was begun. */
   readonly changeMembership: (fault: Fault) => boolean;
+  /** One of `clusterKinds`: begins it and says how it ends; undefined when there was nothing to do it to. */
+  readonly onCluster?: (fault: Fault) => (() => void) | undefined;
 };
 
 export class Injection {
@@ -249,6 +251,17 @@ export class Injection {
       }
       case 'membership':
         return this.parts.changeMembership(fault) ? () => {} : undefined;
+      case 'join':
+      case 'drain':
+      case 'recommission':
+      case 'decommission':
+      case 'move':
+      case 'cancel-move':
+      case 'set-moves':
+      case 'restart':
+      case 'die':
+      case 'lose-disk':
+        return this.parts.onCluster?.(fault);
       default:
         return assertNever(fault.kind, 'kind of fault');
     }

@@ -6,7 +6,8 @@ import { parseArgs } from 'node:util';
 import { messageOf } from '../../src/base/index.js';
 import { encodeHistory } from '../../src/checker/index.js';
 import { startProgress } from '../../src/cli/index.js';
-import { describeFault, type FaultKind, faultKinds } from './faults.js';
+import { runClusterSeed, usualClusterKinds } from './cluster-simulation.js';
+import { clusterKinds, describeFault, type FaultKind, faultKinds } from './faults.js';
 import { minimizeFaults, sumFaults } from './minimize.js';
 import { applyMutant, type MutantName, mutantNames } from './mutants.js';
 import { runPool } from './pool.js';
@@ -20,6 +21,7 @@ safety properties after every event, that all replicas come to agree, and that w
 
   --seeds N        how many                                   [default: 200]
   --from N         the first one                              [default: 1]
+  --cluster        clusters that manage themselves: nodes join, leave and die, shards are moved
   --faults A,B     only these kinds of fault                  [default: all]
   --without A,B    not these kinds
   --jobs N         processes at a time                        [default: the number of cores]
@@ -31,6 +33,7 @@ safety properties after every event, that all replicas come to agree, and that w
   --help
 
 Faults: ${faultKinds.join(', ')}
+With --cluster also: ${clusterKinds.join(', ')}
 Exit code 1 when a seed fails, or a mutant escapes.
 `;
 
@@ -39,12 +42,15 @@ type Failure = { readonly seed: number; readonly check: string };
 /** Of how many seeds one is run twice, to see that it is the same run. */
 const checkEvery = 50;
 const keptFailures = 20;
+const noSums = { mapChanges: 0, events: 0, virtualMs: 0 };
+const summed = ['elections', 'snapshots', 'configurations', 'repairs', 'mapChanges', 'events', 'virtualMs'] as const;
 
 function options() {
   const { values } = parseArgs({
     options: {
       seeds: { type: 'string', default: '200' },
       from: { type: 'string', default: '1' },
+      cluster: { type: 'boolean', default: false },
       faults: { type: 'string' },
       without: { type: 'string' },
       jobs: { type: 'string', default: String(availableParallelism()) },
@@ -64,7 +70,8 @@ function options() {
   };
   const list = (name: 'faults' | 'without'): readonly FaultKind[] | undefined =>
     values[name]?.split(',').map((kind) => {
-      if (!faultKinds.includes(kind as FaultKind)) throw new RangeError(`--${name}: no fault is called ${kind}`);
+      if (![...faultKinds, ...clusterKinds].includes(kind as FaultKind))
+        throw new RangeError(`--${name}: no fault is called ${kind}`);
       return kind as FaultKind;
     });
   const mutant = values.mutant as MutantName | undefined;
@@ -78,7 +85,10 @@ function options() {
     jobs: number('jobs', 1),
     most: number('most', 1),
     seed: values.seed === undefined ? undefined : number('seed', 0),
-    kinds: (list('faults') ?? faultKinds).filter((kind) => !without.includes(kind)),
+    isCluster: values.cluster,
+    kinds: (list('faults') ?? (values.cluster ? usualClusterKinds : faultKinds)).filter(
+      (kind) => !without.includes(kind),
+    ),
     mutant,
     mutants: values.mutants,
     json: values.output === 'json',
@@ -87,22 +97,30 @@ function options() {
 
 type Options = ReturnType<typeof options>;
 
+const runOf = ({ isCluster }: Options): typeof runSeed => (isCluster ? runClusterSeed : runSeed);
+
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
-async function oneSeed({ kinds, mutant }: Options, seed: number): Promise<boolean> {
+async function oneSeed(given: Options, seed: number): Promise<boolean> {
+  const { kinds, mutant } = given;
   if (mutant !== undefined) applyMutant(mutant);
-  const { history, ...result } = await runSeed(seed, { kinds, onTrace: (line) => process.stdout.write(`${line}\n`) });
+  const { history, ...result } = await runOf(given)(seed, {
+    kinds,
+    onTrace: (line) => process.stdout.write(`${line}\n`),
+  });
   say(JSON.stringify({ ...result, history: history.length }, null, 2));
   return result.failure === undefined;
 }
 
 /** Writes what happened in a failing run to a directory; returns its path. */
-async function explain(seed: number, { kinds, mutant }: Options): Promise<void> {
+async function explain(seed: number, given: Options): Promise<void> {
+  const { kinds, mutant } = given;
+  const run = runOf(given);
   if (mutant !== undefined) applyMutant(mutant);
   const lines: string[] = [];
-  const failed = await runSeed(seed, { kinds });
-  const faults = await minimizeFaults(failed, (fewer) => runSeed(seed, { kinds, faults: fewer }));
-  const smallest = await runSeed(seed, { kinds, faults, onTrace: (line) => lines.push(line) });
+  const failed = await run(seed, { kinds });
+  const faults = await minimizeFaults(failed, (fewer) => run(seed, { kinds, faults: fewer }));
+  const smallest = await run(seed, { kinds, faults, onTrace: (line) => lines.push(line) });
   const directory = join(tmpdir(), `ringraft-sim-${seed}`);
   mkdirSync(directory, { recursive: true });
   writeFileSync(join(directory, 'trace.txt'), `${lines.join('\n')}\n`);
@@ -120,7 +138,7 @@ async function manySeeds(given: Options): Promise<boolean> {
   const failures: Failure[] = [];
   const unstable: number[] = [];
   let runs = 0;
-  const sums = { operations: 0, elections: 0, snapshots: 0, configurations: 0, repairs: 0, events: 0, virtualMs: 0 };
+  const sums = { operations: 0, elections: 0, snapshots: 0, configurations: 0, repairs: 0, ...noSums };
   const progress = startProgress({ err: process.stderr }, 'simulating', given.seeds, 'seeds');
   await runPool({
     ...given,
@@ -130,9 +148,7 @@ async function manySeeds(given: Options): Promise<boolean> {
       progress.advance(1);
       sumFaults(injected, result.injected);
       sums.operations += result.checked;
-      for (const name of ['elections', 'snapshots', 'configurations', 'repairs', 'events', 'virtualMs'] as const) {
-        sums[name] += result[name];
-      }
+      for (const name of summed) sums[name] += result[name];
       if (result.failure !== undefined) failures.push({ seed: result.seed, check: result.failure.check });
       if (result.isUnstable) unstable.push(result.seed);
       return failures.length < keptFailures;
@@ -146,25 +162,15 @@ async function manySeeds(given: Options): Promise<boolean> {
   const perSecond = Number((runs / seconds).toFixed(2));
   const virtualHours = Number((sums.virtualMs / 3_600_000).toFixed(2));
   if (given.json) {
-    const { operations, elections, snapshots, configurations, repairs, events } = sums;
-    const closing = {
-      seeds: runs,
-      failures,
-      faults,
-      operations,
-      elections,
-      snapshots,
-      configurations,
-      repairs,
-      events,
-    };
+    const { virtualMs: _virtualMs, ...counted } = sums;
+    const closing = { seeds: runs, failures, faults, ...counted };
     process.stdout.write(`${JSON.stringify({ ...closing, virtualHours, seedsPerSecond: perSecond })}\n`);
   } else {
     const kinds = Object.entries(faults).map(([kind, count]) => `${kind} ${count}`);
     process.stdout.write(
       `${runs} seeds in ${Math.round(seconds)} s (${perSecond}/s), ${virtualHours} hours of cluster time\n` +
         `operations checked for linearizability: ${sums.operations}\n` +
-        `elections ${sums.elections}, snapshots ${sums.snapshots}, membership entries ${sums.configurations}, replicas rebuilt ${sums.repairs}\n` +
+        `elections ${sums.elections}, snapshots ${sums.snapshots}, membership entries ${sums.configurations}, replicas rebuilt ${sums.repairs}${given.isCluster ? `, map changes ${sums.mapChanges}` : ''}\n` +
         `faults: ${kinds.join(', ') || 'none'}\n` +
         `failures: ${failures.map(({ seed, check }) => `${seed} (${check})`).join(', ') || 'none'}\n`,
     );

@@ -11,6 +11,8 @@ export type PoolOptions = {
   readonly jobs: number;
   readonly kinds: readonly FaultKind[];
   readonly mutant: MutantName | undefined;
+  /** Of clusters that manage themselves. */
+  readonly isCluster?: boolean;
   /** Every so many seeds one is run twice, to see that it is the same run. */
   readonly checkEvery: number;
   /** false: no further seeds are begun. */
@@ -38,7 +40,12 @@ export function runPool(options: PoolOptions): Promise<void> {
         }
         running = next++;
         const twice = options.checkEvery > 0 && running % options.checkEvery === 0;
-        const request: WorkerRequest = { seed: running, kinds: options.kinds, twice };
+        const request: WorkerRequest = {
+          seed: running,
+          kinds: options.kinds,
+          twice,
+          isCluster: options.isCluster === true,
+        };
         child.send(request);
       };
       child.on('message', (answer: WorkerAnswer) => {

@@ -39,7 +39,7 @@ export type ScenarioOptions = {
 };
 
 /** As a node is configured by default, but for sizes. */
-const usualRaft: NodeSettings['raft'] = {
+export const usualRaft: NodeSettings['raft'] = {
   electionTimeoutMs: 1000,
   heartbeatIntervalMs: 50,
   voteHoldMs: 200,
@@ -50,7 +50,7 @@ const usualRaft: NodeSettings['raft'] = {
   quiesceAfterMs: 1e9,
 };
 
-const usualLimits: HostLimits = {
+export const usualLimits: HostLimits = {
   maxKeyBytes: 4096,
   maxValueBytes: 32_768,
   maxInflightOperations: 1000,

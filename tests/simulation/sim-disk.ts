@@ -49,6 +49,19 @@ export class Machine {
     this.life = life;
   }
 
+  /** Another disk is put in. */
+  wipe(): void {
+    this.inodes.clear();
+    this.staged.clear();
+    for (const [key] of this.engine.dump()) this.forget(key);
+  }
+
+  private forget(key: Buffer): void {
+    const batch = this.engine.batch();
+    batch.delete(key);
+    batch.write(true, () => {});
+  }
+
   private after(delayMs: number, action: () => void): void {
     this.life?.schedule(delayMs, action);
   }

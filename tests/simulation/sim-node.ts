@@ -2,7 +2,16 @@
 import { AssertionError, type Logger, messageOf, type NodeId } from '../../src/base/index.js';
 import { Host, type HostOptions, LocalMap } from '../../src/host/index.js';
 import { Store } from '../../src/kv/index.js';
-import { openWal } from '../../src/wal/index.js';
+import {
+  beginningOf,
+  ClusterNode,
+  type ClusterNodeOptions,
+  type ClusterNodeParts,
+  type DiskUsage,
+  type FailureDetectorOptions,
+  type Origin,
+} from '../../src/meta/index.js';
+import { openWal, type Wal } from '../../src/wal/index.js';
 import type { ClusterMap } from '../../src/wire/index.js';
 import type { Checks } from './checks.js';
 import { type ClockFault, Life } from './life.js';
@@ -25,6 +34,17 @@ export type NodeParts = {
   readonly map: ClusterMap;
   readonly settings: NodeSettings;
   readonly trace: (node: string, what: string, fields?: Readonly<Record<string, unknown>>) => void;
+  /** Of a cluster that manages itself; absent: a bare host over `map`, which never changes. */
+  readonly managed?: ManagedParts;
+};
+
+export type ManagedParts = {
+  readonly originOf: (node: NodeId) => Origin;
+  readonly gossip: Partial<FailureDetectorOptions>;
+  /** Stands between a node and its log, at each start. */
+  readonly watchLog: (node: NodeId, wal: Wal) => Wal;
+  /** The machine is empty from now on. */
+  readonly onWiped: (node: NodeId) => void;
 };
 
 /** Whether a node may stop for this: an injected failure of its disk, and nothing else. */
@@ -41,9 +61,14 @@ export class SimNode {
   endpoint: Endpoint | undefined;
   host: Host | undefined;
   store: Store | undefined;
+  cluster: ClusterNode | undefined;
+  private wal: Wal | undefined;
+  private isStopping = false;
   /** Why it does not start, once it said so. */
   refusal: string | undefined;
   starts = 0;
+  /** Nobody starts it: it does not take part yet, or no more. */
+  isRetired = false;
 
   constructor(
     readonly id: NodeId,
@@ -61,7 +86,7 @@ export class SimNode {
   }
 
   start(): void {
-    if (this.isUp) return;
+    if (this.isUp || this.isRetired) return;
     const { world, network } = this.parts;
     this.starts++;
     const life = new Life(this.id, world, this.clockFault);
@@ -86,16 +111,18 @@ export class SimNode {
   }
 
   private async run(life: Life, bus: Endpoint): Promise<void> {
-    const { world, settings, map, checks } = this.parts;
+    const { world, map, checks } = this.parts;
+    const { segmentBytes, cacheBytes, ...settings } = this.parts.settings;
     const random = world.fork();
     const { clock } = life;
     const onFatal = (error: unknown): void => this.onFatal(life, error);
-    const log = { directory: '/log', segmentBytes: settings.segmentBytes, clock };
-    const wal = mutation.wal(await openWal(this.machine.disk, log));
+    const log = { directory: '/log', segmentBytes, clock };
+    const opened = mutation.wal(await openWal(this.machine.disk, log));
+    const wal = this.parts.managed?.watchLog(this.id, opened) ?? opened;
     const files = this.machine.files;
     const store = await Store.open(mutation.engine(this.machine.store), {
       clock,
-      cacheBytes: settings.cacheBytes,
+      cacheBytes,
       files,
       bucketIds: map.buckets.map(({ id }) => id),
       onFailure: onFatal,
@@ -105,22 +132,55 @@ export class SimNode {
       for (const entry of entries) checks.onApply(this.id, shardId, entry);
       apply(shardId, entries, done);
     };
-    const host = await Host.start(
-      { clock, random, logger: this.logger(), bus, wal, store, snapshotFiles: files, maps: new LocalMap(map), onFatal },
-      {
-        nodeId: this.id,
-        cluster: map.cluster,
-        version: 'simulated',
-        incarnation: await store.nextIncarnation(),
-        mayFound: true,
-        raft: settings.raft,
-        limits: settings.limits,
-      },
-    );
+    const parts = { clock, random, logger: this.logger(), bus, wal, store, snapshotFiles: files, onFatal };
+    const options = { nodeId: this.id, cluster: map.cluster, version: 'simulated', ...settings };
+    const cluster = await this.startCluster(life, parts, options);
+    const host =
+      cluster?.host ??
+      (await Host.start(
+        { ...parts, maps: new LocalMap(map) },
+        { ...options, incarnation: await store.nextIncarnation(), mayFound: true },
+      ));
     if (life.isDead) return;
+    this.cluster = cluster;
     this.host = host;
     this.store = store;
+    this.wal = wal;
     this.trace('serving');
+  }
+
+  /** As `main.ts` does it; undefined: this is no node of a cluster that manages itself. */
+  private async startCluster(
+    life: Life,
+    parts: Omit<ClusterNodeParts, 'diskUsage'>,
+    options: Omit<ClusterNodeOptions, 'origin'>,
+  ): Promise<ClusterNode | undefined> {
+    const { managed } = this.parts;
+    if (managed === undefined) return undefined;
+    const all = { ...options, origin: managed.originOf(this.id), gossip: managed.gossip };
+    const beginning = await beginningOf(parts, all);
+    if (life.isDead) return undefined;
+    const diskUsage = (): Promise<DiskUsage> => Promise.resolve({ freeBytes: null, usedBytes: null });
+    return ClusterNode.start({ ...parts, diskUsage }, all, beginning);
+  }
+
+  /** As a service manager stops it: what can be handed over is, and everything reaches the disk. */
+  async stop(): Promise<void> {
+    const { life, cluster, store, wal } = this;
+    if (life === undefined || cluster === undefined || this.isStopping) return;
+    this.trace('stopping');
+    this.isStopping = true;
+    await cluster.stop();
+    await store?.close();
+    await wal?.close();
+    if (this.life === life) this.crash(false);
+  }
+
+  /** The node, which is down, comes to an empty machine. */
+  wipe(): void {
+    this.trace('its disk was lost');
+    this.machine.wipe();
+    this.parts.managed?.onWiped(this.id);
   }
 
   private onFatal(life: Life, error: unknown): void {
@@ -146,6 +206,9 @@ export class SimNode {
     this.endpoint = undefined;
     this.host = undefined;
     this.store = undefined;
+    this.cluster = undefined;
+    this.wal = undefined;
+    this.isStopping = false;
   }
 
   private trace(what: string, fields: Readonly<Record<string, unknown>> = {}): void {

@@ -4,13 +4,14 @@
  */
 
 import { crc32 } from 'node:zlib';
-import { isRingraftError, messageOf, nodeId, type ShardId } from '../../src/base/index.js';
+import { isRingraftError, messageOf, nodeId } from '../../src/base/index.js';
 import type { OperationRecord } from '../../src/checker/index.js';
 import { foundingMap } from '../../src/meta/index.js';
 import { initHash } from '../../src/ring/index.js';
 import { usualSettings, usualTimings, withoutSystem } from '../support/maps.js';
 import {
   assertLinearizable,
+  checkLeases,
   compareStates,
   describeNodes,
   hasConverged,
@@ -50,6 +51,8 @@ export type RunResult = {
   readonly snapshots: number;
   readonly configurations: number;
   readonly repairs: number;
+  /** Of the cluster map, where the cluster manages itself. */
+  readonly mapChanges: number;
   readonly events: number;
   readonly virtualMs: number;
   readonly digest: string;
@@ -58,7 +61,7 @@ export type RunResult = {
 
 const bucket = { name: 'default', id: 1 };
 /** Clocks may drift by 10 % either way: every lease is shorter than the hold by more than that. */
-const timings = [
+export const drawnTimings = [
   { electionTimeoutMs: 1000, heartbeatIntervalMs: 50, voteHoldMs: 150, leaseMs: 110 },
   { electionTimeoutMs: 400, heartbeatIntervalMs: 90, voteHoldMs: 200, leaseMs: 150 },
   { electionTimeoutMs: 600, heartbeatIntervalMs: 250, voteHoldMs: 600, leaseMs: 450 },
@@ -92,7 +95,7 @@ class Simulation {
     this.checks = new Checks(
       (value) => world.note(value),
       (node, shardId, term) => {
-        this.checkLeases(node, shardId, term);
+        checkLeases(this.nodes, node, shardId, term);
         this.injection.onElection(node);
       },
     );
@@ -112,7 +115,7 @@ class Simulation {
     );
     const settings = {
       raft: {
-        ...world.pick(timings),
+        ...world.pick(drawnTimings),
         maxAppendBytes: world.pick([300, 4000, 40_000]),
         maxInflightAppends: world.pick([1, 4, 64]),
         maxUncommittedBytes: 200_000,
@@ -188,17 +191,6 @@ class Simulation {
     if (node?.host !== undefined) this.checks.observe(process, node.host);
   }
 
-  /** Nobody is elected while the lease of an earlier leader holds, whether or not it reads anything (thesis §6.4.1). */
-  private checkLeases(elected: string, shardId: ShardId, term: number): void {
-    for (const { id, host, life } of this.nodes) {
-      for (const { raft, shardId: other } of host?.replicas() ?? []) {
-        if (other !== shardId || !raft.isLeader || raft.currentTerm >= term || life === undefined) continue;
-        if (!raft.leaseValid(life.clock.nowMs())) continue;
-        throw new Violation('lease', `${elected} leads shard ${shardId} in term ${term}, and the lease of ${id} holds`);
-      }
-    }
-  }
-
   private trace(node: string, what: string, fields: Readonly<Record<string, unknown>>): void {
     this.world.note(crc32(node + what));
     this.options.onTrace?.(
@@ -247,6 +239,7 @@ class Simulation {
       snapshots: this.snapshots,
       configurations: this.checks.configurations,
       repairs: this.nodes.reduce((sum, node) => sum + (node.host?.status.counters.replicasRebuilt ?? 0), 0),
+      mapChanges: 0,
       events: this.world.events,
       virtualMs: Math.round(this.world.nowMs),
       digest: this.world.digest,

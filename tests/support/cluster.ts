@@ -61,6 +61,8 @@ export class TestCluster {
   readonly configPath = join(this.directory, 'cluster.config.json');
   readonly nodeIds: readonly string[];
   private readonly processes = new Map<string, NodeProcess>();
+  /** Zones of the nodes that are in no configuration. */
+  private readonly joined = new Map<string, string>();
   private readonly clients: RingraftClient[] = [];
 
   private constructor(
@@ -99,8 +101,24 @@ export class TestCluster {
     return new TestCluster(await startNatsServer(), options);
   }
 
+  /** From here on a node of this name joins when it is started, and comes back the same way. */
+  joins(id: string, zone: string): void {
+    this.joined.set(id, zone);
+  }
+
+  dataDirectoryOf(id: string): string {
+    return join(this.directory, 'data', id);
+  }
+
+  private originOf(id: string): readonly string[] {
+    const zone = this.joined.get(id);
+    if (zone === undefined) return ['--config', this.configPath];
+    const { nats } = this;
+    return ['--join', '--cluster', 'test', '--nats', nats.url, '--zone', zone, '--data', this.dataDirectoryOf(id)];
+  }
+
   startNode(id: string, extra: readonly string[] = []): NodeProcess {
-    return this.startProcess(id, ['--config', this.configPath, '--node', id, ...extra]);
+    return this.startProcess(id, ['--node', id, ...this.originOf(id), ...extra]);
   }
 
   /** A node that is in no configuration, and has none. */

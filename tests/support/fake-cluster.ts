@@ -60,7 +60,8 @@ const buckets = [
 
 export class FakeCluster {
   readonly nodes: readonly NodeId[];
-  readonly map: ClusterMap;
+  /** A test may put a newer one in its place. */
+  map: ClusterMap;
   /** By shard position. */
   readonly leaders: (NodeId | null)[];
   readonly batches: Received[] = [];
@@ -147,7 +148,8 @@ export class FakeCluster {
       const answer = typeof verdict === 'object' ? verdict : this.execute(node, operation, batch);
       if (verdict !== 'unanswered') results.push(answer);
     }
-    if (results.length > 0) this.bus.publish('client', replyTo, encodeResultBatch({ results }));
+    if (results.length > 0)
+      this.bus.publish('client', replyTo, encodeResultBatch({ results, mapEpoch: this.map.epoch }));
   }
 
   private execute(node: NodeId, operation: Operation, batch: OperationBatch): OperationResult {

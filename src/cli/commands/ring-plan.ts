@@ -98,7 +98,7 @@ export const ringPlan: Command = {
       .option('add', {
         type: 'string',
         requiresArg: true,
-        describe: 'A node that comes, as node:zone or node:zone:weight; may be given several times',
+        describe: 'A node that comes, as node:zone, node:zone:weight or node:weight:zone; may be given several times',
       })
       .option('remove', {
         type: 'string',

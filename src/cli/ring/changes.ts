@@ -9,10 +9,16 @@ const wrong = (message: string): RingraftError => new RingraftError('BAD_REQUEST
 /** Several are separated by commas; `run` makes one such list of an option that is given several times. */
 const listOf = (given: string | undefined): readonly string[] => given?.split(',') ?? [];
 
-/** `n4:z4` or `n4:z4:2`. */
+const numberPattern = /^\d+(\.\d+)?$/;
+
+/** `n4:z4`, `n4:z4:2` or `n4:2:z4`. With three parts a number in the middle is the weight, unless the last is one too. */
 function parseNode(given: string): PlacementNode {
-  const [id = '', zone = '', weightText = '1', ...rest] = given.split(':');
-  if (zone === '' || rest.length > 0) throw wrong(`--add takes node:zone or node:zone:weight, not ${given}`);
+  const [id = '', second = '', third, ...rest] = given.split(':');
+  const isWeightFirst = third !== undefined && numberPattern.test(second) && !numberPattern.test(third);
+  const [zone, weightText] = isWeightFirst ? [third, second] : [second, third ?? '1'];
+  if (zone === '' || rest.length > 0) {
+    throw wrong(`--add takes node:zone, node:zone:weight or node:weight:zone, not ${given}`);
+  }
   return {
     id: parseNodeId(id, '--add'),
     zone: parseZone(zone, `--add ${given}`),

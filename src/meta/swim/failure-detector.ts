@@ -148,11 +148,20 @@ export class FailureDetector {
 
   /** All members, this node among them, by id. */
   members(): readonly Member[] {
-    const own = this.own.record;
-    const self = memberOf(own, this.clock.nowMs(), this.startedMs);
-    return [self, ...this.roster.all().map((row) => memberOf(row.record, row.lastHeardMs, row.sinceMs))].sort((a, b) =>
-      a.nodeId < b.nodeId ? -1 : 1,
+    return [this.self, ...this.roster.all().map((row) => memberOf(row.record, row.lastHeardMs, row.sinceMs))].sort(
+      (a, b) => (a.nodeId < b.nodeId ? -1 : 1),
     );
+  }
+
+  private get self(): Member {
+    return memberOf(this.own.record, this.clock.nowMs(), this.startedMs);
+  }
+
+  /** Undefined: never heard of. */
+  member(nodeId: NodeId): Member | undefined {
+    if (nodeId === this.settings.nodeId) return this.self;
+    const row = this.roster.get(nodeId);
+    return row === undefined ? undefined : memberOf(row.record, row.lastHeardMs, row.sinceMs);
   }
 
   /** Undefined: never heard of. */

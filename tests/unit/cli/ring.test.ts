@@ -143,6 +143,15 @@ test('ring plan --moves lists as many as the summary counts, and json the same',
   t.is(text.match(/^ +\d +n2 +n4$/gm)?.length, 8);
 });
 
+test('the weight may stand before the zone; of two numbers the second is the weight', async (t) => {
+  const added = async (given: string): Promise<unknown> =>
+    jsonOf(await ring(['plan', '--add', given, '-o', 'json'])).nodes.find(({ id }: { id: string }) => id === 'n4');
+  t.like(await added('n4:2.5:d'), { zone: 'd', weight: 2.5 });
+  t.like(await added('n4:d:2.5'), { zone: 'd', weight: 2.5 });
+  t.like(await added('n4:2'), { zone: '2', weight: 1 });
+  t.like(await added('n4:2:3'), { zone: '2', weight: 3 });
+});
+
 test('several nodes come and go, given apart, with = or in a list', async (t) => {
   const spread = jsonOf(await ring(['plan', '--add', 'n4:d', '--add=n5:e:2.5', '--remove', 'n1', '-o', 'json']));
   const listed = jsonOf(await ring(['plan', '--add', 'n4:d,n5:e:2.5', '--remove', 'n1', '-o', 'json']));
@@ -205,7 +214,8 @@ test('what is asked wrongly ends with exit code 2 and says what is right', async
     [['nonsense'], /Unknown argument: nonsense/],
     [['plan', '--draw'], /Unknown argument: draw/],
     [['plan', '--add'], /add/],
-    [['plan', '--add', 'n4'], /--add takes node:zone or node:zone:weight, not n4/],
+    [['plan', '--add', 'n4'], /--add takes node:zone, node:zone:weight or node:weight:zone, not n4/],
+    [['plan', '--add', 'n4:0:d'], /the weight is a number above 0/],
     [['plan', '--add', 'n4:d:1:2'], /--add takes node:zone/],
     [['plan', '--add', 'N4:d'], /"N4" is no node id/],
     [['plan', '--add', 'n4:D'], /"D" is no name of a zone/],

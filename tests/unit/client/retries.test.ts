@@ -226,6 +226,26 @@ test('WRONG_SHARD renews the map', async (t) => {
   t.true(cluster.mapRequests > before);
 });
 
+test('an answer from a node with a newer map renews the client’s, at most once a second', async (t) => {
+  const { clock, cluster, client } = await oneShard();
+  await clock.advance(2000);
+  const before = cluster.mapRequests;
+  await clock.until(client.put('default', 'k', 'v'));
+  t.is(cluster.mapRequests, before, 'the epochs are the same');
+  for (let epoch = 2; epoch <= 5; epoch++) {
+    cluster.map = { ...cluster.map, epoch };
+    await clock.until(client.put('default', 'k', 'v'));
+    await clock.advance(100);
+  }
+  t.is(cluster.mapRequests, before + 1);
+  await clock.advance(1000);
+  await clock.until(client.put('default', 'k', 'v'));
+  await clock.advance(10);
+  t.is(cluster.mapRequests, before + 2);
+  await clock.until(client.put('default', 'k', 'v'));
+  t.is(cluster.mapRequests, before + 2, 'and then it is as new as theirs');
+});
+
 test('answers that no retry can better are given as they are', async (t) => {
   const { clock, cluster, client } = await oneShard();
   const final: ErrorCode[] = ['TOO_LARGE', 'BAD_REQUEST', 'DENIED', 'SESSION_EXPIRED', 'DISK_FULL', 'CORRUPT'];

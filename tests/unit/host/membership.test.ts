@@ -1,8 +1,8 @@
 /** Goal: a replica is given up only where the others can replace it, and counts as a voter only once nothing needs the old one. */
 import test from 'ava';
-import { isRingraftError, nodeId, type ReplicaId, replicaId, shardId } from '../../../src/base/index.js';
+import { isRingraftError, nodeId, type ReplicaId, replicaId, shardId, silentLogger } from '../../../src/base/index.js';
 import type { Group } from '../../../src/host/group.js';
-import { checkDispensable } from '../../../src/host/membership.js';
+import { checkDispensable, stepTowards } from '../../../src/host/membership.js';
 import { nodeStatus } from '../../../src/host/status.js';
 import type { Configuration } from '../../../src/raft/index.js';
 
@@ -49,4 +49,33 @@ test('a new replica shows as a learner until no majority needs the one it replac
   t.is(roleOf(groupWith(one, joint)), 'follower');
   t.is(roleOf(groupWith(fresh, joint, 'leader')), 'leader');
   t.is(roleOf(groupWith(fresh, { ...settled, voters: [one, two, fresh] })), 'follower');
+});
+
+const [home1, home2, home3, home4] = ['n1', 'n2', 'n3', 'n4'].map(nodeId);
+const isActive = { state: 'probe', matchIndex: 0, isActive: true };
+
+/** What the leader, replica 1, does towards a map that wants n1, n2 and n4. */
+function stepWith(learners: readonly ReplicaId[], progress: unknown): unknown {
+  const raft = {
+    isLeader: true,
+    isConfigurationCommitted: true,
+    lastIndex: 100,
+    configuration: { ...settled, learners },
+    progressOf: () => progress,
+  };
+  const nodes = new Map([
+    [one, home1],
+    [two, home2],
+    [three, home3],
+    [fresh, home4],
+  ]);
+  const group = { shardId: shardId(7), replicaId: one, nodes, raft } as never;
+  const shard = { replicas: [home1, home2, home4].map((home) => ({ nodeId: home })), leaving: [home3] } as never;
+  return stepTowards(group, shard, 0, silentLogger);
+}
+
+test('a node is invited until its replica answers: it may stop between being taken in and having one', (t) => {
+  t.deepEqual(stepWith([], undefined), { invite: home4 });
+  t.deepEqual(stepWith([fresh], { ...isActive, isActive: false }), { invite: home4 }, 'it never answered');
+  t.is(stepWith([fresh], isActive), undefined, 'it is being brought up');
 });

@@ -74,6 +74,41 @@ test('the cache forgets what an installed snapshot replaced', async (t) => {
   t.is(await target.text('k0'), 'new0');
 });
 
+test('what is read while a snapshot is installed, and comes late, does not stay in the cache', async (t) => {
+  const source = await filled(10, 'new');
+  const target = await filled(400, 'old');
+  await target.sync();
+  // Over an empty cache: every read goes to the engine.
+  await target.restart();
+  const { path, metadata } = await source.stageSnapshot(target.files);
+  const { engine } = target;
+  const getMany = engine.getMany.bind(engine);
+  const held: (() => void)[] = [];
+  engine.getMany = (keys, callback) => {
+    const isLate = keys.some((key) => key[0] !== 0x73);
+    getMany(keys, (error, values) => {
+      if (isLate) held.push(() => callback(error, values));
+      else callback(error, values);
+    });
+  };
+  const reads = [target.text('k0'), target.text('k399')];
+  let isInstalling = true;
+  const installed = target.store.installSnapshot(theShard, path, metadata).finally(() => {
+    isInstalling = false;
+  });
+  for (; isInstalling; await new Promise((resolve) => setImmediate(resolve))) {
+    reads.push(target.text('k0'), target.text('k5'), target.text('k399'));
+  }
+  await installed;
+  engine.getMany = getMany;
+  for (const answer of held) answer();
+  const found = await Promise.all(reads);
+  t.true(found.includes('old0'));
+  t.is(await target.text('k0'), 'new0');
+  t.is((await target.text('k5'))?.slice(0, 4), 'new5');
+  t.is(await target.text('k399'), undefined);
+});
+
 test('pitfall 31: a snapshot that is not the announced one, or not whole, leaves the state untouched', async (t) => {
   const source = await filled(12, 'new');
   const target = await filled(5, 'old');

@@ -155,6 +155,14 @@ test('a node that is expected and never comes is unknown, then suspect, then dea
   await cluster.periodsUntil(8, () => cluster.allSeeAll('alive'), 'alive');
 });
 
+test('what is said about a node that was never heard of is understood by everybody', async (t) => {
+  const cluster = new GossipCluster(1, namesOf(5));
+  const [late, ...others] = cluster.names as Names3;
+  for (const name of others) cluster.start(name);
+  await cluster.periodsUntil(12, () => cluster.allSee(late, 'dead'), 'dead');
+  for (const name of others) t.is(cluster.at(name).detector.counters.messagesMalformed, 0, name);
+});
+
 test('a node that was forgotten stays away until its life is greater', async (t) => {
   const cluster = await GossipCluster.started(1, 5);
   const [removed, stillKnows, ...others] = cluster.names as Names3;

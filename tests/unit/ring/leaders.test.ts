@@ -104,3 +104,54 @@ test('a leader whose node is gone goes to another replica', (t) => {
     t.true(replicas.includes(leader));
   }
 });
+
+test('with leader zones each shard is led in the first that has a replica, evenly there; others elsewhere', (t) => {
+  const zones = ['a', 'b', 'c', 'd', 'e'];
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 200 }),
+      fc.array(fc.tuple(fc.nat({ max: 4 }), fc.integer({ min: 1, max: 4 })), { minLength: 3, maxLength: 12 }),
+      fc.uniqueArray(fc.constantFrom(...zones, 'nowhere'), { maxLength: 3 }),
+      (count, made, leaderZones) => {
+        const nodes = made.map(([zone, weight], at) => ({ id: nodeId(`n${at}`), zone: zones[zone] as string, weight }));
+        const zoneOf = new Map(nodes.map(({ id, zone }) => [id, zone]));
+        const shards = planned(count, nodes, 3);
+        const leaders = spreadLeaders(shards, nodes, { leaderZones });
+        for (const { shardId, replicas } of shards) {
+          const held = replicas.map((id) => zoneOf.get(id) as string);
+          const wanted = leaderZones.find((zone) => held.includes(zone));
+          const leader = leaders.get(shardId) as NodeId;
+          t.true(replicas.includes(leader));
+          if (wanted !== undefined) t.is(zoneOf.get(leader), wanted);
+        }
+        t.deepEqual(spreadLeaders(preferringFirst(shards, leaders), [...nodes].reverse(), { leaderZones }), leaders);
+      },
+    ),
+    { seed: 1, numRuns: 100 },
+  );
+});
+
+test('leaders of a zone are within one of even by weight where its nodes hold enough of the shards', (t) => {
+  const weights = [1, 1, 2];
+  const nodes = ['a', 'a', 'a', 'b'].map((zone, at) => ({ id: nodeId(`n${at}`), zone, weight: weights[at] ?? 1 }));
+  const shards = planned(120, nodes, 3);
+  const leaders = [...spreadLeaders(shards, nodes, { leaderZones: ['a'] }).values()];
+  t.is(leaders.length, 120);
+  t.true(furthest(leaders, nodes.slice(0, 3)) <= 1 + 1e-9);
+  // Zone b has one node, which holds a replica of every shard.
+  t.deepEqual(new Set(spreadLeaders(shards, nodes, { leaderZones: ['b', 'a'] }).values()), new Set([nodeId('n3')]));
+  t.deepEqual(spreadLeaders(shards, nodes, { leaderZones: ['nowhere'] }), spreadLeaders(shards, nodes));
+});
+
+test('a shard without a replica in a leader zone is led elsewhere, evenly by weight', (t) => {
+  const weights = [1, 1, 2, 2, 2, 1];
+  const nodes = weights.map((weight, at) => ({ id: nodeId(`n${at}`), zone: `z${at}`, weight }));
+  const shards = planned(600, nodes, 3);
+  const leaders = spreadLeaders(shards, nodes, { leaderZones: ['z0'] });
+  const first = nodeId('n0');
+  const elsewhere = shards.filter(({ replicas }) => !replicas.includes(first));
+  t.true(elsewhere.length > 100);
+  t.is([...leaders.values()].filter((leader) => leader === first).length, 600 - elsewhere.length);
+  const led = elsewhere.map(({ shardId }) => leaders.get(shardId) as NodeId);
+  t.true(furthest(led, nodes.slice(1)) <= 1 + 1e-9, `${furthest(led, nodes.slice(1))}`);
+});

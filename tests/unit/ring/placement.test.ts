@@ -1,4 +1,5 @@
 /** Goal: replicas on distinct nodes and zones, loads bounded, few moves when a node comes. */
+import { crc32 } from 'node:zlib';
 import test from 'ava';
 import fc from 'fast-check';
 import { nodeId } from '../../../src/base/index.js';
@@ -39,6 +40,26 @@ test('the same nodes give the same placement', (t) => {
     }),
     { numRuns: 30 },
   );
+});
+
+test('golden placements: data directories carry the layout, it never changes', (t) => {
+  const golden: readonly (readonly [number, number, number, readonly number[], number, number])[] = [
+    [16, 3, 3, [1], 3, 0x9cf3bb8a],
+    [512, 12, 3, [1, 2, 4], 3, 0x82920519],
+    [1000, 30, 5, [1, 2], 5, 0x97780e3f],
+    [333, 9, 2, [1, 4], 3, 0xf64b47e2],
+    [2048, 60, 60, [0.5, 1, 3], 3, 0x4886ed8d],
+    [256, 10, 4, [1, 1, 1, 9], 2, 0x108b4de0],
+  ];
+  for (const [shards, count, zones, weights, replication, checksum] of golden) {
+    const nodes = Array.from({ length: count }, (_, at) => ({
+      id: nodeId(`n${at + 1}`),
+      zone: `z${at % zones}`,
+      weight: weights[at % weights.length] as number,
+    }));
+    const { replicas } = place(equalArcs(shards), nodes, replication);
+    t.is(crc32(JSON.stringify(replicas)), checksum, `${shards} shards on ${count} nodes`);
+  }
 });
 
 test('no node holds more than 1.1 times its share where every node is a zone of its own', (t) => {

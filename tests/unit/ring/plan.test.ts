@@ -4,7 +4,7 @@
  */
 import test from 'ava';
 import fc from 'fast-check';
-import { type NodeId, nodeId } from '../../../src/base/index.js';
+import { type NodeId, nodeId, type ShardId } from '../../../src/base/index.js';
 import {
   equalArcs,
   initHash,
@@ -307,6 +307,13 @@ test('another replication adds or drops replicas and moves no other', (t) => {
   t.deepEqual(breaches(back, five.target, nodes, 3), []);
 });
 
+test('what a node that leaves held goes to nodes below their fair load', (t) => {
+  const nodes = Array.from({ length: 12 }, (_, at) => node(at, at));
+  const current = planPlacement(empty(1000), nodes, 3).target;
+  const { replicasPerNode } = planPlacement(current, nodes.slice(1), 3);
+  for (const { id, after, fair } of replicasPerNode) t.true(after <= Math.ceil(fair), `${id}: ${after} of ${fair}`);
+});
+
 test('a move keeps the zone where it can, and the preferred leader where its replica stays', (t) => {
   const nodes = [0, 1, 2, 3, 4, 5].map((at) => node(at, at % 3));
   const current = planPlacement(empty(64), nodes, 3).target;
@@ -316,6 +323,48 @@ test('a move keeps the zone where it can, and the preferred leader where its rep
     const before = current[at]?.replicas[0];
     t.is(replicas[0], before === 'n1' ? nodeId('n4') : before);
   }
+});
+
+test('pinned shards stay as they are, even on a node that leaves, and count as load', (t) => {
+  fc.assert(
+    fc.property(
+      clustersOf(128, 9, 2),
+      fc.array(fc.nat(), { maxLength: 40 }),
+      ({ shards, nodes, replication }, picks) => {
+        const current = planPlacement(empty(shards), nodes, replication).target;
+        const members = nodes.length > replication ? nodes.slice(1) : nodes;
+        const pinned = new Set(picks.map((pick) => current[pick % shards]?.shardId as ShardId));
+        const plan = planPlacement(current, members, replication, { pinned });
+        t.deepEqual(
+          plan.moves.filter(({ shardId }) => pinned.has(shardId)),
+          [],
+        );
+        const counted = new Map<NodeId, number>();
+        for (const { shardId, replicas } of plan.target) {
+          if (pinned.has(shardId)) t.deepEqual(replicas, current.find((shard) => shard.shardId === shardId)?.replicas);
+          else t.true(replicas.every((id) => members.some((one) => one.id === id)));
+          for (const id of replicas) counted.set(id, (counted.get(id) ?? 0) + 1);
+        }
+        for (const { id, after } of plan.replicasPerNode) t.is(after, counted.get(id) ?? 0);
+      },
+    ),
+    { seed: 1, numRuns: 60 },
+  );
+});
+
+test('around pinned shards loads keep their bounds where the others can make up for them', (t) => {
+  const nodes = [0, 1, 2, 3, 4].map((at) => node(at, at));
+  const current = planPlacement(empty(100), nodes, 3).target;
+  // The first half of what the first node holds was put there by hand.
+  const byHand = current.map((shard, at) => (at < 30 ? { ...shard, replicas: ['n1', 'n2', 'n3'] as NodeId[] } : shard));
+  const pinned = new Set(byHand.slice(0, 30).map(({ shardId }) => shardId));
+  const plan = planPlacement(byHand, nodes, 3, { pinned });
+  t.deepEqual(breaches(plan, byHand, nodes, 3), []);
+  for (const { id, after, least, most } of plan.replicasPerNode) t.true(after >= least && after <= most, id);
+  t.deepEqual(planPlacement(plan.target, nodes, 3, { pinned }).moves, []);
+  const all = new Set(current.map(({ shardId }) => shardId));
+  t.deepEqual(planPlacement(current, nodes.slice(1), 3, { pinned: all }).moves, []);
+  t.is(planPlacement(current, nodes.slice(1), 3, { pinned: all }).idealMoves, 0);
 });
 
 test('shares are by weight, and what distinct zones do not allow goes to the others', (t) => {

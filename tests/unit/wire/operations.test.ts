@@ -61,7 +61,7 @@ const codecs: Readonly<Record<string, Codec>> = {
   ResultBatch: {
     encode: wire.encodeResultBatch,
     decode: wire.decodeResultBatch,
-    values: fc.record({ results: list(result) }),
+    values: fc.record({ results: list(result), mapEpoch: number }),
   },
   ScanRequest: {
     encode: wire.encodeScanRequest,

@@ -118,7 +118,7 @@ export class MapFollower {
     let next: ClusterMap | undefined;
     try {
       const change = JSON.parse(payload.toString()) as MapChange;
-      if (!(change.epoch > this.epoch)) return;
+      if (!Number.isSafeInteger(change.epoch) || change.epoch <= this.epoch) return;
       if (change.kind !== 'founded' && change.epoch === this.epoch + 1) next = applyChange(this.map, change);
     } catch (error) {
       // Whatever it was: the whole map will tell.
@@ -142,7 +142,7 @@ export class MapFollower {
     try {
       const { map } = JSON.parse(payload.toString()) as { readonly map?: ClusterMap };
       // What another node has from its configuration says nothing.
-      if (map === undefined || !(map.epoch > 0)) return;
+      if (map === undefined || !Number.isSafeInteger(map.epoch) || map.epoch <= 0) return;
       checkMap(map);
       this.adopt(map, subject.endsWith('.manager'));
     } catch (error) {

@@ -126,6 +126,9 @@ export class ClusterChecks {
     for (const shard of this.map === undefined ? [] : allShards(this.map)) {
       const membership = this.checks.membership(shard.id);
       if (membership === undefined) continue;
+      const { nodes = {} } = membership;
+      const lost = [...membership.voters, ...membership.outgoing].find((id) => nodes[id] === undefined);
+      if (lost !== undefined) throw new Violation('membership', `shard ${shard.id}: nobody knows where ${lost} lives`);
       for (const side of [membership.voters, membership.outgoing]) {
         const gone = side.filter((id) => this.removed.has(nameOf(shard.id, id)));
         if (side.length === 0 || 2 * (side.length - gone.length) > side.length) continue;

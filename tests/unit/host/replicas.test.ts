@@ -91,7 +91,7 @@ class Fixture {
     const abandon = (group: Group): void => void this.abandoned.push(group);
     const onFatal = (error: unknown): void => void this.fatal.push(error);
     this.replicas = new Replicas(
-      { ...parts, mark, abandon, onFatal },
+      { ...parts, mark, abandon, keepMap: async () => {}, onFatal },
       {
         ...{ nodeId: this.setting.node ?? n1, version: 'test', incarnation: 1, cluster: 'test', mayFound: true },
         raft: { ...usualTimings, maxAppendBytes: 1000, maxInflightAppends: 4, maxUncommittedBytes: 100_000 },

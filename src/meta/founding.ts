@@ -6,7 +6,8 @@
  * Invariants:
  * 1. Nobody founds who has heard of an established cluster: one whose system shard has taken a record. Nothing is served
  *    before that, so data exist only in established clusters.
- * 2. Nobody founds alone: a majority of the founding nodes must have answered, and all of them unless time is up.
+ * 2. Nobody founds alone: a majority of the founding nodes must have answered; unless time is up all of them, and whoever
+ *    serves the map must have none.
  * 3. A first start that was broken off is gone on with, and asks nobody: it has asked before.
  */
 import { type Clock, emptyBytes, type Logger, type NodeId, RingraftError } from '../base/index.js';
@@ -58,6 +59,8 @@ class Inquiry {
   private readonly inbox: string;
   private readonly subscriptions;
   private map: ClusterMap | undefined;
+  /** Nobody serves a map, or somebody has none yet. */
+  private isMapMissing = false;
 
   constructor(private readonly parts: FoundingParts) {
     const { bus, founding, nodeId } = parts;
@@ -104,7 +107,9 @@ class Inquiry {
     if ([...this.states.values()].includes('established')) return undefined;
     const present = this.states.size + 1;
     const isMajority = 2 * present > this.others.length + 1;
-    const isEnough = present === this.others.length + 1 || (isMajority && waitedMs >= waitForAllMs);
+    // Those who founded may all be new while others, who joined, have the cluster.
+    const isEverybody = present === this.others.length + 1 && this.isMapMissing;
+    const isEnough = isEverybody || (isMajority && waitedMs >= waitForAllMs);
     return isEnough ? { map: founding, mayFound: true } : undefined;
   }
 
@@ -126,8 +131,11 @@ class Inquiry {
   }
 
   private hear({ subject, payload, noResponders }: BusMessage): void {
-    if (noResponders) return;
     const about = subject.slice(this.inbox.length + 1);
+    if (noResponders) {
+      if (about === 'map') this.isMapMissing = true;
+      return;
+    }
     let answer: Partial<Record<'map' | 'founding', unknown>>;
     try {
       answer = JSON.parse(payload.toString()) as Partial<Record<'map' | 'founding', unknown>>;
@@ -137,6 +145,7 @@ class Inquiry {
     if (about === 'map') {
       const map = answer.map as ClusterMap | undefined;
       if (map !== undefined && map.epoch > 0) this.map = map;
+      else this.isMapMissing = true;
     } else if (typeof answer.founding === 'string') {
       this.states.set(about as NodeId, answer.founding as FoundingState);
     }

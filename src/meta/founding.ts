@@ -7,7 +7,8 @@
  * 1. Nobody founds who has heard of an established cluster: one whose system shard has taken a record. Nothing is served
  *    before that, so data exist only in established clusters.
  * 2. Nobody founds before every founding node has answered: the one that keeps silent may be the only one that knows of
- *    the cluster, or of what this node has acknowledged in it.
+ *    the cluster, or of what this node has acknowledged in it. And whoever serves the map must have none: those who
+ *    founded may all be new while others, who joined later, have the cluster.
  * 3. A first start that was broken off is gone on with, and asks nobody: it has asked before.
  * 4. No record is written before every founding node has its founding replicas, durably. So whoever comes to an
  *    established cluster with nothing has lost what it had, and is the only one to miss it.
@@ -53,6 +54,8 @@ class Inquiry {
   private readonly inbox: string;
   private readonly subscriptions;
   private map: ClusterMap | undefined;
+  /** Nobody serves a map, or somebody has none yet. */
+  private isMapMissing = false;
 
   constructor(private readonly parts: FoundingParts) {
     const { bus, founding, nodeId } = parts;
@@ -93,7 +96,8 @@ class Inquiry {
       );
       return { map: this.map, mayFound: false };
     }
-    return this.states.isEach((state) => state !== 'established') ? { map: founding, mayFound: true } : undefined;
+    const isNew = this.isMapMissing && this.states.isEach((state) => state !== 'established');
+    return isNew ? { map: founding, mayFound: true } : undefined;
   }
 
   /** Another founding node asks the same. */
@@ -104,10 +108,14 @@ class Inquiry {
   }
 
   private hearMap({ payload, noResponders }: BusMessage): void {
-    if (noResponders) return;
+    if (noResponders) {
+      this.isMapMissing = true;
+      return;
+    }
     try {
       const { map } = JSON.parse(payload.toString()) as { readonly map?: ClusterMap };
       if (map !== undefined && map.epoch > 0) this.map = map;
+      else this.isMapMissing = true;
     } catch {
       // Asked again soon.
     }

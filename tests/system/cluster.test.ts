@@ -100,7 +100,7 @@ async function untilView(
 t.setTimeout(120_000);
 
 t.test(
-  'a fourth node joins and a first one is drained and stopped while clients write, and nothing is lost',
+  'pitfall 40: a node joins, another is drained and stopped while clients write, and nothing is lost',
   async (t) => {
     const cluster = await TestCluster.start({ shards });
     t.teardown(() => cluster.stop());

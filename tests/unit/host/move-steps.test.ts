@@ -59,7 +59,11 @@ function groupWith(setting: Setting): { readonly group: Group; readonly doings: 
     configuration: { voters, outgoing, learners, learnersNext: [] },
     lastIndex,
     currentTerm: 5,
-    progressOf: (id: ReplicaId) => ({ state: setting.state ?? 'replicate', matchIndex: match?.get(id) ?? lastIndex }),
+    progressOf: (id: ReplicaId) => ({
+      state: setting.state ?? 'replicate',
+      matchIndex: match?.get(id) ?? lastIndex,
+      isActive: !silent.includes(id),
+    }),
     isResponsive: (id: ReplicaId) => !silent.includes(id),
     proposeConfiguration(target: Pick<Configuration, 'voters' | 'learners'>) {
       if (setting.refusal !== undefined) return setting.refusal;
@@ -144,6 +148,12 @@ test('pitfall 40: a voter too many goes only when all that should vote do', (t) 
   t.deepEqual(step({ ...four, own: one }).handedTo, [two], 'it is the leader: it hands over');
   const early = step({ own: two, voters: [one, two, three] }, shardOn([n4, n2, n3], [n1]));
   t.deepEqual(early, { ...nothing, step: { invite: n4 } }, 'n1 votes until n4 does');
+});
+
+test('a node whose learner never answers is invited again: it may know nothing of it', (t) => {
+  const behind = { own: two, learners: [fresh], match: new Map([[fresh, 0]]) };
+  t.deepEqual(step({ ...behind, silent: [fresh] }), { ...nothing, step: { invite: n4 } });
+  t.deepEqual(step(behind), nothing);
 });
 
 test('more replicas than before: the new one is added', (t) => {

@@ -59,9 +59,19 @@ test('nodes that are all new and all there found at once', async (t) => {
   for (const outcome of outcomes) t.deepEqual(outcome, { map: foundingOf(five), mayFound: true });
 });
 
-test('a single founding node founds at once', async (t) => {
+test('a single founding node founds at once, where nobody has a map', async (t) => {
   const place = new Place([n1]);
-  t.true((await place.within(10, place.ask(n1)))?.mayFound);
+  t.true((await place.within(200, place.ask(n1)))?.mayFound);
+});
+
+test('founding nodes that are all new begin empty when others, who joined later, have the cluster', async (t) => {
+  const map = aMap(2, [n4, n5, n3], { epoch: 30 });
+  for (const founders of [[n1], [n1, n2, n3]]) {
+    const place = new Place(founders);
+    place.serves(map);
+    const asked = founders.map((node) => place.ask(node));
+    for (const each of asked) t.deepEqual(await place.within(300, each), { map, mayFound: false });
+  }
 });
 
 test('nobody founds before every founding node has answered, however long that takes', async (t) => {

@@ -15,7 +15,8 @@ import { aMap, aReport, busy, FakeSystem, FakeWatch, moving, n1, n2, n3, n4, n5,
 
 test.before(() => initHash());
 
-const stepMs = 250;
+/** The longest there is between two steps. */
+const stepMs = 1000;
 
 class Fixture {
   readonly clock = new VirtualClock();

@@ -62,7 +62,7 @@ const management = z
       .max(86_400_000)
       .default(60_000)
       .describe('A node that is gone for so long is replaced'),
-    maxMoves: positive.max(256).default(4).describe('Replicas that are moved at the same time'),
+    maxMoves: positive.max(256).default(2).describe('Replicas that are moved at the same time'),
     snapshotBytesPerSecond: z
       .int()
       .min(65_536)

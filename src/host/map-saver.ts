@@ -20,12 +20,11 @@ export class MapSaver {
 
   /** Resolves once a copy as new as that of this moment is durable. */
   save(): Promise<void> {
-    const { write, maps } = this;
-    if (write === undefined || maps.current.epoch <= this.savedEpoch) return Promise.resolve();
+    if (this.write === undefined || this.maps.current.epoch <= this.savedEpoch) return Promise.resolve();
     this.work = this.work.then(async () => {
-      const map = maps.current;
+      const map = this.maps.current;
       if (map.epoch <= this.savedEpoch) return;
-      await write(map);
+      await this.write?.(map);
       this.savedEpoch = map.epoch;
     });
     return this.work;

@@ -25,7 +25,7 @@ import type { Bus } from '../transport/index.js';
 import type { Wal } from '../wal/index.js';
 import { type AdminRequest, adminSubject, type ClusterMap, type MapShard, type ShardReport } from '../wire/index.js';
 import type { Group } from './group.js';
-import { isPlacedOn, type LocalMap } from './local-map.js';
+import { allShards, isPlacedOn, type LocalMap } from './local-map.js';
 import { checkDispensable, reportOf, stepTowards } from './membership.js';
 import { arcOf, commit, createReplica, type DamagedReplica, openGroups } from './open-groups.js';
 import type { HostOptions } from './options.js';
@@ -79,7 +79,7 @@ export class Replicas {
 
   start(): void {
     this.repair.start();
-    this.removeObsolete();
+    this.followMap();
     for (const group of this.groups.values()) this.parts.mark(group);
   }
 
@@ -117,19 +117,36 @@ export class Replicas {
       const preferred = this.parts.maps.shard(group.shardId)?.replicas[0]?.nodeId;
       if (preferred !== undefined) group.preferredNode = preferred;
     }
-    this.removeObsolete();
+    this.followMap();
     return true;
+  }
+
+  /**
+   * Removes what the map places elsewhere, and begins what it places here, as far as that can be done at the moment: it is
+   * looked at again and again.
+   */
+  private followMap(): void {
+    if (!this.parts.maps.isFounded) return;
+    this.removeObsolete();
+    for (const { id, replicas } of allShards(this.parts.maps.current)) {
+      const isHere = replicas.some(({ nodeId }) => nodeId === this.options.nodeId);
+      // Nobody invites a node whose replica is a member already, and was lost before it began.
+      if (isHere && !this.groups.has(id) && !this.removing.has(id)) this.ask(id);
+    }
+  }
+
+  private ask(shardId: ShardId): void {
+    if (!this.repair.isWaiting(shardId)) this.repair.add({ shardId, replicaId: noReplica, reason: 'placed here' });
   }
 
   private removeObsolete(): void {
     const { maps, logger } = this.parts;
-    if (!maps.isFounded) return;
     for (const group of [...this.groups.values()]) {
       const shard = maps.shard(group.shardId);
       if (shard === undefined || isPlacedOn(shard, this.options.nodeId) || group.installing) continue;
       if (group.raft.isLeader) {
         // By invariant 1 it leads nobody; it will notice.
-        logger.warn({ shardId: shard.id }, 'the map places a replica elsewhere that still leads');
+        logger.debug({ shardId: shard.id }, 'the map places a replica elsewhere that still leads');
         continue;
       }
       logger.info({ shardId: shard.id, replicaId: group.replicaId }, 'its place is elsewhere: removing a replica');
@@ -175,8 +192,12 @@ export class Replicas {
   private replace(group: Group, reason: string): void {
     const { shardId, replicaId } = group;
     this.release(group);
+    this.removing.add(shardId);
     commit(this.parts.wal).then(
-      () => this.repair.add({ shardId, replicaId, reason }),
+      () => {
+        this.removing.delete(shardId);
+        this.repair.add({ shardId, replicaId, reason });
+      },
       (error: unknown) => this.parts.onFatal(error),
     );
   }
@@ -190,7 +211,7 @@ export class Replicas {
     }
     const group = this.groups.get(id);
     if (group === undefined) {
-      if (!this.repair.isWaiting(id)) this.repair.add({ shardId: id, replicaId: noReplica, reason: 'placed here' });
+      this.ask(id);
       return;
     }
     const { raft, replicaId } = group;
@@ -202,8 +223,9 @@ export class Replicas {
     this.replace(group, 'it is no member any more');
   }
 
-  /** Leads the membership of the groups led here towards the map; whether something changed. */
+  /** Follows the map, and leads the membership of the groups led here towards it; whether something changed. */
   step(nowMs: number): boolean {
+    this.followMap();
     let hasChanged = false;
     for (const group of this.groups.values()) {
       if (!group.raft.isLeader) continue;

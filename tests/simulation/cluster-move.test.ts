@@ -4,8 +4,8 @@
  */
 import test from 'ava';
 import { isRingraftError, type NodeId, type ShardId } from '../../src/base/index.js';
-import { isJoint } from '../../src/raft/index.js';
 import { homesOf } from '../../src/meta/planning.js';
+import { isJoint } from '../../src/raft/index.js';
 import type { MovePhase } from '../../src/wire/index.js';
 import { type ClusterScenario, clusterScenario } from './cluster-scenario.js';
 import type { SimNode } from './sim-node.js';

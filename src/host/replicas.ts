@@ -120,7 +120,7 @@ export class Replicas {
       const preferred = this.parts.maps.shard(group.shardId)?.replicas[0]?.nodeId;
       if (preferred !== undefined) group.preferredNode = preferred;
     }
-    this.removeObsolete();
+    this.followMap();
     return true;
   }
 
@@ -183,8 +183,12 @@ export class Replicas {
   private replace(group: Group, reason: string): void {
     const { shardId, replicaId } = group;
     this.release(group);
+    this.removing.add(shardId);
     commit(this.parts.wal).then(
-      () => this.repair.add({ shardId, replicaId, reason }),
+      () => {
+        this.removing.delete(shardId);
+        this.repair.add({ shardId, replicaId, reason });
+      },
       (error: unknown) => this.parts.onFatal(error),
     );
   }
@@ -210,7 +214,7 @@ export class Replicas {
     this.replace(group, 'it is no member any more');
   }
 
-  /** Leads the membership of the groups led here towards the map; whether something changed. */
+  /** Follows the map, and leads the membership of the groups led here towards it; whether something changed. */
   step(nowMs: number): boolean {
     let hasChanged = false;
     this.removeObsolete();

@@ -229,9 +229,11 @@ export class Manager {
     const shards: MapShard[] = [];
     const summary: string[] = [];
     const waiting: PlannedShard[] = [];
-    for (const planned of this.planned) {
+    const byId = new Map(allShards(map).map((shard) => [shard.id, shard]));
+    const isOnItsWay = ({ shardId }: PlannedShard): boolean => (byId.get(shardId)?.leaving.length ?? 0) > 0;
+    for (const planned of [...this.planned].sort((a, b) => Number(isOnItsWay(b)) - Number(isOnItsWay(a)))) {
       const { shardId, homes } = planned;
-      const shard = allShards(map).find(({ id }) => id === shardId);
+      const shard = byId.get(shardId);
       if (shard === undefined || !this.isStillRight(map, shard, homes)) continue;
       const moved = redirected(shard, homes);
       const more = moved.leaving.length - shard.leaving.length;

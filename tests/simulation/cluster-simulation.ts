@@ -341,6 +341,7 @@ class ClusterSimulation {
     this.trace('fault', 'all faults end');
     this.injection.heal();
     const endMs = world.nowMs + recoveryMs;
+    await this.until(() => this.workloads.every(({ isConnected }) => isConnected), endMs, 'clients find the cluster');
     await world.runUntil(world.nowMs + 500);
     for (const workload of this.workloads) workload.stop();
     await this.until(() => this.workloads.every(({ isIdle }) => isIdle), endMs, 'clients are answered');

@@ -6,6 +6,7 @@ import type { Clock, Timer } from '../../src/base/index.js';
 import type { World } from './world.js';
 
 const wallStartMs = 1_700_000_000_000;
+const leastDelayMs = 0.000_01;
 
 /** A node's clocks; they outlive the process. */
 export type ClockFault = {
@@ -66,7 +67,9 @@ export class Life {
 
   private after(delayMs: number, action: () => void): Timer {
     let cancelled = false;
-    const event = this.schedule(delayMs / this.fault.rate, () => {
+    // A delay that rounding makes nothing of would come before what it waits for, for ever.
+    const worldMs = delayMs > 0 ? Math.max(leastDelayMs, delayMs / this.fault.rate) : 0;
+    const event = this.schedule(worldMs, () => {
       if (!cancelled) action();
     });
     return {

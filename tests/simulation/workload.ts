@@ -68,6 +68,10 @@ export class Workload {
     this.stopped = true;
   }
 
+  get isConnected(): boolean {
+    return this.client !== undefined;
+  }
+
   get isIdle(): boolean {
     return this.running === 0;
   }

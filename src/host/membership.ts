@@ -164,6 +164,8 @@ class Step {
   stamp(): MembershipStep {
     const { leaving, epoch } = this.shard;
     if (leaving.length === 0 || this.group.raft.configuration.epoch === epoch) return undefined;
+    const isInPlace = this.voters.length === this.goal.size && this.voters.every((id) => this.isWanted(id));
+    if (!isInPlace || this.learners.length > 0) return undefined;
     return this.propose(this.voters, this.learners);
   }
 

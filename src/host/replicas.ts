@@ -120,7 +120,7 @@ export class Replicas {
       const preferred = this.parts.maps.shard(group.shardId)?.replicas[0]?.nodeId;
       if (preferred !== undefined) group.preferredNode = preferred;
     }
-    this.followMap();
+    this.removeObsolete();
     return true;
   }
 

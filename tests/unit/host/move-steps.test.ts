@@ -46,6 +46,8 @@ type Setting = Partial<{
   isLeader: boolean;
   isCommitted: boolean;
   refusal: string;
+  /** Of the map that the configuration follows. */
+  epoch: number;
 }>;
 
 type Doings = { readonly proposed: Pick<Configuration, 'voters' | 'learners'>[]; readonly handedTo: ReplicaId[] };
@@ -56,7 +58,7 @@ function groupWith(setting: Setting): { readonly group: Group; readonly doings: 
   const raft = {
     isLeader: setting.isLeader ?? true,
     isConfigurationCommitted: setting.isCommitted ?? true,
-    configuration: { voters, outgoing, learners, learnersNext: [] },
+    configuration: { voters, outgoing, learners, learnersNext: [], epoch: setting.epoch ?? 9 },
     lastIndex,
     currentTerm: 5,
     progressOf: (id: ReplicaId) => ({
@@ -154,6 +156,14 @@ test('a node whose learner never answers is invited again: it may know nothing o
   const behind = { own: two, learners: [fresh], match: new Map([[fresh, 0]]) };
   t.deepEqual(step({ ...behind, silent: [fresh] }), { ...nothing, step: { invite: n4 } });
   t.deepEqual(step(behind), nothing);
+});
+
+test('all is in place, and was before the map said so: that is put on record before the manager is told', (t) => {
+  const there = { own: two, voters: [fresh, two, three], epoch: 8 };
+  t.deepEqual(step(there).proposed, [{ voters: [fresh, two, three], learners: [] }]);
+  t.not(reportOf(groupWith(there).group, wanted)?.phase, 'settled');
+  t.deepEqual(step({ ...there, epoch: 9 }), nothing);
+  t.deepEqual(step(there, shardOn([n4, n2, n3])), nothing, 'nothing leaves: there is nothing to tell');
 });
 
 test('more replicas than before: the new one is added', (t) => {

@@ -9,6 +9,7 @@ import { ManagerServer } from '../../../src/meta/manager-server.js';
 import { checkMap } from '../../../src/meta/map-changes.js';
 import { initHash } from '../../../src/ring/index.js';
 import {
+  adminSubject,
   type ClusterMap,
   type ManagerAnswer,
   type ManagerRequest,
@@ -48,9 +49,15 @@ async function start(founding = still, maxPayloadBytes = 1024 * 1024): Promise<F
   const fatal: unknown[] = [];
   const onFatal = (error: unknown): void => void fatal.push(error);
   const parts = { bus, clock, logger: silentLogger, host, watch, cluster: 'test', nodeId: n1, onFatal };
+  for (const { id } of founding.nodes) {
+    bus.subscribe('client', adminSubject('test', id), ({ replyTo }) => {
+      const ready = JSON.stringify({ founding: 'founding' });
+      if (replyTo !== undefined) bus.publish('client', replyTo, Buffer.from(ready));
+    });
+  }
   const server = new ManagerServer(parts);
   server.start();
-  await clock.advance(10);
+  await clock.advance(300);
   const askRaw = async (payload: string): Promise<ManagerAnswer> => {
     const answer = await clock.until(bus.request(managerSubject('test'), Buffer.from(payload)), 5000);
     return answer.noResponders ? error('none') : (JSON.parse(answer.payload.toString()) as ManagerAnswer);

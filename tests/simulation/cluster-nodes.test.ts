@@ -3,7 +3,7 @@
  * stories in the simulated world (`cluster-scenario.ts`).
  */
 import test from 'ava';
-import { systemShardId } from '../../src/base/index.js';
+import { type ReplicaId, systemShardId } from '../../src/base/index.js';
 import { homesOf } from '../../src/meta/planning.js';
 import { type ClusterScenario, clusterScenario } from './cluster-scenario.js';
 import type { SimNode } from './sim-node.js';
@@ -128,6 +128,33 @@ test(
     t.is(homesOf(s.map.system).length, 3);
     t.false(homesOf(s.map.system).includes(node.id));
     await s.expectFilled(t);
+  }),
+);
+
+test(
+  'of two replicas that have to go the dead one goes first, so that the shard can bear another death as soon as may be',
+  clusterScenario({ founders: 5, shards: 10, management: { downAfterMs: 1500 } }, async (t, s) => {
+    await s.begin();
+    const { manager } = s.cluster;
+    const shard = s.map.shards.find((one) => {
+      const [first, ...others] = homesOf(one);
+      return first === manager.id || !others.includes(manager.id);
+    });
+    if (shard === undefined) throw new Error('every shard has a follower beside the manager');
+    const leader = s.node(homesOf(shard)[0] as string);
+    const group = [...(leader.host?.replicas() ?? [])].find(({ shardId }) => shardId === shard.id);
+    if (group === undefined) throw new Error('it does not lead');
+    // The first in the list of voters is alive.
+    const { voters, nodes } = group.raft.configuration;
+    const [alive, dead] = voters.filter((id) => id !== group.replicaId) as [ReplicaId, ReplicaId];
+    const homeOf = (id: ReplicaId): string => nodes?.[id] as string;
+    s.cluster.network.watch = ({ message }) => !message.payload.includes('replaceReplica');
+    s.cluster.kill(s.node(homeOf(dead)), true);
+    await s.ask({ op: 'drain', node: homeOf(alive) });
+    await s.until(() => s.cluster.shardOf(shard.id).leaving.length === 2, 20_000, 'both are to go');
+    s.cluster.network.watch = () => true;
+    await s.until(() => group.raft.configuration.outgoing.length > 0, 20_000, 'one goes');
+    t.false(group.raft.configuration.voters.includes(dead));
   }),
 );
 

@@ -221,3 +221,27 @@ test(
     t.is(old.host?.maps.current.nodes.find(({ id }) => id === order.id)?.weight, 2);
   }),
 );
+
+test(
+  'the manager takes one step at a time, however often it is woken',
+  clusterScenario({ founders: 3, shards: 2 }, async (t, s) => {
+    await s.begin();
+    const server = Reflect.get(s.cluster.manager.cluster as object, 'manager') as object;
+    const manager = Reflect.get(server, 'manager') as { plan(): void };
+    const { plan } = manager;
+    let steps = 0;
+    manager.plan = () => {
+      steps++;
+      plan.call(manager);
+    };
+    for (let n = 0; n < 100; n++) {
+      // A step that the first of them wakes waits for the next, which wakes it again.
+      for (const node of ['n1', 'n2', 'n3']) s.order({ op: 'setNode', node, weight: 1 + (n % 3) });
+      await s.run(11);
+    }
+    await s.run(2000);
+    steps = 0;
+    await s.run(5000);
+    t.true(steps >= 15 && steps <= 21, `${steps} steps in 5 s`);
+  }),
+);

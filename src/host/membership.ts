@@ -113,7 +113,9 @@ class Step {
       const progress = raft.progressOf(learner);
       if (progress?.state !== 'replicate' || raft.lastIndex - progress.matchIndex > nearlyCaughtUpEntries) continue;
       const surplus = this.voters.filter((id) => !this.isWanted(id));
-      const old = sameHome ?? surplus.find((id) => id !== replicaId);
+      const others = surplus.filter((id) => id !== replicaId);
+      // The dead first: each one of them among the voters takes from what the group can bear.
+      const old = sameHome ?? others.find((id) => !raft.isResponsive(id)) ?? others[0];
       // The leader itself has to go: another one sees to that, where there is one; else the learner, as soon as it votes.
       const isLeaderLeft = old === undefined && surplus.length > 0;
       if (isLeaderLeft && this.voters.some((id) => id !== replicaId && this.isWanted(id))) return this.handOver();

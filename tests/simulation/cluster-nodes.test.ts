@@ -3,7 +3,7 @@
  * stories in the simulated world (`cluster-scenario.ts`).
  */
 import test from 'ava';
-import { systemShardId } from '../../src/base/index.js';
+import { type ReplicaId, systemShardId } from '../../src/base/index.js';
 import { homesOf } from '../../src/meta/planning.js';
 import { type ClusterScenario, clusterScenario } from './cluster-scenario.js';
 import type { SimNode } from './sim-node.js';
@@ -132,6 +132,33 @@ test(
 );
 
 test(
+  'of two replicas that have to go the dead one goes first, so that the shard can bear another death as soon as may be',
+  clusterScenario({ founders: 5, shards: 10, management: { downAfterMs: 1500 } }, async (t, s) => {
+    await s.begin();
+    const { manager } = s.cluster;
+    const shard = s.map.shards.find((one) => {
+      const [first, ...others] = homesOf(one);
+      return first === manager.id || !others.includes(manager.id);
+    });
+    if (shard === undefined) throw new Error('every shard has a follower beside the manager');
+    const leader = s.node(homesOf(shard)[0] as string);
+    const group = [...(leader.host?.replicas() ?? [])].find(({ shardId }) => shardId === shard.id);
+    if (group === undefined) throw new Error('it does not lead');
+    // The first in the list of voters is alive.
+    const { voters, nodes } = group.raft.configuration;
+    const [alive, dead] = voters.filter((id) => id !== group.replicaId) as [ReplicaId, ReplicaId];
+    const homeOf = (id: ReplicaId): string => nodes?.[id] as string;
+    s.cluster.network.watch = ({ message }) => !message.payload.includes('replaceReplica');
+    s.cluster.kill(s.node(homeOf(dead)), true);
+    await s.ask({ op: 'drain', node: homeOf(alive) });
+    await s.until(() => s.cluster.shardOf(shard.id).leaving.length === 2, 20_000, 'both are to go');
+    s.cluster.network.watch = () => true;
+    await s.until(() => group.raft.configuration.outgoing.length > 0, 20_000, 'one goes');
+    t.false(group.raft.configuration.voters.includes(dead));
+  }),
+);
+
+test(
   'a node that is back before its time is up keeps what it had: nothing moves',
   clusterScenario({ founders: 4, shards: 6, management: { downAfterMs: 6000 } }, async (t, s) => {
     await s.begin();
@@ -192,5 +219,29 @@ test(
     s.mend();
     await s.rest('all have one map');
     t.is(old.host?.maps.current.nodes.find(({ id }) => id === order.id)?.weight, 2);
+  }),
+);
+
+test(
+  'the manager takes one step at a time, however often it is woken',
+  clusterScenario({ founders: 3, shards: 2 }, async (t, s) => {
+    await s.begin();
+    const server = Reflect.get(s.cluster.manager.cluster as object, 'manager') as object;
+    const manager = Reflect.get(server, 'manager') as { plan(): void };
+    const { plan } = manager;
+    let steps = 0;
+    manager.plan = () => {
+      steps++;
+      plan.call(manager);
+    };
+    for (let n = 0; n < 100; n++) {
+      // A step that the first of them wakes waits for the next, which wakes it again.
+      for (const node of ['n1', 'n2', 'n3']) s.order({ op: 'setNode', node, weight: 1 + (n % 3) });
+      await s.run(11);
+    }
+    await s.run(2000);
+    steps = 0;
+    await s.run(5000);
+    t.true(steps >= 15 && steps <= 21, `${steps} steps in 5 s`);
   }),
 );

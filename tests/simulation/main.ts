@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { messageOf } from '../../src/base/index.js';
 import { encodeHistory } from '../../src/checker/index.js';
 import { startProgress } from '../../src/cli/index.js';
+import { isClusterMutant } from './cluster-mutants.js';
 import { runClusterSeed, usualClusterKinds } from './cluster-simulation.js';
 import { clusterKinds, describeFault, type FaultKind, faultKinds } from './faults.js';
 import { minimizeFaults, sumFaults } from './minimize.js';
@@ -189,6 +190,8 @@ async function allMutants(given: Options): Promise<boolean> {
       ...given,
       seeds: given.most,
       mutant: name,
+      isCluster: isClusterMutant(name),
+      kinds: isClusterMutant(name) ? usualClusterKinds : given.kinds,
       checkEvery: 0,
       onResult: (result) => {
         seeds++;

@@ -1,9 +1,10 @@
 /**
- * Goal: the simulation finds known bugs; one that does not would say nothing by passing. Method: five of the bugs of
+ * Goal: the simulation finds known bugs; one that does not would say nothing by passing. Method: some of the bugs of
  * `mutants.ts` that it finds soon are switched on, one after the other, in a process of their own; `npm run sim --
  * --mutants` looks for all of them.
  */
 import test from 'ava';
+import { isClusterMutant } from './cluster-mutants.js';
 import type { FaultKind } from './faults.js';
 import type { MutantName } from './mutants.js';
 import { runPool } from './pool.js';
@@ -16,6 +17,9 @@ const bugs: readonly (readonly [MutantName, readonly FaultKind[]])[] = [
   ['replica-id-reused', ['bit-flip', 'membership', 'delay']],
   ['applied-index-not-atomic', ['power-loss', 'power-loss-all']],
   ['damage-taken-for-a-torn-tail', ['bit-flip']],
+  ['move-not-waited-for', ['join', 'drain', 'move']],
+  ['map-not-read-again', ['join', 'drain', 'kill', 'transfer']],
+  ['founded-without-asking', ['lose-disk', 'kill']],
 ];
 const mostSeeds = 60;
 
@@ -30,6 +34,7 @@ for (const [mutant, kinds] of bugs) {
       jobs: 1,
       kinds,
       mutant,
+      isCluster: isClusterMutant(mutant),
       onResult: (result) => {
         if (result.failure !== undefined) found = result;
         return found === undefined;

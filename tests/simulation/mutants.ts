@@ -17,6 +17,7 @@ import { quorumReached } from '../../src/raft/quorum.js';
 import { ReadIndexQueue } from '../../src/raft/read-index.js';
 import { type Entry, EntryType, type Message } from '../../src/raft/types.js';
 import type { RecoveredGroup, Wal } from '../../src/wal/index.js';
+import { clusterMutants } from './cluster-mutants.js';
 
 /** Where a mutant stands between the host and its adapters. */
 export const mutation: { wal: (wal: Wal) => Wal; engine: (engine: Engine) => Engine } = {
@@ -215,6 +216,7 @@ const mutants = {
   'duplicate-applied-twice': duplicateAppliedTwice,
   'applied-index-not-atomic': appliedIndexNotAtomic,
   'damage-taken-for-a-torn-tail': damageTakenForTornTail,
+  ...clusterMutants,
 } as const;
 
 export type MutantName = keyof typeof mutants;

@@ -52,6 +52,8 @@ export class Manager {
   private planned: PlannedShard[] = [];
   /** What the plan was made from; another plan is made when it changes. */
   private plannedFor = '';
+  /** The plan left shards alone that were on their way then, or some of it came to nothing. */
+  private isPlanPartial = false;
   private leadersSpreadFor = '';
   private timer: Timer | undefined;
   private stopped = false;
@@ -173,13 +175,16 @@ export class Manager {
     };
   }
 
-  /** A new plan when nodes or settings are others than those of the last one. */
+  /**
+   * A new plan when nodes or settings are others than those of the last one; and once nothing moves any more, when that
+   * one could not take everything into account.
+   */
   private plan(): void {
     const { map } = this;
     const up = new Set(receivers(map).map(({ id }) => id));
     const isIdle = this.planned.length === 0 && movesUnderWay(map) === 0;
-    const isLeftOver = isIdle && up.size >= map.replication && allShards(map).some((shard) => isStranded(shard, up));
-    if (isLeftOver) this.plannedFor = '';
+    const isLeftOver = up.size >= map.replication && allShards(map).some((shard) => isStranded(shard, up));
+    if (isIdle && (isLeftOver || this.isPlanPartial)) this.plannedFor = '';
     const { rebalance } = map.settings;
     const key = JSON.stringify([
       rebalance,
@@ -188,6 +193,7 @@ export class Manager {
     if (key === this.plannedFor) return;
     this.plannedFor = key;
     this.planned = [...plannedShards(map)];
+    this.isPlanPartial = movesUnderWay(map) > 0;
     this.leadersSpreadFor = '';
     if (this.planned.length > 0) this.parts.logger.info({ shards: this.planned.length }, 'planned to move replicas');
   }
@@ -204,7 +210,10 @@ export class Manager {
     while (room > 0 && this.planned.length > 0 && shards.length < shardsPerChange) {
       const { shardId, homes } = this.planned.shift() as PlannedShard;
       const shard = allShards(map).find(({ id }) => id === shardId);
-      if (shard === undefined || !this.isStillRight(map, shard, homes)) continue;
+      if (shard === undefined || !this.isStillRight(map, shard, homes)) {
+        this.isPlanPartial = true;
+        continue;
+      }
       const moved = redirected(shard, homes);
       const before = homesOf(shard);
       const leavers = before.filter((node) => !homes.includes(node));

@@ -105,7 +105,9 @@ export class ManagerServer {
         onFatal(error);
         return;
       }
-      logger.warn({ term, error: messageOf(error) }, 'could not begin to manage the cluster');
+      // NOT_LEADER: the term was over before it had begun, as while leaders find home.
+      const isOver = error.code === 'NOT_LEADER';
+      logger[isOver ? 'info' : 'warn']({ term, error: messageOf(error) }, 'could not begin to manage the cluster');
       // Looks again soon; by then the term may be over.
       if (this.term === term) this.term = 0;
     }

@@ -55,7 +55,7 @@ export class Manager {
   private planned: PlannedShard[] = [];
   /** What the plan was made from; another plan is made when it changes. */
   private plannedFor = '';
-  /** Shards that were being moved were left out of the plan: once nothing moves another one is due. */
+  /** The plan left shards alone that were on their way then, or some of it came to nothing. */
   private isPlanPartial = false;
   private leadersSpreadFor = '';
   private timer: Timer | undefined;
@@ -199,7 +199,10 @@ export class Manager {
     };
   }
 
-  /** A new plan when nodes or settings are others than those of the last one. */
+  /**
+   * A new plan when nodes or settings are others than those of the last one; and once nothing moves any more, when that
+   * one could not take everything into account.
+   */
   private plan(): void {
     const { map } = this;
     const up = new Set(receivers(map).map(({ id }) => id));
@@ -213,8 +216,8 @@ export class Manager {
     ]);
     if (key === this.plannedFor) return;
     this.plannedFor = key;
-    this.isPlanPartial = allShards(map).some(isMoving);
     this.planned = [...plannedShards(map)];
+    this.isPlanPartial = movesUnderWay(map) > 0;
     this.leadersSpreadFor = '';
     if (this.planned.length > 0) this.parts.logger.info({ shards: this.planned.length }, 'planned to move replicas');
   }
@@ -234,7 +237,10 @@ export class Manager {
     for (const planned of [...this.planned].sort((a, b) => Number(isOnItsWay(b)) - Number(isOnItsWay(a)))) {
       const { shardId, homes } = planned;
       const shard = byId.get(shardId);
-      if (shard === undefined || !this.isStillRight(map, shard, homes)) continue;
+      if (shard === undefined || !this.isStillRight(map, shard, homes)) {
+        this.isPlanPartial = true;
+        continue;
+      }
       const moved = redirected(shard, homes);
       const more = moved.leaving.length - shard.leaving.length;
       // A move that only goes elsewhere than before waits for nobody: others may be waiting for it. And one shard alone

@@ -1,5 +1,6 @@
 /** What the manager of a cluster says of it, and when everything is where it should be. */
 import type { RingraftClient } from '../../src/client/index.js';
+import { fairShares } from '../../src/ring/index.js';
 import type { ClusterMap, ClusterSettings, ClusterView, MapChange } from '../../src/wire/index.js';
 import type { Violations } from '../crash/violations.js';
 import { rounded } from './figures.js';
@@ -104,14 +105,15 @@ export type NodeLoad = {
 export function loadsOf({ map, statuses }: Survey, violations: Violations): readonly NodeLoad[] {
   const up = map.nodes.filter(({ condition }) => condition === 'up');
   const weights = up.reduce((sum, { weight }) => sum + weight, 0);
-  return up.map(({ id, weight }) => {
+  const shares = fairShares(up, map.shards.length, map.replication);
+  return up.map(({ id, weight }, at) => {
     const status = statuses.find(({ nodeId }) => nodeId === id);
     const held = (status?.shards ?? []).filter(({ shardId }) => shardId !== map.system.id);
-    const fairReplicas = (map.shards.length * map.replication * weight) / weights;
+    const fairReplicas = shares[at] as number;
     const leaders = held.filter(({ role }) => role === 'leader').length;
     const timesFair = held.length / fairReplicas;
-    // A share of a replica more is nobody's fault.
-    if (held.length > Math.max(mostOverFair * fairReplicas, Math.ceil(fairReplicas))) {
+    // Replicas are whole; the bound of the design is, too.
+    if (held.length > Math.ceil(mostOverFair * fairReplicas)) {
       violations.add(`${id} holds ${held.length} replicas, fair were ${rounded(fairReplicas)}`);
     }
     return {

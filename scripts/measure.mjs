@@ -12,6 +12,7 @@ const programs = {
   death: 'a node dies for good: the others take over what it held',
   drain: 'a node is drained, and the manager is killed in the middle of it',
   rolling: 'every node is restarted under load, one after another',
+  churn: 'nodes come and go at random: clients must see one linearizable store',
   shards: 'clusters of several numbers of shards come up, serve, restart and grow',
 };
 const [name] = process.argv.splice(2, 1);

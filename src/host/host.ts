@@ -23,6 +23,7 @@ import { DiskWatch } from './disk-watch.js';
 import type { Group } from './group.js';
 import type { LocalMap } from './local-map.js';
 import { LogTrimmer } from './log-trimmer.js';
+import { MapSaver } from './map-saver.js';
 import { OperationServer } from './operation-server.js';
 import type { HostOptions } from './options.js';
 import { Peers } from './peers.js';
@@ -43,6 +44,8 @@ export type HostParts = {
   readonly store: Store;
   readonly snapshotFiles: SnapshotFiles;
   readonly maps: LocalMap;
+  /** Makes a copy of the map durable, for the next start to begin from. Absent: the map never changes. */
+  readonly saveMap?: (map: ClusterMap) => Promise<void>;
   /** Called once; the node must stop at once, without answering anything more. */
   readonly onFatal: (error: unknown) => void;
 };
@@ -60,6 +63,7 @@ const handOverTimeoutMs = 3000;
 export class Host {
   readonly maps: LocalMap;
   readonly system: SystemShard;
+  private readonly saver: MapSaver;
   private readonly held: Replicas;
   private readonly outbox: ResultOutbox;
   private readonly peers: Peers;
@@ -145,7 +149,9 @@ export class Host {
       onFatal,
     });
     const abandon = (group: Group): void => this.operations.abandon(group);
-    this.held = new Replicas({ ...parts, mark, abandon, onFatal }, options);
+    this.saver = new MapSaver(maps, parts.saveMap);
+    const keepMap = (): Promise<void> => this.saver.save();
+    this.held = new Replicas({ ...parts, mark, abandon, keepMap, onFatal }, options);
     this.system = new SystemShard({ clock, store, replicas: this.held, operations: this.operations, mark });
     this.disk = new DiskWatch({
       logger,
@@ -219,6 +225,11 @@ export class Host {
     this.nextBalanceMs = Math.min(this.nextBalanceMs, this.parts.clock.nowMs() + tickMs);
     this.onMap(map);
     return true;
+  }
+
+  /** Resolves once the map, or a newer one, is durable. */
+  saveMap(): Promise<void> {
+    return this.saver.save();
   }
 
   /** See `Replicas.rebuild`. */

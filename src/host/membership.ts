@@ -5,6 +5,12 @@
  * A replica that is begun anew on its own node (`replica-repair.ts`) takes the place of the old one the same way.
  *
  * Everything a step needs stands in the configuration and the map, so any later leader goes on where this one stopped.
+ *
+ * Invariants:
+ * 1. A leader follows no map that is older than the one its configuration follows: each step is stamped with the epoch of
+ *    the shard's entry in the map.
+ * 2. A shard is reported settled only when that stamp is committed. So whoever leads later knows of the move, and nobody
+ *    takes it back to where the manager has meanwhile said that nothing is needed any more.
  */
 import { type Logger, type NodeId, type ReplicaId, RingraftError } from '../base/index.js';
 import { isJoint } from '../raft/index.js';
@@ -47,7 +53,7 @@ export function takeInLearner(group: Group, shard: MapShard | undefined, node: N
     if (raft.isConfigurationCommitted) return;
     throw new RingraftError('BUSY', 'the change is not committed yet');
   }
-  if (shard === undefined || !isPlacedOn(shard, node)) {
+  if (shard === undefined || isOutdated(group, shard) || !isPlacedOn(shard, node)) {
     throw new RingraftError('BUSY', `the map of this node places no replica of shard ${group.shardId} on ${node}`);
   }
   const proposed = raft.proposeConfiguration({
@@ -65,9 +71,13 @@ export type MembershipStep = 'changed' | { readonly invite: NodeId } | undefined
 export function stepTowards(group: Group, shard: MapShard, nowMs: number, logger: Logger): MembershipStep {
   const { raft } = group;
   if (!raft.isLeader || isJoint(raft.configuration) || !raft.isConfigurationCommitted) return undefined;
+  if (isOutdated(group, shard)) return undefined;
   const step = new Step(group, shard, nowMs, logger);
-  return step.promote() ?? step.dropLearners() ?? step.dropVoters() ?? step.invite();
+  return step.promote() ?? step.dropLearners() ?? step.dropVoters() ?? step.invite() ?? step.stamp();
 }
+
+/** Whether this node has yet to hear of the map that the group follows. */
+const isOutdated = ({ raft }: Group, shard: MapShard): boolean => (raft.configuration.epoch ?? 0) > shard.epoch;
 
 class Step {
   private readonly goal: ReadonlySet<NodeId>;
@@ -76,7 +86,7 @@ class Step {
 
   constructor(
     private readonly group: Group,
-    shard: MapShard,
+    private readonly shard: MapShard,
     private readonly nowMs: number,
     private readonly logger: Logger,
   ) {
@@ -150,8 +160,16 @@ class Step {
     return undefined;
   }
 
+  /** All is where it should be, and was before: that is on record before the manager is told. */
+  stamp(): MembershipStep {
+    const { leaving, epoch } = this.shard;
+    if (leaving.length === 0 || this.group.raft.configuration.epoch === epoch) return undefined;
+    return this.propose(this.voters, this.learners);
+  }
+
   private propose(voters: readonly ReplicaId[], learners: readonly ReplicaId[]): MembershipStep {
-    return typeof this.group.raft.proposeConfiguration({ voters, learners }) === 'string' ? undefined : 'changed';
+    const target = { voters, learners, epoch: this.shard.epoch };
+    return typeof this.group.raft.proposeConfiguration(target) === 'string' ? undefined : 'changed';
   }
 
   /** To the voter furthest along among those that stay. */
@@ -176,6 +194,7 @@ export function reportOf({ raft, nodes, shardId }: Group, shard: MapShard): Shar
   const isSettled =
     missing.length === 0 &&
     voters.length === shard.replicas.length &&
+    (shard.leaving.length === 0 || configuration.epoch === shard.epoch) &&
     learners.length === 0 &&
     !isJoint(configuration) &&
     raft.isConfigurationCommitted;

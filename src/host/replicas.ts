@@ -8,6 +8,8 @@
  *    nothing: what an earlier life saved, or others pass on, counts only once the manager has shown its map in this life.
  * 2. Of a removed replica the tombstone in the log is durable before its data go, so that no start brings it back.
  * 3. While a shard is being removed no new replica of it begins.
+ * 4. A map that places a replica here is on the disk before the replica exists: a start with an older one would find
+ *    invariant 1 met, and remove a voter.
  */
 import {
   type Clock,
@@ -41,6 +43,8 @@ export type ReplicasParts = {
   readonly mark: (group: Group) => void;
   /** The replica takes part no more: what waits for it must be answered. */
   readonly abandon: (group: Group) => void;
+  /** Resolves once the map, or a newer one, is durable. */
+  readonly keepMap: () => Promise<void>;
   readonly onFatal: (error: unknown) => void;
 };
 
@@ -62,7 +66,10 @@ export class Replicas {
     this.repair = new ReplicaRepair({
       ...parts,
       options,
-      create: (shard, replicaId) => createReplica(parts, options, shard, replicaId),
+      create: async (shard, replicaId) => {
+        await parts.keepMap();
+        return createReplica(parts, options, shard, replicaId);
+      },
       onCreated: (group) => this.begin(group),
     });
   }

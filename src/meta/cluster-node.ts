@@ -90,10 +90,9 @@ export class ClusterNode {
     readonly host: Host,
     readonly detector: FailureDetector,
   ) {
-    const { bus, clock, logger, store, onFatal } = parts;
+    const { bus, clock, logger, onFatal } = parts;
     const { cluster, nodeId } = options;
-    const save = (map: Buffer): Promise<void> => store.saveMap(map);
-    this.follower = new MapFollower({ bus, clock, logger, host, cluster, save, onFatal });
+    this.follower = new MapFollower({ bus, clock, logger, host, cluster, onFatal });
     const watch = watchOf(detector, clock);
     this.manager = new ManagerServer({ bus, clock, logger, host, watch, cluster, nodeId, onFatal });
   }
@@ -105,7 +104,11 @@ export class ClusterNode {
     const { map, mayFound } = beginning;
     store.useBuckets(map.buckets.map(({ id }) => id));
     const incarnation = await store.nextIncarnation();
-    const host = await Host.start({ ...parts, maps: new LocalMap(map) }, { ...options, incarnation, mayFound });
+    const saveMap = (newer: ClusterMap): Promise<void> => store.saveMap(encodeSavedMap(newer));
+    const host = await Host.start(
+      { ...parts, maps: new LocalMap(map), saveMap },
+      { ...options, incarnation, mayFound },
+    );
     const detector = new FailureDetector(
       { bus, clock, random, logger },
       { ...gossip, cluster, nodeId, life: incarnation },

@@ -6,25 +6,21 @@
  * Invariants:
  * 1. Nobody founds who has heard of an established cluster: one whose system shard has taken a record. Nothing is served
  *    before that, so data exist only in established clusters.
- * 2. Nobody founds alone: a majority of the founding nodes must have answered; unless time is up all of them, and whoever
- *    serves the map must have none.
+ * 2. Nobody founds before every founding node has answered: the one that keeps silent may be the only one that knows of
+ *    the cluster, or of what this node has acknowledged in it. Nor before the map was asked for: those who founded may
+ *    all be new, or be one, while others, who joined, have the cluster.
  * 3. A first start that was broken off is gone on with, and asks nobody: it has asked before.
+ * 4. No record is written before every founding node has its founding replicas, durably. So whoever comes to an
+ *    established cluster with nothing has lost what it had, and is the only one to miss it.
  */
 import { type Clock, emptyBytes, type Logger, type NodeId, RingraftError } from '../base/index.js';
 import type { FirstStart } from '../kv/index.js';
 import type { Bus, BusMessage } from '../transport/index.js';
-import {
-  type AdminAnswer,
-  type AdminRequest,
-  adminSubject,
-  type ClusterMap,
-  type FoundingState,
-  mapSubject,
-} from '../wire/index.js';
+import { type AdminAnswer, adminSubject, type ClusterMap, mapSubject } from '../wire/index.js';
+import { FoundingStates } from './founding-states.js';
 
 const askEveryMs = 100;
-/** How long all founding nodes are waited for before a majority is enough. */
-const waitForAllMs = 3000;
+const firstWordMs = 3000;
 const sayEveryMs = 10_000;
 
 export type Beginning = { readonly map: ClusterMap; readonly mayFound: boolean };
@@ -54,48 +50,44 @@ export async function decideBeginning(parts: FoundingParts): Promise<Beginning> 
 }
 
 class Inquiry {
-  private readonly states = new Map<NodeId, FoundingState>();
-  private readonly others: readonly NodeId[];
+  private readonly states: FoundingStates;
   private readonly inbox: string;
   private readonly subscriptions;
   private map: ClusterMap | undefined;
-  /** Nobody serves a map, or somebody has none yet. */
+  /** Nobody serves a map, or whoever does has none yet. */
   private isMapMissing = false;
 
   constructor(private readonly parts: FoundingParts) {
     const { bus, founding, nodeId } = parts;
-    this.others = founding.nodes.map(({ id }) => id).filter((id) => id !== nodeId);
+    this.states = new FoundingStates(bus, founding, nodeId);
     this.inbox = bus.newInbox();
     this.subscriptions = [
       bus.subscribe('client', adminSubject(founding.cluster, nodeId), (message) => this.tell(message)),
-      bus.subscribe('client', `${this.inbox}.*`, (message) => this.hear(message)),
+      bus.subscribe('client', this.inbox, (message) => this.hearMap(message)),
     ];
   }
 
   close(): void {
+    this.states.close();
     for (const subscription of this.subscriptions) subscription.unsubscribe();
   }
 
   async run(): Promise<Beginning> {
-    const { clock, logger, founding, stopping } = this.parts;
-    const beganMs = clock.nowMs();
-    let nextWordMs = beganMs + waitForAllMs;
+    const { bus, clock, founding, stopping } = this.parts;
+    const word = new PatientWord(this.parts, () => this.states.heard);
     for (;;) {
-      const decided = this.decide(clock.nowMs() - beganMs);
+      const decided = this.decide();
       if (decided !== undefined) return decided;
-      if (clock.nowMs() >= nextWordMs) {
-        nextWordMs += sayEveryMs;
-        const heard = [...this.states].map(([node, state]) => `${node}: ${state}`).join(', ') || 'nobody';
-        logger.warn({ heard }, 'waiting for a majority of the founding nodes, to be sure that there is no cluster yet');
-      }
-      this.ask(founding.cluster);
+      word.say('waiting for the other founding nodes, to be sure that there is no cluster yet');
+      this.states.ask();
+      bus.publish('client', mapSubject(founding.cluster), emptyBytes, { replyTo: this.inbox });
       await new Promise<void>((resolve) => clock.after(askEveryMs, resolve));
       if (stopping?.aborted === true)
         throw new RingraftError('CLOSED', 'stopped before it was certain what to begin with');
     }
   }
 
-  private decide(waitedMs: number): Beginning | undefined {
+  private decide(): Beginning | undefined {
     const { founding, nodeId, logger } = this.parts;
     if (this.map !== undefined) {
       logger.warn(
@@ -104,23 +96,8 @@ class Inquiry {
       );
       return { map: this.map, mayFound: false };
     }
-    if ([...this.states.values()].includes('established')) return undefined;
-    const present = this.states.size + 1;
-    const isMajority = 2 * present > this.others.length + 1;
-    // Those who founded may all be new while others, who joined, have the cluster.
-    const isEverybody = present === this.others.length + 1 && this.isMapMissing;
-    const isEnough = isEverybody || (isMajority && waitedMs >= waitForAllMs);
-    return isEnough ? { map: founding, mayFound: true } : undefined;
-  }
-
-  private ask(cluster: string): void {
-    const { bus } = this.parts;
-    const request: AdminRequest = { op: 'founding' };
-    for (const node of this.others) {
-      const payload = Buffer.from(JSON.stringify(request));
-      bus.publish('client', adminSubject(cluster, node), payload, { replyTo: `${this.inbox}.${node}` });
-    }
-    bus.publish('client', mapSubject(cluster), emptyBytes, { replyTo: `${this.inbox}.map` });
+    const isNew = this.isMapMissing && this.states.isEach((state) => state !== 'established');
+    return isNew ? { map: founding, mayFound: true } : undefined;
   }
 
   /** Another founding node asks the same. */
@@ -130,25 +107,59 @@ class Inquiry {
     this.parts.bus.publish('client', replyTo, Buffer.from(JSON.stringify(answer)));
   }
 
-  private hear({ subject, payload, noResponders }: BusMessage): void {
-    const about = subject.slice(this.inbox.length + 1);
+  private hearMap({ payload, noResponders }: BusMessage): void {
     if (noResponders) {
-      if (about === 'map') this.isMapMissing = true;
+      this.isMapMissing = true;
       return;
     }
-    let answer: Partial<Record<'map' | 'founding', unknown>>;
     try {
-      answer = JSON.parse(payload.toString()) as Partial<Record<'map' | 'founding', unknown>>;
-    } catch {
-      return;
-    }
-    if (about === 'map') {
-      const map = answer.map as ClusterMap | undefined;
+      const { map } = JSON.parse(payload.toString()) as { readonly map?: ClusterMap };
       if (map !== undefined && map.epoch > 0) this.map = map;
       else this.isMapMissing = true;
-    } else if (typeof answer.founding === 'string') {
-      this.states.set(about as NodeId, answer.founding as FoundingState);
+    } catch {
+      // Asked again soon.
     }
+  }
+}
+
+export type RollCallParts = Omit<FoundingParts, 'reached'> & {
+  /** False: nobody waits for the answer any more. */
+  readonly goesOn: () => boolean;
+};
+
+/** Resolves with true once every founding node has its founding replicas. */
+export async function allHaveBegun({ bus, clock, logger, nodeId, founding, goesOn }: RollCallParts): Promise<boolean> {
+  const states = new FoundingStates(bus, founding, nodeId);
+  const word = new PatientWord({ clock, logger }, () => states.heard);
+  try {
+    while (goesOn()) {
+      // `established` is said of the first records, too: where another founding was broken off between them.
+      if (states.isEach((state) => state !== 'new')) return true;
+      word.say('waiting for every founding node to begin, before the cluster is founded');
+      states.ask();
+      await new Promise<void>((resolve) => clock.after(askEveryMs, resolve));
+    }
+    return false;
+  } finally {
+    states.close();
+  }
+}
+
+/** Says now and then what is waited for, and who has answered. */
+class PatientWord {
+  private nextMs: number;
+
+  constructor(
+    private readonly parts: { readonly clock: Clock; readonly logger: Logger },
+    private readonly heard: () => string,
+  ) {
+    this.nextMs = parts.clock.nowMs() + firstWordMs;
+  }
+
+  say(message: string): void {
+    if (this.parts.clock.nowMs() < this.nextMs) return;
+    this.nextMs += sayEveryMs;
+    this.parts.logger.warn({ heard: this.heard() }, message);
   }
 }
 

@@ -23,6 +23,7 @@ import {
   managerSubject,
   mapChangeSubject,
 } from '../wire/index.js';
+import { allHaveBegun } from './founding.js';
 import { Manager } from './manager.js';
 import { parseManagerRequest } from './manager-requests.js';
 import type { ChangeDraft } from './map-keeper.js';
@@ -87,12 +88,10 @@ export class ManagerServer {
 
   private async begin(term: number): Promise<void> {
     const { clock, logger, host, watch, bus, cluster, onFatal } = this.parts;
-    const own = host.maps.current;
-    const founding: ClusterMap | undefined = own.epoch === 0 ? own : undefined;
     const onChange = (change: MapChange, map: ClusterMap): void => this.announce(change, map);
     try {
       const keeping = { clock, system: host.system, term, onChange };
-      const manager = await Manager.begin({ clock, logger, watch, onFatal }, keeping, founding);
+      const manager = await Manager.begin({ clock, logger, watch, onFatal }, keeping, () => this.mayFound(term));
       if (this.stopped || this.term !== term) {
         manager.stop();
         return;
@@ -110,6 +109,15 @@ export class ManagerServer {
       // Looks again soon; by then the term may be over.
       if (this.term === term) this.term = 0;
     }
+  }
+
+  /** The founding map, once every founding node is ready for it; undefined: not in this term. */
+  private async mayFound(term: number): Promise<ClusterMap | undefined> {
+    const { bus, clock, logger, nodeId, host } = this.parts;
+    const founding = host.maps.current;
+    const goesOn = (): boolean => !this.stopped && this.term === term && host.maps.current.epoch === 0;
+    if (!goesOn() || !(await allHaveBegun({ bus, clock, logger, nodeId, founding, goesOn }))) return undefined;
+    return founding;
   }
 
   private adopt(map: ClusterMap): void {

@@ -5,7 +5,8 @@
  *
  * Invariants:
  * 1. Every change goes through one `MapKeeper`, in the term in which the map was read.
- * 2. At most `settings.maxMoves` replicas are on their way at a time, unless an administrator orders more.
+ * 2. No move begins that makes more than `settings.maxMoves` replicas be on their way at a time, unless an administrator
+ *    orders it, or it is the only one.
  * 3. A node stays listed as leaving until the shard's leader has reported a committed configuration without it.
  */
 import {
@@ -54,6 +55,8 @@ export class Manager {
   private planned: PlannedShard[] = [];
   /** What the plan was made from; another plan is made when it changes. */
   private plannedFor = '';
+  /** Shards that were being moved were left out of the plan: once nothing moves another one is due. */
+  private isPlanPartial = false;
   private leadersSpreadFor = '';
   private timer: Timer | undefined;
   private isStepping = false;
@@ -67,8 +70,12 @@ export class Manager {
   ) {}
 
   /** Begins to manage in the keeper's term. Rejects with NOT_LEADER when the term is over before the map is read. */
-  static async begin(parts: ManagerParts, keeping: MapKeeperParts, founding: ClusterMap | undefined): Promise<Manager> {
-    const manager = new Manager(parts, await MapKeeper.open(keeping, founding));
+  static async begin(
+    parts: ManagerParts,
+    keeping: MapKeeperParts,
+    mayFound: () => Promise<ClusterMap | undefined>,
+  ): Promise<Manager> {
+    const manager = new Manager(parts, await MapKeeper.open(keeping, mayFound));
     const nowMs = parts.clock.nowMs();
     for (const { id } of allShards(manager.map).filter(isMoving)) manager.moveBeganMs.set(id, nowMs);
     manager.schedule();
@@ -198,7 +205,7 @@ export class Manager {
     const up = new Set(receivers(map).map(({ id }) => id));
     const isLeftOver =
       this.isIdle && up.size >= map.replication && allShards(map).some((shard) => isStranded(shard, up));
-    if (isLeftOver) this.plannedFor = '';
+    if (isLeftOver || (this.isIdle && this.isPlanPartial)) this.plannedFor = '';
     const { rebalance } = map.settings;
     const key = JSON.stringify([
       rebalance,
@@ -206,6 +213,7 @@ export class Manager {
     ]);
     if (key === this.plannedFor) return;
     this.plannedFor = key;
+    this.isPlanPartial = allShards(map).some(isMoving);
     this.planned = [...plannedShards(map)];
     this.leadersSpreadFor = '';
     if (this.planned.length > 0) this.parts.logger.info({ shards: this.planned.length }, 'planned to move replicas');
@@ -217,23 +225,31 @@ export class Manager {
   }
 
   private movesBegin(map: ClusterMap): ChangeDraft | undefined {
-    let room = map.settings.maxMoves - movesUnderWay(map);
+    let underWay = movesUnderWay(map);
     const shards: MapShard[] = [];
     const summary: string[] = [];
-    while (room > 0 && this.planned.length > 0 && shards.length < shardsPerChange) {
-      const { shardId, homes } = this.planned.shift() as PlannedShard;
+    const waiting: PlannedShard[] = [];
+    for (const planned of this.planned) {
+      const { shardId, homes } = planned;
       const shard = allShards(map).find(({ id }) => id === shardId);
       if (shard === undefined || !this.isStillRight(map, shard, homes)) continue;
       const moved = redirected(shard, homes);
-      const before = homesOf(shard);
-      const leavers = before.filter((node) => !homes.includes(node));
-      const comers = homes.filter((node) => !before.includes(node));
+      const more = moved.leaving.length - shard.leaving.length;
+      // A move that only goes elsewhere than before waits for nobody: others may be waiting for it. And one shard alone
+      // may move as many replicas as it must.
+      const fits = isMoving(shard) || underWay === 0 || underWay + more <= map.settings.maxMoves;
+      const isInTurn = isMoving(shard) || waiting.length === 0;
+      if (!fits || !isInTurn || shards.length === shardsPerChange) {
+        waiting.push(planned);
+        continue;
+      }
+      underWay += more;
       shards.push(moved);
-      summary.push(`shard ${shardId}: ${leavers.join(', ')} -> ${comers.join(', ')}`);
+      summary.push(summaryOf(shard, homes));
       this.reports.delete(shardId);
       this.moveBeganMs.set(shardId, this.parts.clock.nowMs());
-      room -= leavers.length;
     }
+    this.planned = waiting;
     return shards.length === 0 ? undefined : { kind: 'moveBegan', summary: summary.join('; '), shards };
   }
 
@@ -255,4 +271,11 @@ export class Manager {
     const some = shards.slice(0, shardsPerChange);
     return { kind: 'leadersSpread', summary: `${some.length} shards get another leader`, shards: some };
   }
+}
+
+function summaryOf(shard: MapShard, homes: readonly NodeId[]): string {
+  const before = homesOf(shard);
+  const leavers = before.filter((node) => !homes.includes(node));
+  const comers = homes.filter((node) => !before.includes(node));
+  return `shard ${shard.id}: ${leavers.join(', ')} -> ${comers.join(', ')}`;
 }

@@ -37,7 +37,6 @@ export type MapFollowerParts = {
   readonly logger: Logger;
   readonly host: Host;
   readonly cluster: string;
-  readonly save: (map: Buffer) => Promise<void>;
   readonly onFatal: (error: unknown) => void;
 };
 
@@ -55,8 +54,6 @@ export function decodeSavedMap(bytes: Buffer): ClusterMap {
 export class MapFollower {
   private readonly subscriptions: BusSubscription[] = [];
   private readonly inbox: string;
-  private savedEpoch = 0;
-  private saving = false;
   private isConfirmed = false;
   private asker: Timer | undefined;
   private nextFetchMs = Number.NEGATIVE_INFINITY;
@@ -64,7 +61,6 @@ export class MapFollower {
 
   constructor(private readonly parts: MapFollowerParts) {
     this.inbox = parts.bus.newInbox();
-    this.savedEpoch = parts.host.maps.current.epoch;
   }
 
   private get map(): ClusterMap {
@@ -165,19 +161,8 @@ export class MapFollower {
     }
   }
 
-  /** Saves the newest map; while one is being saved the next ones wait, and only the last of them is saved. */
+  /** A newer map is kept for the next start. */
   private save(): void {
-    const { host, save, onFatal } = this.parts;
-    const map = host.maps.current;
-    if (this.saving || map.epoch <= this.savedEpoch) return;
-    this.saving = true;
-    save(encodeSavedMap(map)).then(
-      () => {
-        this.saving = false;
-        this.savedEpoch = map.epoch;
-        if (!this.stopped) this.save();
-      },
-      (error: unknown) => onFatal(error),
-    );
+    this.parts.host.saveMap().catch((error: unknown) => this.parts.onFatal(error));
   }
 }

@@ -34,8 +34,11 @@ export class MapKeeper {
     private readonly changes: MapChange[],
   ) {}
 
-  /** Reads the map, or founds it from `founding`. Rejects with NOT_LEADER when the term is over. */
-  static async open(parts: MapKeeperParts, founding: ClusterMap | undefined): Promise<MapKeeper> {
+  /**
+   * Reads the map. Where there is none it is founded, from what `mayFound` resolves with; undefined: not here, or not in
+   * this term. Rejects with NOT_LEADER when the term is over.
+   */
+  static async open(parts: MapKeeperParts, mayFound: () => Promise<ClusterMap | undefined>): Promise<MapKeeper> {
     const { system, term, clock } = parts;
     const records = await system.read(term);
     const known = mapOfRecords(records);
@@ -43,6 +46,7 @@ export class MapKeeper {
       checkMap(known);
       return new MapKeeper(parts, known, [...historyOfRecords(records)]);
     }
+    const founding = await mayFound();
     if (founding === undefined) throw new RingraftError('NOT_FOUND', 'the system shard holds no cluster map');
     const map: ClusterMap = { ...founding, epoch: 1 };
     checkMap(map);

@@ -4,20 +4,24 @@
 import { type ReplicaId, RingraftError } from '../base/index.js';
 import type { Configuration, MembershipTarget } from './types.js';
 
-const formatVersion = 2;
-/** Without nodes; still read. */
-const firstFormatVersion = 1;
+/** Version 1 has no nodes and is still read; 3 is written where there is an epoch, else 2. */
+const versionWithoutNodes = 1;
+const versionWithoutEpoch = 2;
+const versionWithEpoch = 3;
+const epochBytes = 6;
 
 /**
  * Version byte, then four lists, each a u16 count and u32 replica ids, big-endian; then a u16 count of nodes: u32
- * replica id, u8 length, name.
+ * replica id, u8 length, name; then the epoch as u48.
  */
 export function encodeConfiguration(configuration: Configuration): Buffer {
   const lists = [configuration.voters, configuration.outgoing, configuration.learners, configuration.learnersNext];
   const nodes = Object.entries(configuration.nodes ?? {}).map(([id, name]) => [Number(id), Buffer.from(name)] as const);
   const listBytes = lists.reduce((sum, list) => sum + 2 + 4 * list.length, 0);
-  const bytes = Buffer.alloc(1 + listBytes + 2 + nodes.reduce((sum, [, name]) => sum + 5 + name.length, 0));
-  let at = bytes.writeUInt8(formatVersion, 0);
+  const epoch = configuration.epoch ?? 0;
+  const nodeBytes = nodes.reduce((sum, [, name]) => sum + 5 + name.length, 0);
+  const bytes = Buffer.alloc(1 + listBytes + 2 + nodeBytes + (epoch > 0 ? epochBytes : 0));
+  let at = bytes.writeUInt8(epoch > 0 ? versionWithEpoch : versionWithoutEpoch, 0);
   for (const list of lists) {
     at = bytes.writeUInt16BE(list.length, at);
     for (const id of list) at = bytes.writeUInt32BE(id, at);
@@ -28,13 +32,14 @@ export function encodeConfiguration(configuration: Configuration): Buffer {
     at = bytes.writeUInt8(name.length, at);
     at += name.copy(bytes, at);
   }
+  if (epoch > 0) bytes.writeUIntBE(epoch, at, epochBytes);
   return bytes;
 }
 
 /** Throws CORRUPT for anything `encodeConfiguration` cannot have written. */
 export function decodeConfiguration(bytes: Buffer): Configuration {
-  const version = bytes[0];
-  if (version !== formatVersion && version !== firstFormatVersion) {
+  const version = bytes[0] ?? 0;
+  if (version < versionWithoutNodes || version > versionWithEpoch) {
     throw new RingraftError('CORRUPT', `unknown configuration format ${version}`);
   }
   let at = 1;
@@ -57,15 +62,21 @@ export function decodeConfiguration(bytes: Buffer): Configuration {
   const configuration = { voters: list(), outgoing: list(), learners: list(), learnersNext: list() };
   const nodes: Record<number, string> = {};
   let named = 0;
-  for (let left = version === firstFormatVersion ? 0 : count(); left > 0; left--, named++) {
+  for (let left = version === versionWithoutNodes ? 0 : count(); left > 0; left--, named++) {
     need(5);
     const length = bytes.readUInt8(at + 4);
     need(5 + length);
     nodes[bytes.readUInt32BE(at)] = bytes.toString('utf8', at + 5, at + 5 + length);
     at += 5 + length;
   }
+  let epoch = 0;
+  if (version === versionWithEpoch) {
+    need(epochBytes);
+    epoch = bytes.readUIntBE(at, epochBytes);
+    at += epochBytes;
+  }
   if (at !== bytes.length) throw new RingraftError('CORRUPT', 'a configuration has bytes left over');
-  return named === 0 ? configuration : { ...configuration, nodes };
+  return { ...configuration, ...(named === 0 ? {} : { nodes }), ...(epoch === 0 ? {} : { epoch }) };
 }
 
 export const isJoint = (configuration: Configuration): boolean => configuration.outgoing.length > 0;
@@ -105,15 +116,18 @@ function withNodes(
 export function enterConfiguration(current: Configuration, target: MembershipTarget): Configuration | undefined {
   const all = [...target.voters, ...target.learners];
   if (target.voters.length === 0 || new Set(all).size !== all.length || all.some((id) => id === 0)) return undefined;
+  const newest = target.epoch ?? current.epoch;
+  const epoch = newest === undefined ? {} : { epoch: newest };
   const sameVoters =
     target.voters.length === current.voters.length && target.voters.every((id) => current.voters.includes(id));
   if (sameVoters) {
-    const next = { voters: current.voters, outgoing: [], learners: target.learners, learnersNext: [] };
+    const next = { ...epoch, voters: current.voters, outgoing: [], learners: target.learners, learnersNext: [] };
     return withNodes(next, current.nodes, target.nodes);
   }
   // An outgoing voter cannot be a learner as well before the joint configuration is left.
   const learnersNext = target.learners.filter((id) => current.voters.includes(id));
   const next = {
+    ...epoch,
     voters: target.voters,
     outgoing: current.voters,
     learners: target.learners.filter((id) => !learnersNext.includes(id)),
@@ -126,6 +140,7 @@ export function enterConfiguration(current: Configuration, target: MembershipTar
 export const leaveConfiguration = (joint: Configuration): Configuration =>
   withNodes(
     {
+      ...(joint.epoch === undefined ? {} : { epoch: joint.epoch }),
       voters: joint.voters,
       outgoing: [],
       learners: [...joint.learners, ...joint.learnersNext],

@@ -35,6 +35,8 @@ export type Configuration = {
   readonly learnersNext: readonly ReplicaId[];
   /** The node each member lives on: carried along for the host, never looked at here. */
   readonly nodes?: Readonly<Record<number, string>>;
+  /** How new the plan is that it follows (absent: 0): carried along for the host, never looked at here. */
+  readonly epoch?: number;
 };
 
 /** What a change of the membership asks for. `nodes` says where members live that are new. */
@@ -42,6 +44,8 @@ export type MembershipTarget = {
   readonly voters: readonly ReplicaId[];
   readonly learners: readonly ReplicaId[];
   readonly nodes?: Readonly<Record<number, string>>;
+  /** Absent: as before. */
+  readonly epoch?: number;
 };
 
 /** A snapshot by reference: the bytes travel beside the core. `configuration` is the one in force at `index`. */

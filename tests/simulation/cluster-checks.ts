@@ -13,7 +13,7 @@ import { type NodeId, type ReplicaId, type ShardId, systemShardId } from '../../
 import { allShards, type Host } from '../../src/host/index.js';
 import { applyChange, checkMap } from '../../src/meta/map-changes.js';
 import { historyOfRecords, mapOfRecords } from '../../src/meta/map-records.js';
-import { movesUnderWay } from '../../src/meta/planning.js';
+import { isMoving, movesUnderWay } from '../../src/meta/planning.js';
 import { type Configuration, type Entry, EntryType } from '../../src/raft/index.js';
 import type { Wal } from '../../src/wal/index.js';
 import { type ClusterMap, CommandKind, decodeCommandBatch, type MapChange } from '../../src/wire/index.js';
@@ -92,11 +92,14 @@ export class ClusterChecks {
     const moves = movesUnderWay(map);
     this.mostMoves = Math.max(this.mostMoves, moves);
     if (kind !== 'moveBegan' || summary.endsWith('by order')) return;
-    // One shard may have to move more replicas than that, alone.
-    const isOneShard = movesUnderWay(before) === 0 && allShards(map).filter(({ leaving }) => leaving.length > 0).length;
-    if (moves > map.settings.maxMoves && isOneShard !== 1) {
-      throw new Violation('moves', `${moves} replicas are on their way, ${map.settings.maxMoves} may be: ${summary}`);
-    }
+    const movingIn = (some: ClusterMap): readonly ShardId[] =>
+      allShards(some)
+        .filter(isMoving)
+        .map(({ id }) => id);
+    const [was, is] = [movingIn(before), movingIn(map)];
+    // A shard may have to move more replicas than that, alone; and one that is on its way may have to go elsewhere.
+    if (moves <= map.settings.maxMoves || is.length === 1 || is.every((id) => was.includes(id))) return;
+    throw new Violation('moves', `${moves} replicas are on their way, ${map.settings.maxMoves} may be: ${summary}`);
   }
 
   observe(node: string, host: Host): void {
@@ -123,6 +126,9 @@ export class ClusterChecks {
     for (const shard of this.map === undefined ? [] : allShards(this.map)) {
       const membership = this.checks.membership(shard.id);
       if (membership === undefined) continue;
+      const { nodes = {} } = membership;
+      const lost = [...membership.voters, ...membership.outgoing].find((id) => nodes[id] === undefined);
+      if (lost !== undefined) throw new Violation('membership', `shard ${shard.id}: nobody knows where ${lost} lives`);
       for (const side of [membership.voters, membership.outgoing]) {
         const gone = side.filter((id) => this.removed.has(nameOf(shard.id, id)));
         if (side.length === 0 || 2 * (side.length - gone.length) > side.length) continue;

@@ -135,7 +135,8 @@ class ClusterSimulation {
       changeMembership: () => false,
       onCluster: (fault) => this.onCluster(fault),
     });
-    this.faults = options.faults ?? this.draw(options.kinds ?? usualClusterKinds);
+    const drawn = this.draw(options.kinds ?? usualClusterKinds);
+    this.faults = options.faults ?? drawn;
   }
 
   private trace(node: string, what: string, fields: Readonly<Record<string, unknown>> = {}): void {
@@ -345,12 +346,14 @@ class ClusterSimulation {
     await this.until(() => this.workloads.every(({ isIdle }) => isIdle), endMs, 'clients are answered');
     const makeRoom = (): void => {
       const { map } = cluster;
+      // Some were being stopped when the faults ended.
+      for (const node of cluster.nodes) node.start();
       if (receivers(map).length < map.replication) {
         for (const { id, condition } of map.nodes) {
           if (condition === 'draining' || condition === 'drained') this.order({ op: 'recommission', node: id });
         }
       }
-      world.at(1000, makeRoom);
+      world.at(4000, makeRoom);
     };
     makeRoom();
     await this.until(() => cluster.whatIsLeft() === undefined, endMs, 'the cluster comes to rest');

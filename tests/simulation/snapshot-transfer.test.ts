@@ -46,6 +46,44 @@ test(
   }),
 );
 
+/** Gives every node a map that differs in this setting. */
+function setBandwidth(s: Scenario, epoch: number, snapshotBytesPerSecond: number): void {
+  const map = { ...s.map, epoch, settings: { ...s.map.settings, snapshotBytesPerSecond } };
+  for (const node of s.nodes) node.life?.run(() => node.host?.adoptMap(map));
+}
+
+/** Of a state of about ten chunks of 30 KB. */
+const slowBytesPerSecond = 65_536;
+
+test(
+  'a snapshot takes as long as the bandwidth in the cluster map lets it',
+  scenario(options, async (t, s) => {
+    const node = s.follower();
+    await leaveBehind(s, [node]);
+    setBandwidth(s, 2, slowBytesPerSecond);
+    node.start();
+    const tookMs = await untilCaughtUp(s, node);
+    t.is(installed(s), 1);
+    t.true(tookMs > 3500 && tookMs < 7000, `${tookMs} ms`);
+  }),
+);
+
+test(
+  'another bandwidth holds at once, for a snapshot that is under way',
+  scenario(options, async (t, s) => {
+    const node = s.follower();
+    await leaveBehind(s, [node]);
+    setBandwidth(s, 2, slowBytesPerSecond);
+    node.start();
+    await s.run(1500);
+    t.is(installed(s), 0);
+    setBandwidth(s, 3, 1000 * slowBytesPerSecond);
+    const tookMs = await untilCaughtUp(s, node);
+    t.true(tookMs < 500, `${tookMs} ms`);
+    t.is(s.logged('sent a snapshot'), 1);
+  }),
+);
+
 /** What is lost of one transfer, once each. */
 const losses: Readonly<Record<string, (passage: Passage) => boolean>> = {
   'the offer': (passage) => kindOf(passage) === 'begin',

@@ -28,7 +28,7 @@ const timedSteps: readonly StepName[] = [
   'weights change',
 ];
 
-const percent = (value: number): string => `${value >= 9.95 ? value.toFixed(0) : value.toPrecision(2)} %`;
+const percent = (value: number): string => `${value >= 9.95 ? value.toFixed(0) : Number(value.toPrecision(2))} %`;
 
 /** For each number of zones of the largest clusters: the part of all replicas that each step moved at most. */
 function movementSeries(results: readonly CaseResult[], nodes: number): readonly Series[] {
@@ -159,7 +159,7 @@ export function drawChart(results: readonly CaseResult[], rows: readonly Row[]):
         `Part of all replicas that moved, and times the ideal: ${count(nodes)} nodes, ${count(shards)} shards`,
       ),
       titleAt(1, 'Load against the fair one: the worst node of all clusters and steps'),
-      titleAt(2, 'Time to plan, in ms: the slowest of all clusters'),
+      titleAt(2, 'Processor time to plan, in ms: the slowest of all clusters'),
     ],
     legend: [legendAt(0, movement), legendAt(1, spread), legendAt(2, time)],
     grid: panels.map((top) => ({ top, left: 64, right: 40, height: panelHeight })),

@@ -125,7 +125,7 @@ async function runAll(cases: readonly Case[], isStopped: () => boolean): Promise
 function shown(rows: readonly Row[]): string {
   const names = [
     ...['NODES', 'SHARDS', 'STEP', 'PLANS', 'MAX/FAIR', 'MIN/FAIR', 'DEV', 'MOVED', 'IDEAL', 'RATIO'],
-    ...['ZONE BREACHES', 'LEADERS MAX-MIN', 'FROM PART', 'PLAN ms', 'LEADERS ms'],
+    ...['ZONE BREACHES', 'LEADERS MAX-MIN', 'FROM PART', 'PLAN cpu ms', 'LEADERS cpu ms'],
   ];
   const list = rows.map((row) => [
     row.nodes,

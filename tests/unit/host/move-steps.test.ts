@@ -46,6 +46,8 @@ type Setting = Partial<{
   isLeader: boolean;
   isCommitted: boolean;
   refusal: string;
+  /** Of the entry of the map that the configuration follows. */
+  epoch: number;
 }>;
 
 type Doings = { readonly proposed: Pick<Configuration, 'voters' | 'learners'>[]; readonly handedTo: ReplicaId[] };
@@ -56,7 +58,7 @@ function groupWith(setting: Setting): { readonly group: Group; readonly doings: 
   const raft = {
     isLeader: setting.isLeader ?? true,
     isConfigurationCommitted: setting.isCommitted ?? true,
-    configuration: { voters, outgoing, learners, learnersNext: [] },
+    configuration: { voters, outgoing, learners, learnersNext: [], epoch: setting.epoch ?? 9 },
     lastIndex,
     currentTerm: 5,
     progressOf: (id: ReplicaId) => ({
@@ -133,6 +135,24 @@ test('a replica that is begun anew on its own node takes the place of the old on
   t.deepEqual(step({ own: three, learners: [other], nodes }, shardOn([n1, n2, n3])), nothing, 'not under the leader');
 });
 
+test('pitfall 40: a leader whose map is older than the one its group follows takes nothing back', (t) => {
+  for (const setting of [
+    { own: two, learners: [fresh] },
+    { own: two },
+    { own: two, voters: [one, two, three, fresh] },
+  ]) {
+    t.deepEqual(step({ ...setting, epoch: 10 }), nothing);
+    t.not(step({ ...setting, epoch: 9 }).step, undefined);
+  }
+  t.like(takeIn({ epoch: 10 }), { code: 'BUSY', proposed: [] });
+});
+
+test('a move that needed no step is put on record before the manager is told', (t) => {
+  const there = { voters: [fresh, two, three], own: two };
+  t.deepEqual(step({ ...there, epoch: 8 }).proposed, [{ voters: [fresh, two, three], learners: [] }]);
+  t.deepEqual(step({ ...there, epoch: 9 }), nothing);
+});
+
 test('a learner nobody wants any more is dropped: its move was given up', (t) => {
   const given = step({ learners: [fresh] }, shardOn([n1, n2, n3], [n4]));
   t.deepEqual(given, {
@@ -170,12 +190,15 @@ test('the report says how far the move is, of which entry of the map, and when i
   t.like(report({ learners: [fresh], match }), { phase: 'copying', missing: [n4], matchIndex: 300 });
   const joint = { voters: [fresh, two, three], outgoing: [one, two, three] };
   t.like(report(joint), { phase: 'swapping', missing: [] });
-  t.like(report({ voters: [fresh, two, three], own: two }), { phase: 'settled', missing: [] });
+  const there = { voters: [fresh, two, three], own: two };
+  t.like(report({ ...there, epoch: 9 }), { phase: 'settled', missing: [] });
+  t.not(report({ ...there, epoch: 8 })?.phase, 'settled', 'not on record yet');
   t.is(report({ voters: [fresh, two, three], own: two }, shardOn([n4, n2, n3])), undefined, 'the map knows already');
 });
 
 test('pitfall 40: a move is not settled while its last configuration is not committed, or any other replica is left', (t) => {
-  const there = { own: two, voters: [fresh, two, three] };
+  const there = { own: two, voters: [fresh, two, three], epoch: 9 };
+  t.is(report(there)?.phase, 'settled');
   t.not(report({ ...there, isCommitted: false })?.phase, 'settled');
   t.not(report({ ...there, voters: [one, fresh, two, three] })?.phase, 'settled');
   t.not(report({ ...there, learners: [other] })?.phase, 'settled');

@@ -40,7 +40,7 @@ class Fixture {
     const parts = { clock, logger: silentLogger, watch, onFatal: (error: unknown) => void this.fatal.push(error) };
     const onChange = (change: MapChange): void => void this.changes.push(change);
     const keeping = { clock, system: system.shard, term: system.leaderTerm, onChange };
-    this.manager = await clock.until(Manager.begin(parts, keeping, founding));
+    this.manager = await clock.until(Manager.begin(parts, keeping, async () => founding));
   }
 
   get map(): ClusterMap {

@@ -1,8 +1,9 @@
 /** Goal: a node has the newest map soon, whatever it missed, keeps it, and takes nothing else for a map. */
 import test from 'ava';
 import { silentLogger } from '../../../src/base/index.js';
+import { MapSaver } from '../../../src/host/map-saver.js';
 import { applyChange } from '../../../src/meta/map-changes.js';
-import { decodeSavedMap, MapFollower } from '../../../src/meta/map-follower.js';
+import { MapFollower } from '../../../src/meta/map-follower.js';
 import {
   adminSubject,
   type ClusterMap,
@@ -39,13 +40,14 @@ async function start(own: ClusterMap = first) {
   const saved: ClusterMap[] = [];
   const fatal: unknown[] = [];
   const adopt = host.adoptMap.bind(host);
-  const save = async (bytes: Buffer): Promise<void> => {
+  const saver = new MapSaver(host.maps, async (map) => {
     await new Promise<void>((resolve) => clock.after(50, resolve));
-    saved.push(decodeSavedMap(bytes));
-  };
+    saved.push(map);
+  });
   const onFatal = (error: unknown): void => void fatal.push(error);
-  const follower = new MapFollower({ bus, clock, logger: silentLogger, host, cluster: 'test', save, onFatal });
+  const follower = new MapFollower({ bus, clock, logger: silentLogger, host, cluster: 'test', onFatal });
   Object.assign(host, {
+    saveMap: () => saver.save(),
     adoptMap: (map: ClusterMap) => {
       const isNewer = adopt(map);
       if (isNewer) follower.onMap();

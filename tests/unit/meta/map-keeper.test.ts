@@ -26,7 +26,7 @@ async function open(system: FakeSystem, map: ClusterMap | undefined, term = 1): 
     term,
     onChange: (change: MapChange, after: ClusterMap) => announced.push([change, after]),
   };
-  return { keeper: await MapKeeper.open(parts, map), announced };
+  return { keeper: await MapKeeper.open(parts, async () => map), announced };
 }
 
 const codeOf = async (promise: Promise<unknown>): Promise<string> => {

@@ -60,6 +60,20 @@ test('100 nodes that start in one moment all know each other within 12 periods',
   t.log(figures(took));
 });
 
+test('a member nobody ever heard of is probed through others, and dead for all, and every message of that reads', async (t) => {
+  for (let seed = 1; seed <= 5; seed++) {
+    const cluster = new GossipCluster(seed, namesOf(5));
+    const [absent, ...others] = cluster.names as [NodeId, ...NodeId[]];
+    for (const name of others) cluster.start(name);
+    await cluster.periodsUntil(12, () => cluster.allSee(absent, 'dead'), `${absent} is dead`);
+    t.true(cluster.sum(({ counters }) => counters.probesFailed) > 0);
+    t.is(
+      cluster.sum(({ counters }) => counters.messagesMalformed),
+      0,
+    );
+  }
+});
+
 test('a newcomer whom one node knows is known to 100 nodes within 2 log2 n periods', async (t) => {
   const took: number[] = [];
   const cluster = await GossipCluster.started(1, 100);

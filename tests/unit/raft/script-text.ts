@@ -10,7 +10,7 @@ import {
 } from '../../../src/raft/index.js';
 
 export function configurationText(configuration: Configuration): string {
-  const { nodes: _, ...members } = configuration;
+  const { nodes: _nodes, epoch: _epoch, ...members } = configuration;
   const lists = Object.entries(members).filter(([name, ids]) => name === 'voters' || ids.length > 0);
   return lists.map(([name, ids]) => `${name}=${ids.join(',') || 'none'}`).join(' ');
 }

@@ -7,8 +7,8 @@
  * 1. Nobody founds who has heard of an established cluster: one whose system shard has taken a record. Nothing is served
  *    before that, so data exist only in established clusters.
  * 2. Nobody founds before every founding node has answered: the one that keeps silent may be the only one that knows of
- *    the cluster, or of what this node has acknowledged in it. And whoever serves the map must have none: those who
- *    founded may all be new while others, who joined later, have the cluster.
+ *    the cluster, or of what this node has acknowledged in it. Nor before the map was asked for: those who founded may
+ *    all be new, or be one, while others, who joined, have the cluster.
  * 3. A first start that was broken off is gone on with, and asks nobody: it has asked before.
  * 4. No record is written before every founding node has its founding replicas, durably. So whoever comes to an
  *    established cluster with nothing has lost what it had, and is the only one to miss it.
@@ -54,7 +54,7 @@ class Inquiry {
   private readonly inbox: string;
   private readonly subscriptions;
   private map: ClusterMap | undefined;
-  /** Nobody serves a map, or somebody has none yet. */
+  /** Nobody serves a map, or whoever does has none yet. */
   private isMapMissing = false;
 
   constructor(private readonly parts: FoundingParts) {

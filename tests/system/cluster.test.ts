@@ -213,8 +213,8 @@ t.test('a founding node that waits for the others stops cleanly when it is told 
   t.teardown(() => cluster.stop());
   const node = cluster.startNode('n1');
   const deadline = Date.now() + 15_000;
-  while (!node.log.join('').includes('waiting for a majority') && Date.now() < deadline) await sleep(50);
-  t.match(node.log.join(''), /waiting for a majority of the founding nodes/);
+  while (!node.log.join('').includes('waiting for the other founding nodes') && Date.now() < deadline) await sleep(50);
+  t.match(node.log.join(''), /waiting for the other founding nodes/);
   t.equal(await cluster.signal('n1', 'SIGTERM'), 0);
   t.ok(existsSync(join(cluster.directory, 'data', 'n1', 'identity.json')));
 });

@@ -46,7 +46,7 @@ t.test('a data directory in use, or of another node, is refused', async (t) => {
   await cluster.signal('n1', 'SIGTERM');
   const reshaped = await runProgram(kvdPath, [...args, '--node', 'n1', '--set', 'shards=5']);
   t.equal(reshaped.code, 2, 'data that were placed otherwise');
-  t.match(reshaped.stdout.toString() + reshaped.stderr, /was begun with 2 shards, the configuration says 5 shards/);
+  t.match(reshaped.stdout.toString() + reshaped.stderr, /shards: founded with 2, the configuration says 5/);
   t.match(JSON.parse(readFileSync(join(data, 'identity.json'), 'utf8')), { nodeId: 'n1' });
 });
 

@@ -90,8 +90,9 @@ class Fixture {
     const mark = (): void => {};
     const abandon = (group: Group): void => void this.abandoned.push(group);
     const onFatal = (error: unknown): void => void this.fatal.push(error);
+    const keepMap = async (): Promise<void> => void this.doings.push(`map ${maps.current.epoch} kept`);
     this.replicas = new Replicas(
-      { ...parts, mark, abandon, keepMap: async () => {}, onFatal },
+      { ...parts, mark, abandon, keepMap, onFatal },
       {
         ...{ nodeId: this.setting.node ?? n1, version: 'test', incarnation: 1, cluster: 'test', mayFound: true },
         raft: { ...usualTimings, maxAppendBytes: 1000, maxInflightAppends: 4, maxUncommittedBytes: 100_000 },
@@ -152,6 +153,7 @@ test('an invitation to a shard the map places here begins a replica under an id 
   t.deepEqual(fixture.waiting, [1]);
   await fixture.pass(1000);
   t.true((fixture.group?.replicaId ?? noReplica) >= 65_536);
+  t.deepEqual(fixture.doings, ['map 2 kept', 'cleared'], 'the map that places it here first');
   t.deepEqual(fixture.waiting, []);
 });
 

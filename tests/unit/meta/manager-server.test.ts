@@ -49,15 +49,14 @@ async function start(founding = still, maxPayloadBytes = 1024 * 1024): Promise<F
   const fatal: unknown[] = [];
   const onFatal = (error: unknown): void => void fatal.push(error);
   const parts = { bus, clock, logger: silentLogger, host, watch, cluster: 'test', nodeId: n1, onFatal };
+  const server = new ManagerServer(parts);
   for (const { id } of founding.nodes) {
     bus.subscribe('client', adminSubject('test', id), ({ replyTo }) => {
-      const ready = JSON.stringify({ founding: 'founding' });
-      if (replyTo !== undefined) bus.publish('client', replyTo, Buffer.from(ready));
+      if (replyTo !== undefined) bus.publish('client', replyTo, Buffer.from('{"founding":"founding"}'));
     });
   }
-  const server = new ManagerServer(parts);
   server.start();
-  await clock.advance(300);
+  await clock.advance(200);
   const askRaw = async (payload: string): Promise<ManagerAnswer> => {
     const answer = await clock.until(bus.request(managerSubject('test'), Buffer.from(payload)), 5000);
     return answer.noResponders ? error('none') : (JSON.parse(answer.payload.toString()) as ManagerAnswer);
@@ -279,6 +278,40 @@ test('an answer that no message can carry is TOO_LARGE', async (t) => {
     const answer = await ask({ op });
     t.regex(`${codeOf(answer)} ${messageOf(answer)}`, op === 'map' ? /TOO_LARGE .*4096/ : /no error/, op);
   }
+});
+
+test('nothing is founded, and nobody manages, before every founding node has its founding replicas', async (t) => {
+  const clock = new VirtualClock();
+  const bus = new LocalBus(clock);
+  const system = new FakeSystem();
+  const { host } = fakeHost(still, system);
+  const watch = new FakeWatch([]);
+  const states = new Map<string, string | undefined>([
+    [n2, 'founding'],
+    [n3, 'established'],
+    [n4, undefined],
+  ]);
+  for (const id of [n2, n3, n4]) {
+    bus.subscribe('client', adminSubject('test', id), ({ replyTo }) => {
+      const founding = states.get(id);
+      if (replyTo !== undefined && founding !== undefined)
+        bus.publish('client', replyTo, Buffer.from(JSON.stringify({ founding })));
+    });
+  }
+  const server = new ManagerServer({
+    ...{ bus, clock, logger: silentLogger, host, watch, cluster: 'test', nodeId: n1 },
+    onFatal: (reason) => t.fail(String(reason)),
+  });
+  server.start();
+  for (const state of [undefined, 'new']) {
+    states.set(n4, state);
+    await clock.advance(10_000);
+    t.deepEqual(system.writes, [], String(state));
+  }
+  states.set(n4, 'founding');
+  await clock.advance(500);
+  t.true(system.writes.length > 0);
+  server.stop();
 });
 
 test('records that do not read stop the node: no later term can make that good', async (t) => {

@@ -311,7 +311,8 @@ export class Host {
           group.raft.leaderUnreachable(nowMs);
           this.turns.mark(group);
         } else if (group.raft.isLeader) {
-          for (const [replicaId, node] of group.nodes) if (node === peer) group.raft.reportUnreachable(replicaId);
+          for (const [id, node] of group.nodes) if (node === peer) group.raft.reportUnreachable(id, nowMs);
+          this.turns.mark(group);
         }
       }
     });

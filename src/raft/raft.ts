@@ -308,10 +308,13 @@ export class Raft {
     leaderUnreachable(this.core);
   }
 
-  /** Nobody listens on a follower's node. */
-  reportUnreachable(replica: ReplicaId): void {
+  /** Nobody listens on a follower's node. A quiet group would not find out when it is there again: it wakes. */
+  reportUnreachable(replica: ReplicaId, nowMs: number): void {
     const progress = this.core.progress.get(replica);
-    if (progress?.state === 'replicate') progress.becomeProbe();
+    if (progress?.state !== 'replicate') return;
+    progress.becomeProbe();
+    this.core.advanceClock(nowMs);
+    this.core.wake();
   }
 
   /** The bytes of a snapshot were delivered and accepted, or were not. */

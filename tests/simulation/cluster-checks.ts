@@ -165,7 +165,9 @@ export class ClusterChecks {
   /** Stands between a node and its log: sees which replicas begin and end there. */
   watchLog(node: NodeId, wal: Wal): Wal {
     const held = new Map<ShardId, ReplicaId>();
-    for (const [shardId, { replicaId }] of wal.recovered) {
+    for (const [shardId, { replicaId, damage }] of wal.recovered) {
+      // What is damaged does not speak again; the end of a replica may be what cannot be read.
+      if (damage !== undefined) continue;
       if (this.removed.has(nameOf(shardId, replicaId))) {
         throw new Violation('removed replica', `${node} brings ${replicaId} of shard ${shardId} back`);
       }
@@ -186,12 +188,11 @@ export class ClusterChecks {
     };
     wal.appendTombstone = (shardId) => {
       const id = held.get(shardId);
-      if (id === undefined) throw new Violation('removed replica', `${node} removes shard ${shardId} twice`);
-      if (this.votes(this.checks.membership(shardId), id)) {
+      if (id !== undefined && this.votes(this.checks.membership(shardId), id)) {
         throw new Violation('removed replica', `${node} removes ${id} of shard ${shardId}, which votes`);
       }
       held.delete(shardId);
-      news.push(() => this.removed.add(nameOf(shardId, id)));
+      if (id !== undefined) news.push(() => this.removed.add(nameOf(shardId, id)));
       appendTombstone.call(wal, shardId);
     };
     wal.commit = (callback) => {

@@ -151,7 +151,10 @@ class ClusterSimulation {
     const some = (all: readonly FaultKind[]): readonly FaultKind[] =>
       world.chance(0.5) ? all : all.filter(() => world.chance(0.4));
     const orders = some(kinds.filter(isOrder));
-    const troubles = some(kinds.filter((kind) => !isOrder(kind)));
+    // A node without its disk numbers its lives by the wall clock: set back, it would not be listened to.
+    const isTrouble = (kind: FaultKind): boolean =>
+      !isOrder(kind) && !(kind === 'clock-jump' && orders.includes('lose-disk'));
+    const troubles = some(kinds.filter(isTrouble));
     return [
       ...drawFaults(world, { untilMs, most: world.pick([3, 8, 16]), nodes, kinds: orders }),
       ...(world.chance(0.2)
@@ -227,6 +230,7 @@ class ClusterSimulation {
         return this.die(first, fault);
       case 'lose-disk':
         if (!this.isSpare || !first.isUp || !isMember || !cluster.truth.maySpare(first.id)) return undefined;
+        if (first.isAheadOfClock(fault.forMs)) return undefined;
         first.crash(true);
         first.wipe();
         this.lost.add(first);

@@ -31,6 +31,23 @@ test(
 );
 
 test(
+  'a follower of a quiet group is out of reach for a moment: afterwards it may be asked to lead, and the group is quiet',
+  scenario(options, async (t, s) => {
+    await s.put('a', '1');
+    await untilQuiet(s);
+    const leader = s.leader();
+    const follower = s.follower();
+    s.network.cut(leader.id, follower.id, 0);
+    await s.run(300);
+    s.mend();
+    await s.run(3000);
+    t.true(isQuiet(s, s.shard));
+    const progress = s.group(leader, s.shard).raft.progressOf(s.group(follower, s.shard).replicaId);
+    t.is(progress?.state, 'replicate');
+  }),
+);
+
+test(
   'a quiet group takes a write at once, without an election',
   scenario(options, async (t, s) => {
     await untilQuiet(s);

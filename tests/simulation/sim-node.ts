@@ -47,6 +47,9 @@ export type ManagedParts = {
   readonly onWiped: (node: NodeId) => void;
 };
 
+/** 2020-01-01, from where lives are numbered by the second (`Store.nextIncarnation`). */
+const incarnationEpochSeconds = 1_577_836_800;
+
 /** Whether a node may stop for this: an injected failure of its disk, and nothing else. */
 const isInjected = (error: unknown): boolean => {
   for (let at = error; at instanceof Error; at = at.cause)
@@ -83,6 +86,14 @@ export class SimNode {
 
   get isServing(): boolean {
     return this.isUp && this.host !== undefined;
+  }
+
+  /** Whether a life that begins so much later, knowing nothing of this one, would have no greater number. */
+  isAheadOfClock(laterMs: number): boolean {
+    const { life, host } = this;
+    if (life === undefined || host === undefined) return true;
+    const seconds = Math.floor((life.clock.wallMs() + laterMs) / 1000) - incarnationEpochSeconds;
+    return seconds <= host.status.incarnation;
   }
 
   start(): void {

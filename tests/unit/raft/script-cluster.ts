@@ -344,8 +344,9 @@ export class ScriptCluster {
 
   /** `unreachable 2`: nobody listens where 2's leader is; `unreachable 1 3`: nor where 1's follower 3 is. */
   private unreachable(replica: ScriptReplica, other: string): void {
-    if (other === '') replica.raft.leaderUnreachable(this.nowMs + replica.clockSkewMs);
-    else replica.raft.reportUnreachable(replicaId(Number(other)));
+    const nowMs = this.nowMs + replica.clockSkewMs;
+    if (other === '') replica.raft.leaderUnreachable(nowMs);
+    else replica.raft.reportUnreachable(replicaId(Number(other)), nowMs);
     replica.drain();
   }
 }

@@ -59,7 +59,7 @@ const noMembers: Configuration = { voters: [], outgoing: [], learners: [], learn
 const newHardState: HardState = { currentTerm: 0, votedFor: noReplica, commitIndex: 0 };
 
 /** What was found of a shard: a replica to go on with, or the need for another one. */
-type Found = Restored | { readonly damage: string };
+type Found = Restored | { readonly damage: string | undefined };
 
 export async function openGroups(
   parts: OpenGroupsParts,
@@ -153,7 +153,7 @@ function restore(
     if (wal.damage !== undefined) return { damage: wal.damage };
     if (position.appliedIndex > 0) return { damage: 'there is state and no log' };
     // Given up and not yet begun anew; never with the first configuration again (RAFT-PITFALLS 22).
-    return mayFound ? firstState(maps.current, shard) : { damage: 'there is no replica here yet, or it was given up' };
+    return mayFound ? firstState(maps.current, shard) : { damage: undefined };
   }
   if (recovered.damage !== undefined) return { damage: recovered.damage };
   if (position.needsSnapshot) return { damage: 'a snapshot was being installed and its staged bytes are gone' };

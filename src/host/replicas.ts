@@ -180,7 +180,7 @@ export class Replicas {
     this.replace(group, reason);
   }
 
-  private replace(group: Group, reason: string): void {
+  private replace(group: Group, reason: string | undefined): void {
     const { shardId, replicaId } = group;
     this.release(group);
     this.removing.add(shardId);
@@ -211,7 +211,8 @@ export class Replicas {
     const isMember = voters.includes(replicaId) || learners.includes(replicaId);
     // An old invitation, from before this replica was taken in.
     if (isMember && raft.configurationIndex >= configurationIndex) return;
-    this.replace(group, 'it is no member any more');
+    this.parts.logger.info({ shardId, replicaId }, 'a replica from before it was moved away: beginning a new one');
+    this.replace(group, undefined);
   }
 
   /** Follows the map, and leads the membership of the groups led here towards it; whether something changed. */

@@ -10,7 +10,14 @@ import {
   type ShardId,
 } from '../base/index.js';
 import type { Bus, BusSubscription } from '../transport/index.js';
-import { type AdminAnswer, type AdminRequest, adminSubject, type NodeStatus } from '../wire/index.js';
+import {
+  type AdminAnswer,
+  type AdminRequest,
+  adminSubject,
+  encodeAnswer,
+  errorAnswer,
+  type NodeStatus,
+} from '../wire/index.js';
 import { parseAdminRequest } from './admin-requests.js';
 import type { Group } from './group.js';
 import type { LocalMap } from './local-map.js';
@@ -42,7 +49,8 @@ export class AdminServer {
     this.subscription = bus.subscribe('client', adminSubject(options.cluster, options.nodeId), (message) => {
       const { replyTo } = message;
       void this.answer(message.payload).then((answer) => {
-        if (replyTo !== undefined) bus.publish('client', replyTo, this.encode(answer));
+        if (replyTo !== undefined)
+          bus.publish('client', replyTo, encodeAnswer(answer, bus.maxPayloadBytes, 'one shard'));
       });
     });
   }
@@ -51,22 +59,12 @@ export class AdminServer {
     this.subscription?.unsubscribe();
   }
 
-  /** An answer that no message can carry (thousands of shards) must not go unanswered, nor stop the node. */
-  private encode(answer: AdminAnswer): Buffer {
-    const bytes = Buffer.from(JSON.stringify(answer));
-    const { maxPayloadBytes } = this.parts.bus;
-    if (bytes.length <= maxPayloadBytes) return bytes;
-    const message = `the answer takes ${bytes.length} bytes, a message at most ${maxPayloadBytes}: ask for one shard`;
-    const error: AdminAnswer = { error: { code: 'TOO_LARGE', message, happened: 'no' } };
-    return Buffer.from(JSON.stringify(error));
-  }
-
   private async answer(payload: Buffer): Promise<AdminAnswer> {
     try {
       return await this.execute(parseAdminRequest(payload));
     } catch (error) {
       if (!isRingraftError(error)) throw error;
-      return { error: { code: error.code, message: error.message, happened: error.happened } };
+      return errorAnswer(error);
     }
   }
 

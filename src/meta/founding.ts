@@ -16,7 +16,7 @@
 import { type Clock, emptyBytes, type Logger, type NodeId, RingraftError } from '../base/index.js';
 import type { FirstStart } from '../kv/index.js';
 import type { Bus, BusMessage } from '../transport/index.js';
-import { type AdminAnswer, adminSubject, type ClusterMap, mapSubject } from '../wire/index.js';
+import { type AdminAnswer, adminSubject, type ClusterMap, errorAnswer, mapSubject } from '../wire/index.js';
 import { FoundingStates } from './founding-states.js';
 
 const askEveryMs = 100;
@@ -171,6 +171,5 @@ function answerOfBeginner(payload: Buffer): AdminAnswer {
     op = undefined;
   }
   if (op === 'founding') return { founding: 'new' };
-  const error = new RingraftError('NO_LEADER', 'this node is only beginning');
-  return { error: { code: error.code, message: error.message, happened: 'no' } };
+  return errorAnswer(new RingraftError('NO_LEADER', 'this node is only beginning'));
 }

@@ -17,6 +17,8 @@ import type { Host } from '../host/index.js';
 import type { Bus, BusMessage, BusSubscription } from '../transport/index.js';
 import {
   type ClusterMap,
+  encodeAnswer,
+  errorAnswer,
   type ManagerAnswer,
   type ManagerRequest,
   type MapChange,
@@ -140,19 +142,10 @@ export class ManagerServer {
 
   private receive(message: BusMessage): void {
     const { replyTo } = message;
+    const { bus } = this.parts;
     void this.answer(message.payload).then((answer) => {
-      if (replyTo !== undefined) this.parts.bus.publish('client', replyTo, this.encode(answer));
+      if (replyTo !== undefined) bus.publish('client', replyTo, encodeAnswer(answer, bus.maxPayloadBytes, 'less'));
     });
-  }
-
-  private encode(answer: ManagerAnswer): Buffer {
-    const bytes = Buffer.from(JSON.stringify(answer));
-    const { maxPayloadBytes } = this.parts.bus;
-    if (bytes.length <= maxPayloadBytes) return bytes;
-    const message = `the answer takes ${bytes.length} bytes, a message at most ${maxPayloadBytes}: ask for less`;
-    return Buffer.from(
-      JSON.stringify({ error: { code: 'TOO_LARGE', message, happened: 'no' } } satisfies ManagerAnswer),
-    );
   }
 
   private async answer(payload: Buffer): Promise<ManagerAnswer> {
@@ -163,10 +156,9 @@ export class ManagerServer {
         throw new RingraftError('NOT_LEADER', 'this node does not manage the cluster any more');
       return await this.execute(manager, request);
     } catch (error) {
-      if (isRingraftError(error))
-        return { error: { code: error.code, message: error.message, happened: error.happened } };
+      if (isRingraftError(error)) return errorAnswer(error);
       this.parts.logger.warn({ error: messageOf(error) }, 'a request to the manager failed');
-      return { error: { code: 'BAD_REQUEST', message: messageOf(error), happened: 'no' } };
+      return errorAnswer(new RingraftError('BAD_REQUEST', messageOf(error)));
     }
   }
 

@@ -39,8 +39,6 @@ const stepEveryMs = 250;
 /** While nothing moves. */
 const idleStepMs = 1000;
 
-export type KnownReport = ShardReport & { readonly heardMs: number };
-
 export type ManagerParts = {
   readonly clock: Clock;
   readonly logger: Logger;
@@ -50,7 +48,7 @@ export type ManagerParts = {
 };
 
 export class Manager {
-  readonly reports = new Map<ShardId, KnownReport>();
+  readonly reports = new Map<ShardId, ShardReport>();
   readonly moveBeganMs = new Map<ShardId, number>();
   private planned: PlannedShard[] = [];
   /** What the plan was made from; another plan is made when it changes. */
@@ -136,12 +134,11 @@ export class Manager {
   }
 
   takeReports(reports: readonly ShardReport[]): void {
-    const heardMs = this.parts.clock.nowMs();
     const shards = new Set(allShards(this.map).map(({ id }) => id));
     for (const report of reports) {
       if (!shards.has(report.shardId)) continue;
       const known = this.reports.get(report.shardId);
-      if (known === undefined || report.term >= known.term) this.reports.set(report.shardId, { ...report, heardMs });
+      if (known === undefined || report.term >= known.term) this.reports.set(report.shardId, report);
     }
     if (reports.some(({ phase }) => phase === 'settled')) this.wake();
   }
@@ -233,11 +230,15 @@ export class Manager {
     const summary: string[] = [];
     const waiting: PlannedShard[] = [];
     const byId = new Map(allShards(map).map((shard) => [shard.id, shard]));
-    const isOnItsWay = ({ shardId }: PlannedShard): boolean => (byId.get(shardId)?.leaving.length ?? 0) > 0;
+    const up = new Set(receivers(map).map(({ id }) => id));
+    const isOnItsWay = ({ shardId }: PlannedShard): boolean => {
+      const shard = byId.get(shardId);
+      return shard !== undefined && isMoving(shard);
+    };
     for (const planned of [...this.planned].sort((a, b) => Number(isOnItsWay(b)) - Number(isOnItsWay(a)))) {
       const { shardId, homes } = planned;
       const shard = byId.get(shardId);
-      if (shard === undefined || !this.isStillRight(map, shard, homes)) {
+      if (shard === undefined || !isStillRight(shard, homes, up)) {
         this.isPlanPartial = true;
         continue;
       }
@@ -261,13 +262,6 @@ export class Manager {
     return shards.length === 0 ? undefined : { kind: 'moveBegan', summary: summary.join('; '), shards };
   }
 
-  /** Plans are made for a map that has changed since. */
-  private isStillRight(map: ClusterMap, shard: MapShard, homes: readonly NodeId[]): boolean {
-    const up = new Set(receivers(map).map(({ id }) => id));
-    const isStuck = isMoving(shard) && homesOf(shard).some((node) => !up.has(node));
-    return homes.every((node) => up.has(node)) && (!isMoving(shard) || isStuck);
-  }
-
   /** Once nothing moves, leaders are spread over the nodes anew. */
   private leadersMove(map: ClusterMap): ChangeDraft | undefined {
     if (this.planned.length > 0 || movesUnderWay(map) > 0) return undefined;
@@ -280,6 +274,10 @@ export class Manager {
     return { kind: 'leadersSpread', summary: `${some.length} shards get another leader`, shards: some };
   }
 }
+
+/** Plans are made for a map that has changed since. */
+const isStillRight = (shard: MapShard, homes: readonly NodeId[], up: ReadonlySet<NodeId>): boolean =>
+  homes.every((node) => up.has(node)) && (!isMoving(shard) || isStranded(shard, up));
 
 function summaryOf(shard: MapShard, homes: readonly NodeId[]): string {
   const before = homesOf(shard);

@@ -153,9 +153,10 @@ export class MapFollower {
   private adopt(map: ClusterMap, isManagers = false): void {
     const { host } = this.parts;
     try {
-      if (isManagers) host.confirmMap(map);
-      else host.adoptMap(map);
-      if (isManagers) this.isConfirmed = true;
+      if (isManagers) {
+        host.confirmMap(map);
+        this.isConfirmed = true;
+      } else host.adoptMap(map);
     } catch (error) {
       this.parts.onFatal(error);
     }

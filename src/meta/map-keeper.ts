@@ -12,7 +12,7 @@ import { applyChange, checkMap } from './map-changes.js';
 import { foundingRecords, historyOfRecords, keptChanges, mapOfRecords, recordsOfChange } from './map-records.js';
 
 /** Shards that one entry of the log takes the records of. */
-const shardsPerChange = 256;
+export const shardsPerChange = 256;
 
 export type ChangeDraft = Omit<MapChange, 'epoch' | 'atMs'>;
 
@@ -106,5 +106,3 @@ export class MapKeeper {
     return epoch;
   }
 }
-
-export { shardsPerChange };

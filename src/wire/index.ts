@@ -1,4 +1,5 @@
 export * from './admin.js';
+export * from './answers.js';
 export * from './cluster-map.js';
 export * from './codes.js';
 export * from './envelope-codec.js';

@@ -1,4 +1,5 @@
 export * from './assert.js';
+export * from './background-work.js';
 export * from './bytes.js';
 export * from './clock.js';
 export * from './errors.js';

@@ -18,7 +18,9 @@ import type { LocalMap } from './local-map.js';
 import type { DamagedReplica } from './open-groups.js';
 import type { HostOptions } from './options.js';
 
-const askEveryMs = 250;
+/** After the first question; each later one waits twice as long as the one before, up to the most. */
+const askAgainMs = 20;
+const mostBetweenMs = 250;
 /** Ids of first replicas are small; drawn ones never meet them. */
 const leastDrawnId = 0x1_0000;
 
@@ -43,6 +45,7 @@ export class ReplicaRepair {
   private readonly inbox: string;
   private subscription: BusSubscription | undefined;
   private timer: Timer | undefined;
+  private betweenMs = askAgainMs;
   private stopped = false;
   repaired = 0;
 
@@ -67,6 +70,7 @@ export class ReplicaRepair {
     if (reason === undefined) logger.info({ shardId, newId }, 'asking to begin a replica');
     else
       logger.error({ shardId, replicaId, newId, reason }, 'a replica cannot go on and will be rebuilt from its leader');
+    if (this.subscription !== undefined) this.askSoon();
   }
 
   /** The map places the shard elsewhere. One that is being created goes on, and is removed when it is there. */
@@ -75,15 +79,11 @@ export class ReplicaRepair {
   }
 
   start(): void {
-    const { bus, clock } = this.parts;
+    const { bus } = this.parts;
     this.subscription = bus.subscribe('client', `${this.inbox}.*`, (message) => {
       if (!message.noResponders) this.answered(message.subject, message.payload);
     });
-    const round = (): void => {
-      this.ask();
-      if (!this.stopped) this.timer = clock.after(askEveryMs, round);
-    };
-    round();
+    this.askSoon();
   }
 
   stop(): void {
@@ -92,7 +92,21 @@ export class ReplicaRepair {
     this.subscription?.unsubscribe();
   }
 
+  /** The first answers say that the change is under way, and it seldom takes long. */
+  private askSoon(): void {
+    this.betweenMs = askAgainMs;
+    this.ask();
+  }
+
   private ask(): void {
+    this.timer?.cancel();
+    if (this.stopped) return;
+    this.timer = this.parts.clock.after(this.betweenMs, () => this.ask());
+    this.betweenMs = Math.min(2 * this.betweenMs, mostBetweenMs);
+    this.askAll();
+  }
+
+  private askAll(): void {
     const { bus, options, maps } = this.parts;
     for (const { shardId, newId, isCreating } of this.repairs.values()) {
       if (isCreating) continue;

@@ -6,7 +6,7 @@
  * is JSON, a chunk's body is bytes. Answers come to the reply subject as JSON `{"ack": seq}` (everything up to it is
  * staged) or `{"error": "..."}`. begin is 0, chunks count from 1, end is the last chunk's number plus one.
  */
-import { type Clock, emptyBytes, RingraftError, type ShardId, type Timer } from '../base/index.js';
+import { BackgroundWork, type Clock, emptyBytes, RingraftError, type ShardId, type Timer } from '../base/index.js';
 import type { SnapshotRequest } from '../raft/index.js';
 import type { Bus, BusMessage, BusSubscription } from '../transport/index.js';
 import type { TokenBucket } from './token-bucket.js';
@@ -16,7 +16,8 @@ export type SnapshotAnswer = { readonly ack: number } | { readonly error: string
 export const snapshotKindHeader = 'Snap-Kind';
 export const snapshotSequenceHeader = 'Snap-Seq';
 
-const chunkBytes = 256 * 1024;
+/** Small enough to take no noticeable time on either side. */
+const chunkBytes = 64 * 1024;
 const windowChunks = 8;
 const retryMs = 1000;
 const maxTries = 8;
@@ -58,6 +59,7 @@ export class SnapshotTransfer {
   async run(begin: SnapshotBegin, nextChunk: (maxBytes: number) => Promise<Buffer | undefined>): Promise<number> {
     let sequence = 0;
     let bytes = 0;
+    const work = new BackgroundWork(this.parts.clock);
     this.post('begin', sequence, Buffer.from(JSON.stringify(begin)));
     await this.untilUnanswered(0);
     const maxBytes = Math.min(chunkBytes, Math.floor(this.parts.bus.maxPayloadBytes / 2));
@@ -65,6 +67,7 @@ export class SnapshotTransfer {
       const chunk = await nextChunk(maxBytes);
       if (chunk === undefined) break;
       bytes += chunk.length;
+      await work.rest();
       await this.parts.bandwidth.take(chunk.length);
       this.post('chunk', ++sequence, chunk);
       await this.untilUnanswered(windowChunks - 1);

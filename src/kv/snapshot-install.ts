@@ -8,7 +8,7 @@
  * 3. The shard's position appears with the last batch, which also removes the intent, synced.
  */
 import { crc32 } from 'node:zlib';
-import { type BucketId, RingraftError, type ShardId } from '../base/index.js';
+import { type BackgroundWork, type BucketId, RingraftError, type ShardId } from '../base/index.js';
 import type { Engine, EngineBatch, EnginePair, EngineRange } from '../engine/index.js';
 import type { SnapshotMetadata } from '../raft/index.js';
 import {
@@ -31,13 +31,15 @@ export type InstallParts = {
   readonly shardId: ShardId;
   readonly arc: Arc;
   readonly bucketIds: readonly BucketId[];
+  readonly work: BackgroundWork;
   /** Told of every data key that is removed. */
   readonly onCleared: (dataKey: Buffer) => void;
 };
 
 type Header = { readonly version: number; readonly shardId: number; readonly index: number; readonly term: number };
 
-const pairsPerBatch = 512;
+/** What is done between two rests. */
+const pairsPerBatch = 128;
 const noBytes = Buffer.alloc(0);
 
 const writeBatch = (batch: EngineBatch, sync: boolean): Promise<void> =>
@@ -116,11 +118,15 @@ function recordBytes(bytes: Buffer): number | undefined {
 }
 
 /** Reads the staged bytes through; throws CORRUPT unless they are whole and of this shard. */
-async function verify({ files, shardId }: InstallParts, path: string): Promise<Header> {
+async function verify({ files, shardId, work }: InstallParts, path: string): Promise<Header> {
   const bytes = await files.read(path);
   if (bytes === undefined) throw new RingraftError('CORRUPT', `there is no staged snapshot ${path}`);
   let found: Header | undefined;
-  for await (const record of parse(bytes)) if ('header' in record) found = record.header;
+  let pairs = 0;
+  for await (const record of parse(bytes)) {
+    if ('header' in record) found = record.header;
+    else if (++pairs % pairsPerBatch === 0) await work.rest();
+  }
   if (found?.version !== snapshotVersion || found.shardId !== shardId) {
     throw new RingraftError('CORRUPT', `the staged snapshot ${path} is not one of shard ${shardId}`);
   }
@@ -155,7 +161,7 @@ export async function resumeInstall(parts: InstallParts): Promise<boolean> {
 
 async function replace(parts: InstallParts, path: string): Promise<void> {
   await clearShard(parts);
-  const { engine, files, shardId } = parts;
+  const { engine, files, shardId, work } = parts;
   const bytes = await files.read(path);
   if (bytes === undefined) throw new RingraftError('CORRUPT', `the staged snapshot ${path} has gone`);
   const positionKey = systemKey(shardId, SystemKind.Position);
@@ -173,6 +179,7 @@ async function replace(parts: InstallParts, path: string): Promise<void> {
     if (batch.size >= pairsPerBatch) {
       await writeBatch(batch, false);
       batch = engine.batch();
+      await work.rest();
     }
   }
   if (position === undefined) throw new RingraftError('CORRUPT', 'the staged snapshot has no position');
@@ -183,7 +190,7 @@ async function replace(parts: InstallParts, path: string): Promise<void> {
 }
 
 /** Removes what the shard holds: data, index, sessions; the intent stays. */
-export async function clearShard({ engine, shardId, arc, bucketIds, onCleared }: InstallParts): Promise<void> {
+export async function clearShard({ engine, shardId, arc, bucketIds, work, onCleared }: InstallParts): Promise<void> {
   const system = [SystemKind.Position, SystemKind.SessionTable, SystemKind.Outcomes] as const;
   const ranges = [
     ...system.map((kind) => systemRange(shardId, kind)),
@@ -199,6 +206,7 @@ export async function clearShard({ engine, shardId, arc, bucketIds, onCleared }:
         onCleared(key);
       }
       await writeBatch(batch, false);
+      await work.rest();
     }
   }
 }

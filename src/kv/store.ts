@@ -7,6 +7,7 @@
  * 3. A failed write of the engine stops the node (`onFailure`); nothing is reported applied after it.
  */
 import {
+  BackgroundWork,
   type BucketId,
   type Clock,
   RingraftError,
@@ -338,13 +339,15 @@ export class Store {
   }
 
   /** Work that replaces what the engine holds of a shard. */
-  private async replacing<T>(shard: ShardState, work: (parts: InstallParts) => Promise<T>): Promise<T> {
-    const { files } = this.options;
+  private async replacing<T>(shard: ShardState, replace: (parts: InstallParts) => Promise<T>): Promise<T> {
+    const { files, clock } = this.options;
+    const { engine } = this;
+    const work = new BackgroundWork(clock);
     const { shardId, arc } = shard;
     const replacement = this.reader.beginReplacing((name) => isOfShard(name, shard));
     const onCleared = replacement.forget;
     try {
-      return await work({ engine: this.engine, files, shardId, arc, bucketIds: this.bucketsOf(shardId), onCleared });
+      return await replace({ engine, files, shardId, arc, bucketIds: this.bucketsOf(shardId), work, onCleared });
     } finally {
       replacement.end();
     }

@@ -64,7 +64,8 @@ export class BatchSender {
       }
       onSend(pending);
       operations.push(pending.operation);
-      if (pending.isWrite) ackedBelow = Math.min(ackedBelow, sequences.ackedBelow(pending.shard));
+      if (pending.isWrite && pending.operation.clientId.length === 0)
+        ackedBelow = Math.min(ackedBelow, sequences.ackedBelow(pending.shard));
       bytes += size;
     }
     this.publish(link, operations, ackedBelow);

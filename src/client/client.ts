@@ -25,27 +25,42 @@ import {
   type OperationResult,
 } from '../wire/index.js';
 import { Administration } from './administration.js';
+import { batchResult, operationOf } from './batch.js';
 import { Inbox } from './inbox.js';
 import { MapSource } from './map-source.js';
-import { checkSize, readOperation, writeOperation } from './operation-builder.js';
+import { amountOf, checkSize, readOperation, writeOperation } from './operation-builder.js';
 import { OperationPipeline } from './operation-pipeline.js';
-import { toDeleteResult, toGetResult, toPutResult } from './outcome.js';
+import {
+  toAppendResult,
+  toDeleteResult,
+  toGetResult,
+  toIncrementResult,
+  toKeyFacts,
+  toPutResult,
+  toTouchResult,
+} from './outcome.js';
 import { type OutcomeSink, PendingOperation } from './pending-operation.js';
 import { RoutingTable } from './routing-table.js';
 import { mergedScan } from './scan.js';
 import { scanBounds, scanLimit } from './scan-bounds.js';
 import { BatchSink, SingleSink } from './sinks.js';
 import type {
+  AppendResult,
+  BatchOperation,
+  BatchResult,
   ClientOptions,
   DeleteResult,
   GetResult,
+  IncrementResult,
   Key,
+  KeyFacts,
   PutResult,
   ReadOptions,
   RingraftClient,
   ScanItem,
   ScanOptions,
   Settled,
+  TouchResult,
   WriteOptions,
 } from './types.js';
 
@@ -137,14 +152,47 @@ class Client implements RingraftClient {
     return this.single(bucket, options.timeoutMs, (id) => readOperation(id, key, options), toGetResult);
   }
 
+  exists(bucket: string, key: Key, options: ReadOptions = {}): Promise<KeyFacts | undefined> {
+    const build = (id: BucketId): Operation => readOperation(id, key, options, OperationKind.Exists);
+    return this.single(bucket, options.timeoutMs, build, toKeyFacts);
+  }
+
   put(bucket: string, key: Key, value: Key, options: WriteOptions = {}): Promise<PutResult> {
-    const build = (id: BucketId): Operation => writeOperation(OperationKind.Put, id, key, value, options);
-    return this.single(bucket, options.timeoutMs, build, toPutResult);
+    return this.write(OperationKind.Put, bucket, key, value, options, toPutResult);
   }
 
   delete(bucket: string, key: Key, options: WriteOptions = {}): Promise<DeleteResult> {
-    const build = (id: BucketId): Operation => writeOperation(OperationKind.Delete, id, key, '', options);
-    return this.single(bucket, options.timeoutMs, build, toDeleteResult);
+    return this.write(OperationKind.Delete, bucket, key, '', options, toDeleteResult);
+  }
+
+  async incr(bucket: string, key: Key, by = 1, options: WriteOptions = {}): Promise<IncrementResult> {
+    return this.write(OperationKind.Increment, bucket, key, amountOf(by), options, toIncrementResult);
+  }
+
+  append(bucket: string, key: Key, value: Key, options: WriteOptions = {}): Promise<AppendResult> {
+    return this.write(OperationKind.Append, bucket, key, value, options, toAppendResult);
+  }
+
+  touch(
+    bucket: string,
+    key: Key,
+    ttlMs: number | undefined,
+    { ttlMs: _, ...options }: WriteOptions = {},
+  ): Promise<TouchResult> {
+    const withTime = ttlMs === undefined ? options : { ...options, ttlMs };
+    return this.write(OperationKind.Touch, bucket, key, '', withTime, toTouchResult);
+  }
+
+  private write<T>(
+    kind: OperationKind,
+    bucket: string,
+    key: Key,
+    value: Key,
+    options: WriteOptions,
+    convert: (result: OperationResult) => T,
+  ): Promise<T> {
+    const build = (id: BucketId): Operation => writeOperation(kind, id, key, value, options);
+    return this.single(bucket, options.timeoutMs, build, convert);
   }
 
   private single<T>(
@@ -191,7 +239,7 @@ class Client implements RingraftClient {
 
   getMany(bucket: string, keys: readonly Key[], options: ReadOptions = {}): Promise<Settled<GetResult | undefined>[]> {
     const build = (id: BucketId, at: number): Operation => readOperation(id, keys[at] as Key, options);
-    return this.many(bucket, keys.length, options.timeoutMs, build, toGetResult);
+    return this.many(bucket, keys.length, () => options.timeoutMs, build, toGetResult);
   }
 
   putMany(
@@ -203,15 +251,32 @@ class Client implements RingraftClient {
       const [key, value] = pairs[at] as readonly [Key, Key];
       return writeOperation(OperationKind.Put, id, key, value, options);
     };
-    return this.many(bucket, pairs.length, options.timeoutMs, build, toPutResult);
+    return this.many(bucket, pairs.length, () => options.timeoutMs, build, toPutResult);
+  }
+
+  deleteMany(bucket: string, keys: readonly Key[], options: WriteOptions = {}): Promise<Settled<DeleteResult>[]> {
+    const build = (id: BucketId, at: number): Operation =>
+      writeOperation(OperationKind.Delete, id, keys[at] as Key, '', options);
+    return this.many(bucket, keys.length, () => options.timeoutMs, build, toDeleteResult);
+  }
+
+  batch(bucket: string, operations: readonly BatchOperation[]): Promise<Settled<BatchResult>[]> {
+    const asked = (at: number): BatchOperation => operations[at] as BatchOperation;
+    return this.many(
+      bucket,
+      operations.length,
+      (at) => asked(at).options?.timeoutMs,
+      (id, at) => operationOf(id, asked(at)),
+      (result, at) => batchResult(asked(at), result),
+    );
   }
 
   private async many<T>(
     bucket: string,
     count: number,
-    timeoutMs: number | undefined,
+    timeoutMsOf: (at: number) => number | undefined,
     build: (bucketId: BucketId, at: number) => Operation,
-    convert: (result: OperationResult) => T,
+    convert: (result: OperationResult, at: number) => T,
   ): Promise<Settled<T>[]> {
     this.checkOpen();
     const { routes, bus } = this.parts;
@@ -224,13 +289,19 @@ class Client implements RingraftClient {
         try {
           const operation = build(bucketId, at);
           checkSize(operation, bus.maxPayloadBytes);
-          return this.pending(operation, timeoutMs, sink, at);
+          return this.pending(operation, timeoutMsOf(at), sink, at);
         } catch (error) {
           sink.failAt(at, error instanceof Error ? error : new Error(String(error)));
           return undefined;
         }
       });
     });
+  }
+
+  async count(bucket: string, options: Omit<ScanOptions, 'keysOnly'> = {}): Promise<number> {
+    let keys = 0;
+    for await (const _ of this.scan(bucket, { ...options, keysOnly: true })) keys++;
+    return keys;
   }
 
   async *scan(bucket: string, options: ScanOptions = {}): AsyncGenerator<ScanItem> {

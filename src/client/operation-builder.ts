@@ -1,9 +1,12 @@
 /** From a caller's arguments to an operation, or to the error that says what is wrong with them. */
+import { createHash } from 'node:crypto';
 import { asBuffer, type BucketId, emptyBytes, RingraftError } from '../base/index.js';
 import { ConditionKind, type Operation, OperationKind } from '../wire/index.js';
 import { fitsMessage, maxOperationBytes } from './batch-sender.js';
 import { levelOf } from './outcome.js';
 import type { Key, ReadOptions, WriteOptions } from './types.js';
+
+const maxRequestIdLength = 256;
 
 export const toBytes = (key: Key): Buffer => (typeof key === 'string' ? Buffer.from(key) : asBuffer(key));
 
@@ -13,10 +16,15 @@ function checkedKey(key: Key): Buffer {
   return bytes;
 }
 
-export function readOperation(bucketId: BucketId, key: Key, options: ReadOptions): Operation {
+export function readOperation(
+  bucketId: BucketId,
+  key: Key,
+  options: ReadOptions,
+  kind: OperationKind = OperationKind.Get,
+): Operation {
   return {
     requestId: 0,
-    kind: OperationKind.Get,
+    kind,
     bucketId,
     key: checkedKey(key),
     value: emptyBytes,
@@ -26,6 +34,9 @@ export function readOperation(bucketId: BucketId, key: Key, options: ReadOptions
     ttlMs: 0,
     level: levelOf(options.consistency),
     sequence: 0,
+    clientId: emptyBytes,
+    atLeastIndex: 0,
+    maxStalenessMs: 0,
   };
 }
 
@@ -49,9 +60,29 @@ export function writeOperation(
     ttlMs: checkedTtlMs(options.ttlMs),
     level: 0,
     sequence: 0,
+    clientId: emptyBytes,
+    atLeastIndex: 0,
+    maxStalenessMs: 0,
   };
   setCondition(operation, options);
+  if (options.requestId !== undefined) setIdentity(operation, options.requestId);
   return operation;
+}
+
+/** A request id is a client of its own that writes a few times: session and sequence are drawn from it. */
+function setIdentity(operation: Operation, requestId: string): void {
+  if (requestId.length === 0 || requestId.length > maxRequestIdLength) {
+    throw new RingraftError('BAD_REQUEST', `a request id has 1 to ${maxRequestIdLength} characters`);
+  }
+  const digest = createHash('sha256').update(requestId).digest();
+  operation.clientId = digest.subarray(0, 8);
+  operation.sequence = 1 + (digest.readUIntBE(8, 6) % (2 ** 48 - 2));
+}
+
+/** The amount of an increment as it travels; throws BAD_REQUEST unless it can be counted with exactly. */
+export function amountOf(by: number): string {
+  if (Number.isSafeInteger(by)) return String(by);
+  throw new RingraftError('BAD_REQUEST', `an amount is a whole number within 2^53, not ${by}`);
 }
 
 function setCondition(operation: Operation, { ifAbsent, ifRevision, ifValue }: WriteOptions): void {

@@ -88,7 +88,7 @@ export class OperationPipeline {
 
   private hasRoomFor(pending: PendingOperation): boolean {
     if (this.live.length >= this.parts.maxInFlight) return false;
-    return !pending.isWrite || this.sequences.hasRoom(this.parts.routes.routeAt(pending.ringPosition).id);
+    return !takesSequence(pending) || this.sequences.hasRoom(this.parts.routes.routeAt(pending.ringPosition).id);
   }
 
   private admitWaiting(): void {
@@ -101,7 +101,7 @@ export class OperationPipeline {
   }
 
   private admit(pending: PendingOperation): void {
-    if (pending.isWrite) {
+    if (takesSequence(pending)) {
       pending.shard = this.parts.routes.routeAt(pending.ringPosition).id;
       pending.operation.sequence = this.sequences.take(pending.shard);
     }
@@ -357,7 +357,7 @@ export class OperationPipeline {
       attempt.link.abandon(1);
     }
     pending.state = OperationState.Settled;
-    if (operation.sequence > 0) this.sequences.settle(pending.shard, operation.sequence);
+    if (operation.sequence > 0 && takesSequence(pending)) this.sequences.settle(pending.shard, operation.sequence);
     const last = this.live.pop() as PendingOperation;
     if (last !== pending) {
       this.live[slot] = last;
@@ -377,6 +377,10 @@ export class OperationPipeline {
     this.waiting.expire(Number.POSITIVE_INFINITY, (pending) => pending.sink.fail(pending, closedError(pending)));
   }
 }
+
+/** A write under a request id is numbered by it, and not by this client. */
+const takesSequence = (pending: PendingOperation): boolean =>
+  pending.isWrite && pending.operation.clientId.length === 0;
 
 /** Why the attempt is worth repeating; undefined when its answer is final. */
 function refusalOf(result: OperationResult): Refusal | undefined {

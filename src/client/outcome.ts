@@ -2,7 +2,16 @@
 import { type ErrorCode, type Happened, RingraftError } from '../base/index.js';
 import { ConsistencyLevel, codeOf, type OperationResult } from '../wire/index.js';
 import type { PendingOperation } from './pending-operation.js';
-import type { Consistency, DeleteResult, GetResult, PutResult } from './types.js';
+import type {
+  AppendResult,
+  Consistency,
+  DeleteResult,
+  GetResult,
+  IncrementResult,
+  KeyFacts,
+  PutResult,
+  TouchResult,
+} from './types.js';
 
 export const levelOf = (consistency: Consistency | undefined): ConsistencyLevel => {
   switch (consistency) {
@@ -12,23 +21,52 @@ export const levelOf = (consistency: Consistency | undefined): ConsistencyLevel 
       return ConsistencyLevel.Linearizable;
     case 'lease':
       return ConsistencyLevel.Lease;
+    case 'quorum':
+      return ConsistencyLevel.Quorum;
+    case 'one':
+      return ConsistencyLevel.One;
     default:
       throw new RingraftError('BAD_REQUEST', `unknown consistency level: ${String(consistency)}`);
   }
 };
 
-const consistencyOf = (level: ConsistencyLevel): Consistency =>
-  level === ConsistencyLevel.Lease ? 'lease' : 'linearizable';
+const consistencyOf = (level: ConsistencyLevel): Consistency => {
+  switch (level) {
+    case ConsistencyLevel.Lease:
+      return 'lease';
+    case ConsistencyLevel.Quorum:
+      return 'quorum';
+    case ConsistencyLevel.One:
+      return 'one';
+    default:
+      return 'linearizable';
+  }
+};
 
-export const toGetResult = (result: OperationResult): GetResult | undefined =>
+export const toKeyFacts = (result: OperationResult): KeyFacts | undefined =>
   result.found
     ? {
-        value: result.value,
         revision: result.revision,
         consistency: consistencyOf(result.servedLevel),
         maybeStale: result.maybeStale,
+        ...(result.expiresAtMs > 0 ? { expiresAtMs: result.expiresAtMs } : {}),
+        ...(result.maybeStale && result.ageMs > 0 ? { stalenessMs: result.ageMs } : {}),
       }
     : undefined;
+
+export const toGetResult = (result: OperationResult): GetResult | undefined => {
+  const facts = toKeyFacts(result);
+  return facts === undefined ? undefined : { value: result.value, ...facts };
+};
+
+export const toIncrementResult = ({ number, revision }: OperationResult): IncrementResult => ({
+  value: number,
+  revision,
+});
+
+export const toAppendResult = ({ number, revision }: OperationResult): AppendResult => ({ bytes: number, revision });
+
+export const toTouchResult = ({ found, revision }: OperationResult): TouchResult => ({ found, revision });
 
 export const toPutResult = (result: OperationResult): PutResult => ({ revision: result.revision });
 

@@ -64,7 +64,8 @@ export class PendingOperation {
   ) {}
 
   get isWrite(): boolean {
-    return this.operation.kind !== OperationKind.Get;
+    const { kind } = this.operation;
+    return kind !== OperationKind.Get && kind !== OperationKind.Exists;
   }
 
   /** Whether an attempt may have been executed, or may yet be, without our knowing. */

@@ -20,13 +20,14 @@ export class SingleSink<T> implements OutcomeSink {
   }
 }
 
+/** `convert` is told which of the keys it is about. */
 export class BatchSink<T> implements OutcomeSink {
   private readonly outcomes: Settled<T>[];
   private remaining: number;
 
   constructor(
     count: number,
-    private readonly convert: (result: OperationResult) => T,
+    private readonly convert: (result: OperationResult, index: number) => T,
     private readonly resolve: (outcomes: Settled<T>[]) => void,
   ) {
     this.outcomes = new Array<Settled<T>>(count);
@@ -34,7 +35,7 @@ export class BatchSink<T> implements OutcomeSink {
   }
 
   succeed(operation: PendingOperation, result: OperationResult): void {
-    this.settle(operation.index, { ok: true, result: this.convert(result) });
+    this.settle(operation.index, { ok: true, result: this.convert(result, operation.index) });
   }
 
   fail(operation: PendingOperation, error: RingraftError): void {

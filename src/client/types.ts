@@ -2,10 +2,21 @@
 import type { BusHeaders } from '../transport/index.js';
 import type { ClusterMapAnswer, ManagerAnswer, ManagerRequest, NodeStatus } from '../wire/index.js';
 
-/** What a read asks for; the answer says what it got. Only the levels a node serves today are listed. */
-export type Consistency = 'linearizable' | 'lease';
+/** What a read asks for; the answer says what it got. */
+export const consistencies = ['linearizable', 'lease', 'quorum', 'one'] as const;
+export type Consistency = (typeof consistencies)[number];
 
-export type ReadOptions = { readonly consistency?: Consistency; readonly timeoutMs?: number };
+export type ReadOptions = {
+  /** Default: that of the bucket. */
+  readonly consistency?: Consistency;
+  /** Level `quorum`: replicas that must answer; default: a majority. Fewer prove nothing. */
+  readonly readQuorum?: number;
+  /** Level `one`: what the data may be old at most; a replica that cannot promise it does not answer. */
+  readonly maxStalenessMs?: number;
+  /** When there is no leader in time: the best of `quorum` and `one` that there is. Default: the bucket's mode. */
+  readonly available?: boolean;
+  readonly timeoutMs?: number;
+};
 
 /** At most one of the three conditions. They are decided when the write is applied, on every replica alike. */
 export type WriteOptions = {
@@ -14,17 +25,54 @@ export type WriteOptions = {
   readonly ifValue?: Uint8Array;
   readonly ttlMs?: number;
   readonly timeoutMs?: number;
+  /**
+   * The write's own name: it takes effect once however often it is asked for with this name, by whomever, for as long as
+   * the shard remembers it (an hour without use, 10,000 clients and names a shard). Without one, the retries of one call
+   * are protected, and a second call is a second write.
+   */
+  readonly requestId?: string;
 };
 
 export type GetResult = {
   readonly value: Buffer;
   readonly revision: number;
+  /** Milliseconds since 1970; absent: the key has no time to live. */
+  readonly expiresAtMs?: number;
+  /** What it was really served at. */
   readonly consistency: Consistency;
+  /** False: it was the newest value at some moment between the question and the answer. */
   readonly maybeStale: boolean;
+  /** Where it may be stale: by how much at most, where that is known. */
+  readonly stalenessMs?: number;
 };
+/** A key without its value. */
+export type KeyFacts = Omit<GetResult, 'value'>;
 
 export type PutResult = { readonly revision: number };
 export type DeleteResult = { readonly found: boolean; readonly revision: number };
+export type TouchResult = { readonly found: boolean; readonly revision: number };
+/** `value`: after the increment. */
+export type IncrementResult = { readonly value: number; readonly revision: number };
+/** `bytes`: of the whole value after the append. */
+export type AppendResult = { readonly bytes: number; readonly revision: number };
+
+/** One of several operations on keys of one bucket; each has an outcome of its own. */
+export type BatchOperation =
+  | { readonly op: 'get' | 'exists'; readonly key: Key; readonly options?: ReadOptions }
+  | { readonly op: 'put' | 'append'; readonly key: Key; readonly value: Key; readonly options?: WriteOptions }
+  | { readonly op: 'delete'; readonly key: Key; readonly options?: WriteOptions }
+  | { readonly op: 'incr'; readonly key: Key; readonly by?: number; readonly options?: WriteOptions }
+  /** Without `options.ttlMs`: for ever. */
+  | { readonly op: 'touch'; readonly key: Key; readonly options?: WriteOptions };
+
+export type BatchResult =
+  | { readonly op: 'get'; readonly result: GetResult | undefined }
+  | { readonly op: 'exists'; readonly result: KeyFacts | undefined }
+  | { readonly op: 'put'; readonly result: PutResult }
+  | { readonly op: 'append'; readonly result: AppendResult }
+  | { readonly op: 'delete'; readonly result: DeleteResult }
+  | { readonly op: 'incr'; readonly result: IncrementResult }
+  | { readonly op: 'touch'; readonly result: TouchResult };
 
 /** One key's outcome in a batch: the result or a RingraftError, in the order asked. */
 export type Settled<T> = { readonly ok: true; readonly result: T } | { readonly ok: false; readonly error: Error };
@@ -62,6 +110,22 @@ export type RingraftClient = {
     pairs: readonly (readonly [key: Key, value: Key])[],
     options?: WriteOptions,
   ): Promise<Settled<PutResult>[]>;
+  deleteMany(bucket: string, keys: readonly Key[], options?: WriteOptions): Promise<Settled<DeleteResult>[]>;
+  /** Operations of any kind, each with an outcome of its own, in the order asked. They are not one transaction. */
+  batch(bucket: string, operations: readonly BatchOperation[]): Promise<Settled<BatchResult>[]>;
+  /**
+   * Adds to a number, which is decimal text; a key that is not there counts from 0, a time to live stays. BAD_REQUEST when
+   * the value is no whole number, or would leave +-(2^53 - 1).
+   */
+  incr(bucket: string, key: Key, by?: number, options?: WriteOptions): Promise<IncrementResult>;
+  /** Adds to the end of a value; a key that is not there begins empty, a time to live stays. TOO_LARGE beyond the limit. */
+  append(bucket: string, key: Key, value: Key, options?: WriteOptions): Promise<AppendResult>;
+  /** Gives the key another time to live, from now; undefined: for ever. A new revision, as after every mutation. */
+  touch(bucket: string, key: Key, ttlMs: number | undefined, options?: WriteOptions): Promise<TouchResult>;
+  /** What is known of a key without its value; undefined: there is no such key. */
+  exists(bucket: string, key: Key, options?: ReadOptions): Promise<KeyFacts | undefined>;
+  /** Keys that a scan with these options would give. */
+  count(bucket: string, options?: Omit<ScanOptions, 'keysOnly'>): Promise<number>;
   /** Ordered by key bytes over all shards. */
   scan(bucket: string, options?: ScanOptions): AsyncIterable<ScanItem>;
   /** The cluster map and the leaders known, asked anew. */

@@ -4,10 +4,29 @@
  * Invariants: 1. commands keep the order of arrival. 2. An entry exceeds `maxEntryBytes` only when a single command
  * does. 3. `operations[i]` of a taken entry is where `commands[i]` came from.
  */
-import { type CommandBatch, CommandKind, encodeCommandBatch, OperationKind } from '../wire/index.js';
+import { assert, mapKey } from '../base/index.js';
+import {
+  type CommandBatch,
+  CommandKind,
+  encodeCommandBatch,
+  OperationKind,
+  type SessionReference,
+} from '../wire/index.js';
 import type { PendingOperation } from './pending.js';
 
 const commandOverheadBytes = 48;
+
+const commandKinds = {
+  [OperationKind.Put]: CommandKind.Put,
+  [OperationKind.Delete]: CommandKind.Delete,
+  [OperationKind.Increment]: CommandKind.Increment,
+  [OperationKind.Append]: CommandKind.Append,
+  [OperationKind.Touch]: CommandKind.Touch,
+} as const;
+
+/** The mutation an operation asks for; undefined for reads, and for what is unknown here. */
+export const commandKindOf = (kind: OperationKind): CommandKind | undefined =>
+  commandKinds[kind as keyof typeof commandKinds];
 
 type Building = { batch: CommandBatch; sessions: Map<string, number>; operations: PendingOperation[]; bytes: number };
 
@@ -22,9 +41,17 @@ export class CommandBuilder {
     return this.building.length === 0;
   }
 
-  /** `nowMs` is the leader's wall clock: the time all replicas will use to decide about this command. */
-  add(pending: PendingOperation, clientId: string, ackedBelow: number, nowMs: number): void {
+  /**
+   * `nowMs` is the leader's wall clock: the time all replicas will use to decide about this command. `maxValueBytes` is
+   * what a value may grow to.
+   */
+  add(pending: PendingOperation, batch: SessionReference, nowMs: number, maxValueBytes: number): void {
     const { operation } = pending;
+    const kind = commandKindOf(operation.kind);
+    assert(kind !== undefined, 'only writes become commands');
+    const isItsOwn = operation.clientId.length > 0;
+    const clientId = isItsOwn ? mapKey(operation.clientId) : batch.clientId;
+    const ackedBelow = isItsOwn ? 0 : batch.ackedBelow;
     const bytes = operation.key.length + operation.value.length + operation.expectedValue.length + commandOverheadBytes;
     let current = this.building[this.building.length - 1];
     if (current === undefined || current.bytes + bytes > this.maxEntryBytes) {
@@ -48,7 +75,7 @@ export class CommandBuilder {
       }
     }
     current.batch.commands.push({
-      kind: operation.kind === OperationKind.Delete ? CommandKind.Delete : CommandKind.Put,
+      kind,
       bucketId: operation.bucketId,
       key: operation.key,
       value: operation.value,
@@ -58,6 +85,7 @@ export class CommandBuilder {
       expiresAtMs: operation.ttlMs > 0 ? current.batch.timeStampMs + operation.ttlMs : 0,
       session,
       sequence: operation.sequence,
+      maxValueBytes: operation.kind === OperationKind.Append ? maxValueBytes : 0,
     });
     current.operations.push(pending);
     current.bytes += bytes;

@@ -9,19 +9,22 @@
  * 3. A read is served only after the core vouched for an index (ReadIndex or lease) that is applied.
  */
 import { type Clock, isRingraftError, type Logger, type NodeId, type ShardId } from '../base/index.js';
-import type { AppliedEntry, ReadKey, ReadValue, Store } from '../kv/index.js';
+import { type AppliedEntry, numberIn, type ReadKey, type ReadValue, type Store } from '../kv/index.js';
 import type { ReadState } from '../raft/index.js';
 import { ringHash } from '../ring/index.js';
 import type { Bus, BusMessage, BusSubscription } from '../transport/index.js';
 import {
   ConsistencyLevel,
+  codeOf,
   decodeOperationBatch,
   nodeSubject,
   type Operation,
   type OperationBatch,
   OperationKind,
   type OperationResult,
+  okCode,
 } from '../wire/index.js';
+import { commandKindOf } from './command-builder.js';
 import type { Group } from './group.js';
 import type { LocalMap } from './local-map.js';
 import type { HostOptions } from './options.js';
@@ -32,6 +35,21 @@ const clientIdBytes = 8;
 const maxTtlMs = 10 * 366 * 24 * 3_600_000;
 /** Numbers the state machine keeps have 48 bits. */
 const isStorable = (value: number): boolean => Number.isSafeInteger(value) && value >= 0 && value < 2 ** 48;
+
+const isRead = ({ kind }: Operation): boolean => kind === OperationKind.Get || kind === OperationKind.Exists;
+const isWrite = ({ kind }: Operation): boolean => commandKindOf(kind) !== undefined;
+
+/** What the state machine refused, where the code alone does not say it. */
+const messageOfOutcome = (code: number): string => {
+  switch (codeOf(code)) {
+    case 'BAD_REQUEST':
+      return 'the value is not a whole number, or would be none within 2^53';
+    case 'TOO_LARGE':
+      return 'the value would be larger than a value may be';
+    default:
+      return '';
+  }
+};
 
 type ServableRead = { readonly pending: PendingOperation; readonly level: ConsistencyLevel };
 
@@ -123,10 +141,10 @@ export class OperationServer {
     }
     this.inflight++;
     const pending = { operation, replyTo };
-    if (operation.kind !== OperationKind.Get) {
-      if (operation.kind === OperationKind.Put) this.counters.puts++;
-      else this.counters.deletes++;
-      group.builder.add(pending, batch.clientId, batch.ackedBelow, wallMs);
+    if (isWrite(operation)) {
+      if (operation.kind === OperationKind.Delete) this.counters.deletes++;
+      else this.counters.puts++;
+      group.builder.add(pending, batch, wallMs, this.parts.options.limits.maxValueBytes);
     } else {
       this.counters.gets++;
       if (operation.level === ConsistencyLevel.Lease) group.newLeaseReads.push(pending);
@@ -139,8 +157,14 @@ export class OperationServer {
   private check(operation: Operation): OperationResult | undefined {
     const { limits } = this.parts.options;
     const { requestId, kind } = operation;
-    if (kind !== OperationKind.Get && kind !== OperationKind.Put && kind !== OperationKind.Delete) {
+    if (!isRead(operation) && !isWrite(operation)) {
       return errorResult(requestId, 'BAD_REQUEST', `unknown kind of operation: ${kind}`);
+    }
+    if (operation.clientId.length !== 0 && operation.clientId.length !== clientIdBytes) {
+      return errorResult(requestId, 'BAD_REQUEST', 'a client id has 8 bytes');
+    }
+    if (kind === OperationKind.Increment && Number.isNaN(numberIn(operation.value))) {
+      return errorResult(requestId, 'BAD_REQUEST', 'an amount is a whole number within 2^53');
     }
     if (!isStorable(operation.sequence)) return errorResult(requestId, 'BAD_REQUEST', 'a sequence is at most 2^48 - 1');
     if (!(operation.ttlMs <= maxTtlMs)) {
@@ -162,7 +186,7 @@ export class OperationServer {
     if (this.inflight >= limits.maxInflightOperations) {
       return errorResult(requestId, 'BUSY', `${this.inflight} operations are in flight on this node`);
     }
-    if (kind !== OperationKind.Get && this.parts.store.pendingWriteBytes > limits.maxPendingWriteBytes) {
+    if (isWrite(operation) && this.parts.store.pendingWriteBytes > limits.maxPendingWriteBytes) {
       return errorResult(requestId, 'BUSY', 'the store is behind with its writes');
     }
     return undefined;
@@ -272,12 +296,14 @@ export class OperationServer {
 
   private answerRead({ pending, level }: ServableRead, value: ReadValue): void {
     const { requestId } = pending.operation;
-    this.answer(
-      pending,
-      value === undefined
-        ? okResult(requestId, 0, false, undefined, level)
-        : okResult(requestId, value.revision, true, value.value, level),
-    );
+    if (value === undefined) {
+      this.answer(pending, okResult(requestId, 0, false, undefined, level));
+      return;
+    }
+    const bytes = pending.operation.kind === OperationKind.Exists ? undefined : value.value;
+    const result = okResult(requestId, value.revision, true, bytes, level);
+    result.expiresAtMs = value.expiresAtMs;
+    this.answer(pending, result);
   }
 
   /** Entries were applied: the operations behind them have their outcome. */
@@ -300,6 +326,8 @@ export class OperationServer {
         if (outcome === undefined) return;
         const result = okResult(pending.operation.requestId, outcome.revision, outcome.found);
         result.code = outcome.code;
+        result.number = outcome.number ?? 0;
+        if (outcome.code !== okCode) result.message = messageOfOutcome(outcome.code);
         this.answer(pending, result);
       });
     }

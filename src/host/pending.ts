@@ -35,6 +35,20 @@ export type ReadRound = {
   readonly confirmations: readonly Confirmation[];
 };
 
+const noIds: readonly number[] = [];
+
+/** The fields that few results use. */
+const noReplicaFacts = {
+  number: 0,
+  expiresAtMs: 0,
+  appliedIndex: 0,
+  ageMs: 0,
+  touchedIndex: 0,
+  replicaId: 0,
+  voters: noIds,
+  outgoing: noIds,
+};
+
 /** A result of `code` 0 with every field present (one shape for all results). */
 export const okResult = (
   requestId: number,
@@ -53,6 +67,7 @@ export const okResult = (
   maybeStale: false,
   leaderHint: '',
   message: '',
+  ...noReplicaFacts,
 });
 
 export const errorResult = (
@@ -71,4 +86,5 @@ export const errorResult = (
   maybeStale: false,
   leaderHint: options.leaderHint ?? '',
   message,
+  ...noReplicaFacts,
 });

@@ -72,6 +72,7 @@ export class SystemShard {
         expiresAtMs: 0,
         session: 0,
         sequence: 0,
+        maxValueBytes: 0,
       })),
     });
     return new Promise((resolve, reject) => {

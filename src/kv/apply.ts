@@ -20,6 +20,8 @@ import type { WritePipeline } from './write-pipeline.js';
 /** The session table is written whole when this many entries came since. */
 const sessionTableEveryEntries = 512;
 const conflict = codeNumber('CONFLICT');
+const badRequest = codeNumber('BAD_REQUEST');
+const tooLarge = codeNumber('TOO_LARGE');
 
 /** A command with what is derived from its key, once. */
 type Prepared = { readonly command: Command; readonly dataKey: Buffer; readonly name: string };
@@ -43,7 +45,7 @@ export function prepare(entry: Entry): PreparedEntry {
 
 /** Whether the outcome of a command depends on what its key held before. */
 export const needsOldValue = ({ kind, condition }: Command): boolean =>
-  kind === CommandKind.Delete || condition !== ConditionKind.None;
+  kind !== CommandKind.Put || condition !== ConditionKind.None;
 
 export class Applier {
   constructor(
@@ -103,37 +105,84 @@ export class Applier {
 
   private applyCommand(
     shard: ShardState,
-    { command, dataKey: key, name }: Prepared,
+    prepared: Prepared,
     old: ReadonlyMap<string, StoredValue | undefined>,
   ): Outcome {
+    const { command, name } = prepared;
     const known = this.reader.peek(name);
     const before = known === undefined ? old.get(name) : known.stored;
     const current = before !== undefined && isLive(before, shard.timeMs) ? before : undefined;
     if (command.condition !== ConditionKind.None && !holds(command, current)) {
       return { code: conflict, revision: current?.revision ?? 0, found: current !== undefined };
     }
-    const { bucketId } = command;
     switch (command.kind) {
-      case CommandKind.Put: {
-        const stored = encodeValue(++shard.revision, command.expiresAtMs, command.value);
-        const userKey = key.subarray(key.length - command.key.length);
-        this.pipeline.mutate(name, key, { bucketId, key: userKey, stored });
-        if (before === undefined) this.pipeline.put(indexKey(bucketId, userKey), noBytes);
-        this.reader.noteMutation(name, stored);
-        return { code: 0, revision: stored.revision, found: true };
-      }
+      case CommandKind.Put:
+        return this.store(shard, prepared, before, command.expiresAtMs, command.value);
       case CommandKind.Delete: {
         if (before === undefined) return { code: 0, revision: 0, found: false };
-        const userKey = key.subarray(key.length - command.key.length);
-        this.pipeline.mutate(name, key, { bucketId, key: userKey, stored: undefined });
-        this.pipeline.delete(indexKey(bucketId, userKey));
-        this.reader.noteMutation(name, undefined);
+        this.remove(prepared);
         if (current === undefined) return { code: 0, revision: 0, found: false };
         return { code: 0, revision: ++shard.revision, found: true };
       }
+      case CommandKind.Increment:
+        return this.increment(shard, prepared, before, current);
+      case CommandKind.Append: {
+        const value = current === undefined ? command.value : Buffer.concat([current.value, command.value]);
+        if (value.length > command.maxValueBytes) {
+          return { code: tooLarge, revision: current?.revision ?? 0, found: current !== undefined };
+        }
+        const outcome = this.store(shard, prepared, before, command.expiresAtMs || (current?.expiresAtMs ?? 0), value);
+        return { ...outcome, number: value.length };
+      }
+      case CommandKind.Touch:
+        if (current === undefined) return { code: 0, revision: 0, found: false };
+        return this.store(shard, prepared, before, command.expiresAtMs, current.value);
+      case CommandKind.Reclaim:
+        // Written anew since it was found expired: another time holds, or none.
+        if (before === undefined || current !== undefined) return { code: 0, revision: 0, found: false };
+        this.remove(prepared);
+        return { code: 0, revision: 0, found: true };
       default:
         return assertNever(command.kind, 'kind of command');
     }
+  }
+
+  private store(
+    shard: ShardState,
+    { command: { bucketId, key }, dataKey: storedKey, name }: Prepared,
+    before: StoredValue | undefined,
+    expiresAtMs: number,
+    value: Buffer,
+  ): Outcome {
+    const stored = encodeValue(++shard.revision, expiresAtMs, value);
+    const userKey = storedKey.subarray(storedKey.length - key.length);
+    this.pipeline.mutate(name, storedKey, { bucketId, key: userKey, stored });
+    if (before === undefined) this.pipeline.put(indexKey(bucketId, userKey), noBytes);
+    this.reader.noteMutation(name, stored);
+    return { code: 0, revision: stored.revision, found: true };
+  }
+
+  private remove({ command: { bucketId, key }, dataKey: storedKey, name }: Prepared): void {
+    const userKey = storedKey.subarray(storedKey.length - key.length);
+    this.pipeline.mutate(name, storedKey, { bucketId, key: userKey, stored: undefined });
+    this.pipeline.delete(indexKey(bucketId, userKey));
+    this.reader.noteMutation(name, undefined);
+  }
+
+  /** A key that is not there counts from 0; what was set to expire still does. */
+  private increment(
+    shard: ShardState,
+    prepared: Prepared,
+    before: StoredValue | undefined,
+    current: StoredValue | undefined,
+  ): Outcome {
+    const { command } = prepared;
+    const sum = (current === undefined ? 0 : numberIn(current.value)) + numberIn(command.value);
+    if (!Number.isSafeInteger(sum)) {
+      return { code: badRequest, revision: current?.revision ?? 0, found: current !== undefined };
+    }
+    const expiresAtMs = command.expiresAtMs || (current?.expiresAtMs ?? 0);
+    return { ...this.store(shard, prepared, before, expiresAtMs, Buffer.from(String(sum))), number: sum };
   }
 
   /** In the same batch as what was applied: one small record an entry, and now and then the whole table. */
@@ -156,6 +205,14 @@ export class Applier {
 }
 
 const noBytes = Buffer.alloc(0);
+const wholeNumber = /^-?\d{1,16}$/;
+
+/** The number a value is the decimal text of; NaN when it is none, or cannot be counted with exactly. */
+export function numberIn(value: Buffer): number {
+  const text = value.length <= 17 ? value.toString('latin1') : '';
+  const number = wholeNumber.test(text) ? Number(text) : Number.NaN;
+  return Number.isSafeInteger(number) ? number : Number.NaN;
+}
 
 function holds(command: Command, current: StoredValue | undefined): boolean {
   switch (command.condition) {

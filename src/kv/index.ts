@@ -1,3 +1,4 @@
+export { numberIn } from './apply.js';
 export type { ScanPageResult, ScanQuery } from './scan.js';
 export * from './snapshot-files.js';
 export type { SnapshotSource } from './snapshot-source.js';

@@ -146,4 +146,6 @@ export class Reader {
 }
 
 const visible = (stored: StoredValue | undefined, nowMs: number): ReadValue =>
-  stored !== undefined && isLive(stored, nowMs) ? { value: stored.value, revision: stored.revision } : undefined;
+  stored !== undefined && isLive(stored, nowMs)
+    ? { value: stored.value, revision: stored.revision, expiresAtMs: stored.expiresAtMs }
+    : undefined;

@@ -24,6 +24,10 @@ export const expiredOutcome: Outcome = { code: codeNumber('SESSION_EXPIRED'), re
 
 const clientIdBytes = 8;
 const outcomeBytes = 14;
+const foundFlag = 1;
+const numberFlag = 2;
+const numberBytes = 8;
+const sizeOf = ({ number }: Outcome): number => outcomeBytes + (number === undefined ? 0 : numberBytes);
 
 export class SessionTable {
   /** Least recently used first. */
@@ -79,7 +83,10 @@ export class SessionTable {
   /** count, then per session: client id, ackedBelow:u48, lastUsed:u48, count:u32, outcomes. In order of use. */
   encode(): Buffer {
     let bytes = 4;
-    for (const session of this.sessions.values()) bytes += clientIdBytes + 16 + session.outcomes.size * outcomeBytes;
+    for (const session of this.sessions.values()) {
+      bytes += clientIdBytes + 16;
+      for (const outcome of session.outcomes.values()) bytes += sizeOf(outcome);
+    }
     const encoded = Buffer.alloc(bytes);
     let at = encoded.writeUInt32BE(this.sessions.size, 0);
     for (const [clientId, session] of this.sessions) {
@@ -104,27 +111,34 @@ export class SessionTable {
       const outcomes = new Map<number, Outcome>();
       const held = encoded.readUInt32BE(at + 20);
       at += clientIdBytes + 16;
-      for (let j = 0; j < held; j++, at += outcomeBytes) {
-        outcomes.set(encoded.readUIntBE(at, 6), readOutcome(encoded, at));
+      for (let j = 0; j < held; j++) {
+        const outcome = readOutcome(encoded, at);
+        outcomes.set(encoded.readUIntBE(at, 6), outcome);
+        at += sizeOf(outcome);
       }
       this.sessions.set(clientId, { ackedBelow, lastUsedMs, outcomes });
     }
   }
 }
 
-/** sequence:u48 code:u8 found:u8 revision:u48 */
-function writeOutcome(bytes: Buffer, at: number, sequence: number, { code, found, revision }: Outcome): number {
+/** sequence:u48 code:u8 flags:u8 revision:u48 [number:f64]; flags: 1 found, 2 a number follows. */
+function writeOutcome(bytes: Buffer, at: number, sequence: number, { code, found, revision, number }: Outcome): number {
   bytes.writeUIntBE(sequence, at, 6);
   bytes[at + 6] = code;
-  bytes[at + 7] = found ? 1 : 0;
-  return bytes.writeUIntBE(revision, at + 8, 6);
+  bytes[at + 7] = (found ? foundFlag : 0) | (number === undefined ? 0 : numberFlag);
+  const end = bytes.writeUIntBE(revision, at + 8, 6);
+  return number === undefined ? end : bytes.writeDoubleBE(number, end);
 }
 
-const readOutcome = (bytes: Buffer, at: number): Outcome => ({
-  code: bytes[at + 6] as number,
-  found: bytes[at + 7] === 1,
-  revision: bytes.readUIntBE(at + 8, 6),
-});
+function readOutcome(bytes: Buffer, at: number): Outcome {
+  const flags = bytes[at + 7] as number;
+  const outcome = {
+    code: bytes[at + 6] as number,
+    found: (flags & foundFlag) !== 0,
+    revision: bytes.readUIntBE(at + 8, 6),
+  };
+  return (flags & numberFlag) === 0 ? outcome : { ...outcome, number: bytes.readDoubleBE(at + outcomeBytes) };
+}
 
 export type SessionTouch = { readonly clientId: string; readonly ackedBelow: number };
 
@@ -134,7 +148,8 @@ export function encodeEntryOutcomes(
   touched: readonly SessionTouch[],
   outcomes: readonly SessionOutcome[],
 ): Buffer {
-  const size = 6 + 2 + touched.length * (clientIdBytes + 6) + 4 + outcomes.length * (clientIdBytes + outcomeBytes);
+  let size = 6 + 2 + touched.length * (clientIdBytes + 6) + 4;
+  for (const { outcome } of outcomes) size += clientIdBytes + sizeOf(outcome);
   const bytes = Buffer.alloc(size);
   let at = bytes.writeUIntBE(timeMs, 0, 6);
   at = bytes.writeUInt16BE(touched.length, at);
@@ -161,9 +176,11 @@ export function replayEntryOutcomes(table: SessionTable, bytes: Buffer): void {
   }
   const count = bytes.readUInt32BE(at);
   at += 4;
-  for (let i = 0; i < count; i++, at += clientIdBytes + outcomeBytes) {
+  for (let i = 0; i < count; i++) {
     const clientId = bytes.toString('latin1', at, at + clientIdBytes);
     const from = at + clientIdBytes;
-    table.remember(clientId, bytes.readUIntBE(from, 6), readOutcome(bytes, from));
+    const outcome = readOutcome(bytes, from);
+    table.remember(clientId, bytes.readUIntBE(from, 6), outcome);
+    at = from + sizeOf(outcome);
   }
 }

@@ -5,18 +5,20 @@ import type { Command } from '../wire/index.js';
 
 /** What became of one command; the same on every replica, and the same again when the command is repeated. */
 export type Outcome = {
-  /** 0 ok, or the number of CONFLICT, NOT_FOUND or SESSION_EXPIRED (src/wire/codes.ts). */
+  /** 0 ok, or the number of CONFLICT, BAD_REQUEST, TOO_LARGE or SESSION_EXPIRED (src/wire/codes.ts). */
   readonly code: number;
   /** Written revision; in a CONFLICT the revision found (0: no such key). For a delete: the revision of the deletion. */
   readonly revision: number;
-  /** For a delete: whether the key was there. Otherwise true when the mutation took effect. */
+  /** For a delete or a touch: whether the key was there. Otherwise true when the mutation took effect. */
   readonly found: boolean;
+  /** What an increment came to, or the bytes a value has after an append. */
+  readonly number?: number;
 };
 
 /** `outcomes[i]` belongs to `commands[i]` of the entry's batch; empty for entries that are not of type Normal. */
 export type AppliedEntry = { readonly entry: Entry; readonly outcomes: readonly Outcome[] };
 
-export type ReadValue = { readonly value: Buffer; readonly revision: number } | undefined;
+export type ReadValue = { readonly value: Buffer; readonly revision: number; readonly expiresAtMs: number } | undefined;
 
 export type Arc = {
   /** First ring position. */

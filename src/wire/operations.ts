@@ -5,13 +5,13 @@
 import type { BucketId } from '../base/index.js';
 
 /** Numbers are on the wire and on disk: never change them. */
-export const CommandKind = { Put: 1, Delete: 2 } as const;
+export const CommandKind = { Put: 1, Delete: 2, Increment: 3, Append: 4, Touch: 5, Reclaim: 6 } as const;
 export type CommandKind = (typeof CommandKind)[keyof typeof CommandKind];
 
 export const ConditionKind = { None: 0, Absent: 1, Revision: 2, Value: 3 } as const;
 export type ConditionKind = (typeof ConditionKind)[keyof typeof ConditionKind];
 
-export const OperationKind = { Get: 1, Put: 2, Delete: 3 } as const;
+export const OperationKind = { Get: 1, Put: 2, Delete: 3, Increment: 4, Append: 5, Touch: 6, Exists: 7 } as const;
 export type OperationKind = (typeof OperationKind)[keyof typeof OperationKind];
 
 export const ConsistencyLevel = { Default: 0, Linearizable: 1, Lease: 2, Quorum: 3, One: 4 } as const;
@@ -22,6 +22,7 @@ export type Command = {
   kind: CommandKind;
   bucketId: BucketId;
   key: Buffer;
+  /** Of an increment: the amount, as decimal text. */
   value: Buffer;
   condition: ConditionKind;
   expectedRevision: number;
@@ -31,6 +32,8 @@ export type Command = {
   /** Position in `CommandBatch.sessions` plus one; 0: none. */
   session: number;
   sequence: number;
+  /** What a value may grow to; 0 where it cannot grow. */
+  maxValueBytes: number;
 };
 
 /** `clientId` is the map key (latin1) of the client's 8 random bytes. */
@@ -43,15 +46,22 @@ export type Operation = {
   kind: OperationKind;
   bucketId: BucketId;
   key: Buffer;
+  /** Of an increment: the amount, as decimal text. */
   value: Buffer;
   condition: ConditionKind;
   expectedRevision: number;
   expectedValue: Buffer;
-  /** 0: none. */
+  /** 0: none; of a touch: for ever. */
   ttlMs: number;
   level: ConsistencyLevel;
   /** 0 for reads, and for writes that need no protection against being applied twice. */
   sequence: number;
+  /** 8 bytes: whose sequence it is; empty: the batch's client's. */
+  clientId: Buffer;
+  /** Level `one`: what the replica must have applied. */
+  atLeastIndex: number;
+  /** Level `one`: what the data may be old; 0: any age. */
+  maxStalenessMs: number;
 };
 
 export type OperationBatch = { clientId: string; ackedBelow: number; mapEpoch: number; operations: Operation[] };
@@ -68,6 +78,19 @@ export type OperationResult = {
   maybeStale: boolean;
   leaderHint: string;
   message: string;
+  /** What an increment came to, or the bytes a value has after an append. */
+  number: number;
+  /** Milliseconds since 1970; 0: the key has no time to live. */
+  expiresAtMs: number;
+  /** Levels `quorum` and `one`: what the replica has applied, and how old that can be. */
+  appliedIndex: number;
+  ageMs: number;
+  /** Level `quorum`: newest entry of the replica's log that touches the key and is not applied yet; 0: none. */
+  touchedIndex: number;
+  /** Level `quorum`: the replica, and the newest configuration in its log. */
+  replicaId: number;
+  voters: readonly number[];
+  outgoing: readonly number[];
 };
 
 /** `mapEpoch`: of the answering node's cluster map. */

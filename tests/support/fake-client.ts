@@ -59,8 +59,51 @@ export class FakeClient implements RingraftClient {
     return { found: this.entries.delete(name(key)), revision: ++this.revision };
   }
 
-  async getMany(): Promise<never> {
-    throw new RangeError('kvctl reads one key at a time');
+  async exists(bucket: string, key: Key, options: object = {}) {
+    const found = await this.get(bucket, key, options);
+    if (found === undefined) return undefined;
+    const { value: _, ...facts } = found;
+    return facts;
+  }
+
+  async incr(bucket: string, key: Key, by = 1, options: WriteOptions = {}) {
+    const sum = Number(this.valueOf(key)?.toString() ?? '0') + by;
+    if (!Number.isSafeInteger(sum)) throw new RingraftError('BAD_REQUEST', 'the value is not a whole number');
+    const { revision } = await this.put(bucket, key, String(sum), options);
+    return { value: sum, revision };
+  }
+
+  async append(bucket: string, key: Key, value: Key, options: WriteOptions = {}) {
+    const whole = Buffer.concat([this.valueOf(key) ?? Buffer.alloc(0), bytes(value)]);
+    const { revision } = await this.put(bucket, key, whole, options);
+    return { bytes: whole.length, revision };
+  }
+
+  async touch(bucket: string, key: Key, ttlMs: number | undefined, options: WriteOptions = {}) {
+    this.note('touch', bucket, { ...options, ttlMs });
+    return { found: this.entries.has(name(key)), revision: this.revision };
+  }
+
+  async count(bucket: string, options: ScanOptions = {}): Promise<number> {
+    let keys = 0;
+    for await (const _ of this.scan(bucket, options)) keys++;
+    return keys;
+  }
+
+  async getMany(bucket: string, keys: readonly Key[], options: object = {}) {
+    const outcomes = [];
+    for (const key of keys) outcomes.push({ ok: true as const, result: await this.get(bucket, key, options) });
+    return outcomes;
+  }
+
+  async deleteMany(bucket: string, keys: readonly Key[], options: WriteOptions = {}) {
+    const outcomes = [];
+    for (const key of keys) outcomes.push({ ok: true as const, result: await this.delete(bucket, key, options) });
+    return outcomes;
+  }
+
+  async batch(): Promise<never> {
+    throw new RangeError('kvctl has no mixed batches');
   }
 
   async putMany(bucket: string, pairs: readonly (readonly [Key, Key])[]) {

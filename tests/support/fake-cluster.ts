@@ -47,6 +47,14 @@ export const result = (requestId: number, fields: Partial<OperationResult> = {})
   maybeStale: false,
   leaderHint: '',
   message: '',
+  number: 0,
+  expiresAtMs: 0,
+  appliedIndex: 0,
+  ageMs: 0,
+  touchedIndex: 0,
+  replicaId: 0,
+  voters: [],
+  outgoing: [],
   ...fields,
 });
 

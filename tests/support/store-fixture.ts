@@ -35,6 +35,9 @@ export type CommandSpec = {
   readonly ifValue?: string | undefined;
   readonly expiresAtMs?: number;
   readonly sequence?: number;
+  /** Default: a put, or a delete where there is no value. */
+  readonly kind?: CommandKind;
+  readonly maxValueBytes?: number;
 };
 
 export function command(spec: CommandSpec): Command {
@@ -44,7 +47,7 @@ export function command(spec: CommandSpec): Command {
   else if (ifRevision !== undefined) condition = ConditionKind.Revision;
   else if (ifValue !== undefined) condition = ConditionKind.Value;
   return {
-    kind: value === undefined ? CommandKind.Delete : CommandKind.Put,
+    kind: spec.kind ?? (value === undefined ? CommandKind.Delete : CommandKind.Put),
     bucketId: bucket,
     key: Buffer.from(key, 'latin1'),
     value: Buffer.from(value ?? '', 'latin1'),
@@ -54,6 +57,7 @@ export function command(spec: CommandSpec): Command {
     expiresAtMs: spec.expiresAtMs ?? 0,
     session: sequence === undefined ? 0 : 1,
     sequence: sequence ?? 0,
+    maxValueBytes: spec.maxValueBytes ?? 0,
   };
 }
 

@@ -5,7 +5,7 @@
  */
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
 import { type Random, RingraftError, randomBetween, seededRandom } from '../../base/index.js';
-import type { RingraftClient } from '../../client/index.js';
+import type { Consistency, RingraftClient } from '../../client/index.js';
 
 export const benchOperations = ['put', 'get', 'mixed'] as const;
 export type BenchOperation = (typeof benchOperations)[number];
@@ -19,7 +19,7 @@ export type BenchOptions = {
   readonly seconds: number;
   readonly warmupSeconds: number;
   readonly timeoutMs: number;
-  readonly consistency: 'linearizable' | 'lease';
+  readonly consistency: Consistency;
   readonly signal: AbortSignal;
   /** About twice a second while it runs. */
   readonly onProgress: (progress: BenchProgress) => void;

@@ -147,6 +147,7 @@ test('golden bytes of a command in the log', (t) => {
         expiresAtMs: 0,
         session: 1,
         sequence: 6,
+        maxValueBytes: 0,
       },
     ],
   });

@@ -1,8 +1,8 @@
 /** What commands do: put, delete, conditions, expiry, sessions; and that it depends on the log alone. */
 import test from 'ava';
 import fc from 'fast-check';
-import { codeNumber } from '../../../src/wire/index.js';
-import { type EntrySpec, entryAt, StoreFixture } from '../../support/store-fixture.js';
+import { CommandKind, codeNumber } from '../../../src/wire/index.js';
+import { type CommandSpec, type EntrySpec, entryAt, StoreFixture } from '../../support/store-fixture.js';
 
 const conflict = codeNumber('CONFLICT');
 const expired = codeNumber('SESSION_EXPIRED');
@@ -194,4 +194,110 @@ test('a cached value evicted by an earlier command of the same entry still decid
     commands: [{ key: 'p', value: big }, { key: 'q', value: big }, { key: 'k' }],
   });
   t.deepEqual(outcomes[2], { code: 0, revision: 4, found: true });
+});
+
+const badRequest = codeNumber('BAD_REQUEST');
+const tooLarge = codeNumber('TOO_LARGE');
+const increment = (key: string, by: string, rest: Partial<CommandSpec> = {}): CommandSpec => ({
+  key,
+  value: by,
+  kind: CommandKind.Increment,
+  ...rest,
+});
+
+test('an increment counts from 0, within what can be counted exactly, and refuses what is no number', async (t) => {
+  const store = await StoreFixture.start();
+  const most = String(Number.MAX_SAFE_INTEGER);
+  const outcomes = await store.apply({
+    commands: [
+      increment('a', '5'),
+      increment('a', '-7'),
+      { key: 'b', value: 'pear' },
+      increment('b', '1'),
+      { key: 'c', value: most },
+      increment('c', '1'),
+      increment('c', '-1'),
+      increment('d', '1', { absent: true }),
+      increment('d', '1', { absent: true }),
+      { key: 'e', value: '1e3' },
+      increment('e', '1'),
+      { key: 'f', value: '' },
+      increment('f', '1'),
+    ],
+  });
+  t.deepEqual(outcomes, [
+    { code: 0, revision: 1, found: true, number: 5 },
+    { code: 0, revision: 2, found: true, number: -2 },
+    { code: 0, revision: 3, found: true },
+    { code: badRequest, revision: 3, found: true },
+    { code: 0, revision: 4, found: true },
+    { code: badRequest, revision: 4, found: true },
+    { code: 0, revision: 5, found: true, number: Number.MAX_SAFE_INTEGER - 1 },
+    { code: 0, revision: 6, found: true, number: 1 },
+    { code: conflict, revision: 6, found: true },
+    { code: 0, revision: 7, found: true },
+    { code: badRequest, revision: 7, found: true },
+    { code: 0, revision: 8, found: true },
+    { code: badRequest, revision: 8, found: true },
+  ]);
+  t.is(await store.text('a'), '-2');
+  t.is(await store.text('b'), 'pear');
+});
+
+test('an append adds to the end, up to the limit its leader had', async (t) => {
+  const store = await StoreFixture.start();
+  const append = (value: string): CommandSpec => ({ key: 'a', value, kind: CommandKind.Append, maxValueBytes: 5 });
+  t.deepEqual(await store.apply({ commands: [append('abc'), append('de'), append('f')] }), [
+    { code: 0, revision: 1, found: true, number: 3 },
+    { code: 0, revision: 2, found: true, number: 5 },
+    { code: tooLarge, revision: 2, found: true },
+  ]);
+  t.is(await store.text('a'), 'abcde');
+});
+
+test('a touch gives another time to live and keeps the value; increments and appends keep the time', async (t) => {
+  const store = await StoreFixture.start();
+  const touch = (expiresAtMs: number): CommandSpec => ({ key: 'a', value: '', kind: CommandKind.Touch, expiresAtMs });
+  t.deepEqual(await store.apply({ timeMs: 100, commands: [touch(500)] }), [{ code: 0, revision: 0, found: false }]);
+  await store.apply({ timeMs: 100, commands: [{ key: 'a', value: '1', expiresAtMs: 200 }, increment('a', '1')] });
+  t.is(await store.text('a', 199), '2');
+  t.is(await store.text('a', 200), undefined);
+  t.deepEqual(await store.apply({ timeMs: 150, commands: [touch(400)] }), [{ code: 0, revision: 3, found: true }]);
+  t.is(await store.text('a', 399), '2');
+  await store.apply({ timeMs: 150, commands: [{ key: 'a', value: '0', kind: CommandKind.Append, maxValueBytes: 9 }] });
+  t.is(await store.text('a', 400), undefined);
+  await store.apply({ timeMs: 160, commands: [touch(0)] });
+  t.is(await store.text('a', 10_000), '20');
+  t.deepEqual(await store.apply({ timeMs: 450, commands: [increment('x', '1', { expiresAtMs: 460 })] }), [
+    { code: 0, revision: 6, found: true, number: 1 },
+  ]);
+  t.deepEqual(
+    await store.apply({ timeMs: 460, commands: [increment('x', '1')] }),
+    [{ code: 0, revision: 7, found: true, number: 1 }],
+    'what has expired counts from 0 again',
+  );
+});
+
+test('an expired key is reclaimed with its place in the index; one that lives again is not', async (t) => {
+  const store = await StoreFixture.start();
+  const reclaim: CommandSpec = { key: 'a', value: '', kind: CommandKind.Reclaim };
+  await store.apply({ timeMs: 100, commands: [{ key: 'a', value: '1', expiresAtMs: 200 }] });
+  t.deepEqual(await store.apply({ timeMs: 199, commands: [reclaim] }), [{ code: 0, revision: 0, found: false }]);
+  await store.apply({ timeMs: 199, commands: [{ key: 'a', value: '2', expiresAtMs: 300 }] });
+  t.deepEqual(await store.apply({ timeMs: 250, commands: [reclaim] }), [{ code: 0, revision: 0, found: false }]);
+  t.is(await store.text('a', 250), '2');
+  t.deepEqual(await store.apply({ timeMs: 300, commands: [reclaim] }), [{ code: 0, revision: 0, found: true }]);
+  await store.sync();
+  t.deepEqual((await store.scan({ nowMs: 0 })).pairs, []);
+  t.deepEqual(await store.apply({ commands: [{ key: 'b', value: '' }] }), [{ code: 0, revision: 3, found: true }]);
+});
+
+test('a repeated increment is answered as the first time, also by a store that was started again', async (t) => {
+  const store = await StoreFixture.start();
+  const once = { client: 'client-1', commands: [increment('a', '5', { sequence: 1 })] };
+  const first = await store.apply(once);
+  t.deepEqual(await store.apply(once), first);
+  await store.restart();
+  t.deepEqual(await store.apply(once), first);
+  t.is(await store.text('a'), '5');
 });

@@ -4,7 +4,13 @@ import { encodeEntryOutcomes, expiredOutcome, replayEntryOutcomes, SessionTable 
 import type { Outcome } from '../../../src/kv/types.js';
 
 const limits = { maxSessions: 3, maxOutcomes: 4, idleMs: 100 };
-const outcome = (revision: number): Outcome => ({ code: 0, revision, found: true });
+/** Every other one carries a number. */
+const outcome = (revision: number): Outcome => ({
+  code: 0,
+  revision,
+  found: true,
+  ...(revision % 2 === 0 ? { number: -revision } : {}),
+});
 
 test('answers are recalled until acknowledged, and refused from then on', (t) => {
   const table = new SessionTable(limits);

@@ -23,6 +23,7 @@ export const errorCodes = [
   'CONFIG',
   'UNREACHABLE',
   'CLOSED',
+  'TOO_STALE',
 ] as const;
 
 export type ErrorCode = (typeof errorCodes)[number];

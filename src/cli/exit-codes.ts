@@ -19,6 +19,7 @@ const byCode: Partial<Record<ErrorCode, number>> = {
   NO_LEADER: exitCodes.noLeaderOrQuorum,
   NOT_LEADER: exitCodes.noLeaderOrQuorum,
   NO_QUORUM: exitCodes.noLeaderOrQuorum,
+  TOO_STALE: exitCodes.noLeaderOrQuorum,
   TIMEOUT: exitCodes.timeout,
   DENIED: exitCodes.denied,
   CONFIG: exitCodes.usage,

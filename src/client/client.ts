@@ -36,10 +36,13 @@ import {
   toGetResult,
   toIncrementResult,
   toKeyFacts,
+  toLookUpResult,
   toPutResult,
   toTouchResult,
 } from './outcome.js';
-import { type OutcomeSink, PendingOperation } from './pending-operation.js';
+import { isWriteKind, type OutcomeSink, PendingOperation } from './pending-operation.js';
+import { isPlain, Reads } from './reads.js';
+import { ReplicaReads, replicaToken, SeenIndexes } from './replica-reads.js';
 import { RoutingTable } from './routing-table.js';
 import { mergedScan } from './scan.js';
 import { scanBounds, scanLimit } from './scan-bounds.js';
@@ -54,6 +57,7 @@ import type {
   IncrementResult,
   Key,
   KeyFacts,
+  LookUpResult,
   PutResult,
   ReadOptions,
   RingraftClient,
@@ -123,6 +127,8 @@ class Client implements RingraftClient {
   private readonly timeoutMs: number;
   private readonly pipeline: OperationPipeline;
   private readonly administration: Administration;
+  private readonly replicas: ReplicaReads;
+  private readonly reads: Reads;
   private closing: Promise<void> | undefined;
 
   constructor(
@@ -131,30 +137,86 @@ class Client implements RingraftClient {
   ) {
     const { bus, inbox, maps, routes, clock, random } = parts;
     this.timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
+    const clientId = newClientId(random);
+    const seen = new SeenIndexes();
     this.pipeline = new OperationPipeline({
       bus,
       clock,
       random,
       routes,
-      clientId: newClientId(random),
+      clientId,
+      seen,
       maxInFlight: options.maxInFlight ?? defaultMaxInFlight,
       onMapDoubted: () => this.doubtMap(),
       onMapOutdated: () => this.doubtMap(mapStaleMs),
     });
     this.administration = new Administration(options.cluster, inbox, clock, maps);
-    inbox.handleResults((token, message) => this.pipeline.onMessage(token, message));
+    const replicas = new ReplicaReads({
+      bus,
+      clock,
+      routes,
+      clientId,
+      seen,
+      replySubject: (token) => inbox.subjectOf(token),
+      onMapDoubted: () => this.doubtMap(),
+    });
+    this.replicas = replicas;
+    const lead = (operation: Operation, timeoutMs: number): Promise<OperationResult> =>
+      this.submit(operation, timeoutMs, (result) => result);
+    this.reads = new Reads({ clock, routes, replicas, lead });
+    inbox.handleResults((token, message) => {
+      if (token.startsWith(replicaToken)) replicas.onMessage(token, message);
+      else this.pipeline.onMessage(token, message);
+    });
     bus.onConnectionChange((lane, connected) => {
       if (lane === 'client' && connected && this.closing === undefined) this.pipeline.onConnected();
     });
   }
 
   get(bucket: string, key: Key, options: ReadOptions = {}): Promise<GetResult | undefined> {
-    return this.single(bucket, options.timeoutMs, (id) => readOperation(id, key, options), toGetResult);
+    return this.reading(OperationKind.Get, bucket, key, options, toGetResult);
+  }
+
+  lookUp(bucket: string, key: Key, options: ReadOptions = {}): Promise<LookUpResult> {
+    return this.reading(OperationKind.Get, bucket, key, options, toLookUpResult);
   }
 
   exists(bucket: string, key: Key, options: ReadOptions = {}): Promise<KeyFacts | undefined> {
-    const build = (id: BucketId): Operation => readOperation(id, key, options, OperationKind.Exists);
-    return this.single(bucket, options.timeoutMs, build, toKeyFacts);
+    return this.reading(OperationKind.Exists, bucket, key, options, toKeyFacts);
+  }
+
+  private reading<T>(
+    kind: OperationKind,
+    bucket: string,
+    key: Key,
+    options: ReadOptions,
+    convert: (result: OperationResult) => T,
+  ): Promise<T> {
+    const asked = this.withDefaults(bucket, options);
+    const build = (id: BucketId): Operation => readOperation(id, key, asked, kind);
+    if (isPlain(asked)) return this.single(bucket, asked.timeoutMs, build, convert);
+    return this.fromReplicas(bucket, build, asked).then(convert);
+  }
+
+  /** What the bucket has for reads that do not say. */
+  private withDefaults(bucket: string, options: ReadOptions): ReadOptions {
+    const settings = this.parts.routes.bucket(bucket);
+    if (settings === undefined) return options;
+    const consistency = options.consistency ?? settings.defaultLevel ?? 'linearizable';
+    const available = options.available ?? settings.mode === 'available';
+    return { ...options, consistency, available };
+  }
+
+  private async fromReplicas(
+    bucket: string,
+    build: (bucketId: BucketId) => Operation,
+    options: ReadOptions,
+  ): Promise<OperationResult> {
+    this.checkOpen();
+    const operation = build(this.parts.routes.bucketId(bucket) ?? (await this.findBucket(bucket)));
+    this.checkOpen();
+    checkSize(operation, this.parts.bus.maxPayloadBytes);
+    return this.reads.read(operation, ringHash(operation.key), options, options.timeoutMs ?? this.timeoutMs);
   }
 
   put(bucket: string, key: Key, value: Key, options: WriteOptions = {}): Promise<PutResult> {
@@ -238,8 +300,9 @@ class Client implements RingraftClient {
   }
 
   getMany(bucket: string, keys: readonly Key[], options: ReadOptions = {}): Promise<Settled<GetResult | undefined>[]> {
-    const build = (id: BucketId, at: number): Operation => readOperation(id, keys[at] as Key, options);
-    return this.many(bucket, keys.length, () => options.timeoutMs, build, toGetResult);
+    const asked = this.withDefaults(bucket, options);
+    const build = (id: BucketId, at: number): Operation => readOperation(id, keys[at] as Key, asked);
+    return this.many(bucket, keys.length, () => asked, build, toGetResult);
   }
 
   putMany(
@@ -251,21 +314,25 @@ class Client implements RingraftClient {
       const [key, value] = pairs[at] as readonly [Key, Key];
       return writeOperation(OperationKind.Put, id, key, value, options);
     };
-    return this.many(bucket, pairs.length, () => options.timeoutMs, build, toPutResult);
+    return this.many(bucket, pairs.length, () => options, build, toPutResult);
   }
 
   deleteMany(bucket: string, keys: readonly Key[], options: WriteOptions = {}): Promise<Settled<DeleteResult>[]> {
     const build = (id: BucketId, at: number): Operation =>
       writeOperation(OperationKind.Delete, id, keys[at] as Key, '', options);
-    return this.many(bucket, keys.length, () => options.timeoutMs, build, toDeleteResult);
+    return this.many(bucket, keys.length, () => options, build, toDeleteResult);
   }
 
   batch(bucket: string, operations: readonly BatchOperation[]): Promise<Settled<BatchResult>[]> {
-    const asked = (at: number): BatchOperation => operations[at] as BatchOperation;
+    const all = operations.map((operation): BatchOperation => {
+      if (operation.op !== 'get' && operation.op !== 'exists') return operation;
+      return { ...operation, options: this.withDefaults(bucket, operation.options ?? {}) };
+    });
+    const asked = (at: number): BatchOperation => all[at] as BatchOperation;
     return this.many(
       bucket,
       operations.length,
-      (at) => asked(at).options?.timeoutMs,
+      (at) => asked(at).options ?? {},
       (id, at) => operationOf(id, asked(at)),
       (result, at) => batchResult(asked(at), result),
     );
@@ -274,7 +341,7 @@ class Client implements RingraftClient {
   private async many<T>(
     bucket: string,
     count: number,
-    timeoutMsOf: (at: number) => number | undefined,
+    optionsOf: (at: number) => ReadOptions | WriteOptions,
     build: (bucketId: BucketId, at: number) => Operation,
     convert: (result: OperationResult, at: number) => T,
   ): Promise<Settled<T>[]> {
@@ -289,7 +356,15 @@ class Client implements RingraftClient {
         try {
           const operation = build(bucketId, at);
           checkSize(operation, bus.maxPayloadBytes);
-          return this.pending(operation, timeoutMsOf(at), sink, at);
+          const options: ReadOptions = optionsOf(at);
+          if (isWriteKind(operation.kind) || isPlain(options)) {
+            return this.pending(operation, options.timeoutMs, sink, at);
+          }
+          this.reads.read(operation, ringHash(operation.key), options, options.timeoutMs ?? this.timeoutMs).then(
+            (result) => sink.succeedAt(at, result),
+            (error: Error) => sink.failAt(at, error),
+          );
+          return undefined;
         } catch (error) {
           sink.failAt(at, error instanceof Error ? error : new Error(String(error)));
           return undefined;
@@ -392,6 +467,7 @@ class Client implements RingraftClient {
 
   private async shutDown(): Promise<void> {
     this.pipeline.close();
+    this.replicas.close();
     this.parts.inbox.close();
     if (!this.options.ownsBus) return;
     try {

@@ -15,6 +15,7 @@ import { BatchSender } from './batch-sender.js';
 import type { NodeLink } from './node-link.js';
 import { errorOfDeadline, errorOfResult, happenedSoFar } from './outcome.js';
 import { OperationState, type PendingOperation, type Refusal } from './pending-operation.js';
+import type { SeenIndexes } from './replica-reads.js';
 import {
   attemptTimeoutMs,
   backOffMs,
@@ -36,6 +37,7 @@ export type PipelineParts = {
   /** latin1 of 8 random bytes. */
   readonly clientId: string;
   readonly maxInFlight: number;
+  readonly seen: SeenIndexes;
   /** The map, or what it says of leaders, looks out of date. Called often; must be cheap. */
   readonly onMapDoubted: () => void;
   /** A node has a newer map. Called often; must be cheap. */
@@ -182,6 +184,8 @@ export class OperationPipeline {
     const isCurrent = this.endAttempt(pending, result.requestId);
     if (result.code === okCode) {
       const { sink } = pending;
+      if (result.appliedIndex > 0)
+        this.parts.seen.note(this.parts.routes.routeAt(pending.ringPosition).id, result.appliedIndex);
       this.settle(pending);
       sink.succeed(pending, result);
       return;

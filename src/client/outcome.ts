@@ -9,7 +9,9 @@ import type {
   GetResult,
   IncrementResult,
   KeyFacts,
+  LookUpResult,
   PutResult,
+  Served,
   TouchResult,
 } from './types.js';
 
@@ -43,16 +45,25 @@ const consistencyOf = (level: ConsistencyLevel): Consistency => {
   }
 };
 
+const toServed = ({ servedLevel, maybeStale, ageMs }: OperationResult): Served => ({
+  consistency: consistencyOf(servedLevel),
+  maybeStale,
+  ...(maybeStale && ageMs > 0 ? { stalenessMs: ageMs } : {}),
+});
+
 export const toKeyFacts = (result: OperationResult): KeyFacts | undefined =>
   result.found
     ? {
         revision: result.revision,
-        consistency: consistencyOf(result.servedLevel),
-        maybeStale: result.maybeStale,
+        ...toServed(result),
         ...(result.expiresAtMs > 0 ? { expiresAtMs: result.expiresAtMs } : {}),
-        ...(result.maybeStale && result.ageMs > 0 ? { stalenessMs: result.ageMs } : {}),
       }
     : undefined;
+
+export const toLookUpResult = (result: OperationResult): LookUpResult => ({
+  ...toServed(result),
+  item: toGetResult(result),
+});
 
 export const toGetResult = (result: OperationResult): GetResult | undefined => {
   const facts = toKeyFacts(result);

@@ -32,6 +32,9 @@ export type Refusal = 'none' | 'noLeader' | 'unreachable' | 'busy' | 'noQuorum' 
 
 const noShard = 0 as ShardId;
 
+export const isWriteKind = (kind: OperationKind): boolean =>
+  kind !== OperationKind.Get && kind !== OperationKind.Exists;
+
 export class PendingOperation {
   state: OperationState = OperationState.Waiting;
   /** Whose session the write's sequence belongs to: the shard of the key when the write went into flight. */
@@ -64,8 +67,7 @@ export class PendingOperation {
   ) {}
 
   get isWrite(): boolean {
-    const { kind } = this.operation;
-    return kind !== OperationKind.Get && kind !== OperationKind.Exists;
+    return isWriteKind(this.operation.kind);
   }
 
   /** Whether an attempt may have been executed, or may yet be, without our knowing. */

@@ -7,7 +7,7 @@
  */
 import { type BucketId, isNodeId, type NodeId, RingraftError, type ShardId } from '../base/index.js';
 import { arcAt } from '../ring/index.js';
-import { type ClusterMap, type ClusterMapAnswer, nodeSubject } from '../wire/index.js';
+import { type ClusterMap, type ClusterMapAnswer, type MapBucket, nodeSubject } from '../wire/index.js';
 import { NodeLink } from './node-link.js';
 
 export type ShardRoute = {
@@ -25,7 +25,7 @@ export class RoutingTable {
   private clusterMap: ClusterMap;
   private arcStarts: readonly number[] = [];
   private routes: readonly ShardRoute[] = [];
-  private bucketIds: ReadonlyMap<string, BucketId> = new Map();
+  private buckets: ReadonlyMap<string, MapBucket> = new Map();
 
   constructor(
     answer: ClusterMapAnswer,
@@ -62,7 +62,7 @@ export class RoutingTable {
       const keep = leader !== undefined && replicas.includes(leader);
       return { id: shard.id, replicas, leader: keep ? leader : undefined, nextReplica: shard.id };
     });
-    this.bucketIds = new Map(map.buckets.map(({ name, id }) => [name, id]));
+    this.buckets = new Map(map.buckets.map((bucket) => [bucket.name, bucket]));
   }
 
   private learnLeaders({ map, leaders }: ClusterMapAnswer, nowMs: number): void {
@@ -96,7 +96,11 @@ export class RoutingTable {
   }
 
   bucketId(name: string): BucketId | undefined {
-    return this.bucketIds.get(name);
+    return this.buckets.get(name)?.id;
+  }
+
+  bucket(name: string): MapBucket | undefined {
+    return this.buckets.get(name);
   }
 
   routeAt(ringPosition: number): ShardRoute {

@@ -35,11 +35,15 @@ export class BatchSink<T> implements OutcomeSink {
   }
 
   succeed(operation: PendingOperation, result: OperationResult): void {
-    this.settle(operation.index, { ok: true, result: this.convert(result, operation.index) });
+    this.succeedAt(operation.index, result);
   }
 
   fail(operation: PendingOperation, error: RingraftError): void {
     this.failAt(operation.index, error);
+  }
+
+  succeedAt(index: number, result: OperationResult): void {
+    this.settle(index, { ok: true, result: this.convert(result, index) });
   }
 
   /** A key that is wrong in itself and never becomes an operation. */

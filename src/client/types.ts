@@ -33,11 +33,8 @@ export type WriteOptions = {
   readonly requestId?: string;
 };
 
-export type GetResult = {
-  readonly value: Buffer;
-  readonly revision: number;
-  /** Milliseconds since 1970; absent: the key has no time to live. */
-  readonly expiresAtMs?: number;
+/** How an answer came about. */
+export type Served = {
   /** What it was really served at. */
   readonly consistency: Consistency;
   /** False: it was the newest value at some moment between the question and the answer. */
@@ -45,6 +42,15 @@ export type GetResult = {
   /** Where it may be stale: by how much at most, where that is known. */
   readonly stalenessMs?: number;
 };
+
+export type GetResult = Served & {
+  readonly value: Buffer;
+  readonly revision: number;
+  /** Milliseconds since 1970; absent: the key has no time to live. */
+  readonly expiresAtMs?: number;
+};
+/** Like a `GetResult`, and the same of a key that is not there. */
+export type LookUpResult = Served & { readonly item: GetResult | undefined };
 /** A key without its value. */
 export type KeyFacts = Omit<GetResult, 'value'>;
 
@@ -102,6 +108,8 @@ export type RingraftClient = {
   // Keys and values are not copied: leave their bytes alone until the operation is settled. Values read are views of
   // the message they came in: copy a small one that is kept for long.
   get(bucket: string, key: Key, options?: ReadOptions): Promise<GetResult | undefined>;
+  /** As `get`; says how it was served where the key is not there, too. */
+  lookUp(bucket: string, key: Key, options?: ReadOptions): Promise<LookUpResult>;
   put(bucket: string, key: Key, value: Key, options?: WriteOptions): Promise<PutResult>;
   delete(bucket: string, key: Key, options?: WriteOptions): Promise<DeleteResult>;
   getMany(bucket: string, keys: readonly Key[], options?: ReadOptions): Promise<Settled<GetResult | undefined>[]>;

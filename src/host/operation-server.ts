@@ -29,6 +29,7 @@ import type { Group } from './group.js';
 import type { LocalMap } from './local-map.js';
 import type { HostOptions } from './options.js';
 import { type Confirmation, errorResult, okResult, type PendingOperation, type ReadRound } from './pending.js';
+import { ReplicaReads } from './replica-reads.js';
 import type { ResultOutbox } from './result-outbox.js';
 
 const clientIdBytes = 8;
@@ -51,7 +52,11 @@ const messageOfOutcome = (code: number): string => {
   }
 };
 
-type ServableRead = { readonly pending: PendingOperation; readonly level: ConsistencyLevel };
+type ServableRead = {
+  readonly pending: PendingOperation;
+  readonly level: ConsistencyLevel;
+  readonly appliedIndex: number;
+};
 
 export type OperationServerParts = {
   readonly bus: Bus;
@@ -73,7 +78,13 @@ export class OperationServer {
   private draining = false;
   readonly counters = { gets: 0, puts: 0, deletes: 0, refused: 0, batches: 0 };
 
-  constructor(private readonly parts: OperationServerParts) {}
+  private readonly replicaReads: ReplicaReads;
+
+  constructor(private readonly parts: OperationServerParts) {
+    const { clock, store, schedule } = parts;
+    const answer = (pending: PendingOperation, result: OperationResult): void => this.answer(pending, result);
+    this.replicaReads = new ReplicaReads({ clock, store, schedule, answer });
+  }
 
   /** Operations accepted and not yet answered. */
   get inflightOperations(): number {
@@ -134,6 +145,15 @@ export class OperationServer {
       this.refuse(replyTo, errorResult(operation.requestId, 'WRONG_SHARD', 'this node holds no replica of the key'));
       return;
     }
+    if (operation.level === ConsistencyLevel.Quorum || operation.level === ConsistencyLevel.One) {
+      this.inflight++;
+      const pending = { operation, replyTo };
+      if (isRead(operation) && this.replicaReads.serve(group, pending)) {
+        this.counters.gets++;
+        return;
+      }
+      this.inflight--;
+    }
     if (!group.raft.isLeader || this.draining || !this.parts.maps.isFounded) {
       const leader = this.draining && group.raft.isLeader ? undefined : group.leaderNode;
       this.refuse(replyTo, this.notLeader(operation.requestId, leader, false));
@@ -170,8 +190,8 @@ export class OperationServer {
     if (!(operation.ttlMs <= maxTtlMs)) {
       return errorResult(requestId, 'BAD_REQUEST', 'a time to live is at most ten years');
     }
-    if (operation.level > ConsistencyLevel.Lease) {
-      return errorResult(requestId, 'BAD_REQUEST', `this node does not serve consistency level ${operation.level}`);
+    if (operation.level > ConsistencyLevel.One) {
+      return errorResult(requestId, 'BAD_REQUEST', `unknown consistency level: ${operation.level}`);
     }
     if (!this.parts.maps.hasBucket(operation.bucketId)) {
       return errorResult(requestId, 'BAD_REQUEST', `no bucket has id ${operation.bucketId}`);
@@ -264,7 +284,7 @@ export class OperationServer {
     }
     if (served === 0) return;
     for (const waiting of waitingReads.splice(0, served)) {
-      for (const pending of waiting.reads) this.servable.push({ pending, level: waiting.level });
+      for (const pending of waiting.reads) this.servable.push({ pending, level: waiting.level, appliedIndex });
       for (const confirmation of waiting.confirmations) confirmation(true);
     }
   }
@@ -294,15 +314,12 @@ export class OperationServer {
     });
   }
 
-  private answerRead({ pending, level }: ServableRead, value: ReadValue): void {
+  private answerRead({ pending, level, appliedIndex }: ServableRead, value: ReadValue): void {
     const { requestId } = pending.operation;
-    if (value === undefined) {
-      this.answer(pending, okResult(requestId, 0, false, undefined, level));
-      return;
-    }
-    const bytes = pending.operation.kind === OperationKind.Exists ? undefined : value.value;
-    const result = okResult(requestId, value.revision, true, bytes, level);
-    result.expiresAtMs = value.expiresAtMs;
+    const bytes = pending.operation.kind === OperationKind.Exists ? undefined : value?.value;
+    const result = okResult(requestId, value?.revision ?? 0, value !== undefined, bytes, level);
+    result.expiresAtMs = value?.expiresAtMs ?? 0;
+    result.appliedIndex = appliedIndex;
     this.answer(pending, result);
   }
 
@@ -325,6 +342,7 @@ export class OperationServer {
         const outcome = outcomes[at];
         if (outcome === undefined) return;
         const result = okResult(pending.operation.requestId, outcome.revision, outcome.found);
+        result.appliedIndex = entry.index;
         result.code = outcome.code;
         result.number = outcome.number ?? 0;
         if (outcome.code !== okCode) result.message = messageOfOutcome(outcome.code);

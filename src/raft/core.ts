@@ -11,6 +11,7 @@
  */
 import { assert, noReplica, type Random, type ReplicaId, randomBetween } from '../base/index.js';
 import { encodeConfiguration, isJoint, isVoter, leaveConfiguration, members } from './configuration.js';
+import { Freshness } from './freshness.js';
 import { RaftLog } from './log.js';
 import { Progress } from './progress.js';
 import { quorumReached } from './quorum.js';
@@ -71,6 +72,8 @@ export class Core {
   isQuiescent = false;
   /** Leader: when it was last asked for anything. */
   activeAtMs: number;
+
+  readonly freshness = new Freshness();
 
   messages: Message[] = [];
   messagesAfterPersist: Message[] = [];
@@ -137,6 +140,7 @@ export class Core {
     if (hostNowMs < this.hostNowMs) {
       this.clockOffsetMs += this.hostNowMs - hostNowMs;
       this.reads.voidLease(this.round);
+      this.freshness.reset(this.currentTerm);
     }
     this.hostNowMs = hostNowMs;
     this.nowMs = hostNowMs + this.clockOffsetMs;
@@ -146,6 +150,13 @@ export class Core {
   leaseValid(hostNowMs: number): boolean {
     if (!this.hasCommittedInTerm || this.transferTarget !== noReplica || hostNowMs < this.hostNowMs) return false;
     return this.isSoleVoter || this.reads.leaseValid(hostNowMs + this.clockOffsetMs, this.options.leaseMs);
+  }
+
+  /** See `Raft.dataAgeMs`. */
+  dataAgeMs(hostNowMs: number): number | undefined {
+    const { applied, committed } = this.log;
+    if (this.role === 'leader') return this.leaseValid(hostNowMs) && applied >= committed ? 0 : undefined;
+    return this.freshness.ageMs(applied, hostNowMs + this.clockOffsetMs);
   }
 
   /** The earliest of the timers, on the host's clock. */

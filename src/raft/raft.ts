@@ -285,6 +285,26 @@ export class Raft {
     this.core.reads.voidLease(this.core.round);
   }
 
+  /**
+   * How old data can be that reach to what is applied, in milliseconds; undefined: nobody knows (there is no leader in
+   * reach, the group is quiet, or this replica lags). 0 on a leader under lease.
+   */
+  dataAgeMs(nowMs: number): number | undefined {
+    return this.core.dataAgeMs(nowMs);
+  }
+
+  /** A snapshot was accepted that is not installed yet: what is applied ends before the log begins. */
+  get isRestoring(): boolean {
+    const { log } = this.core;
+    return log.applied + 1 < log.firstIndex;
+  }
+
+  /** Entries that are not applied yet, committed or not. Not while `isRestoring`. */
+  get unapplied(): readonly Entry[] {
+    const { log } = this.core;
+    return log.applied < log.lastIndex ? log.slice(log.applied + 1, log.lastIndex, Number.POSITIVE_INFINITY) : [];
+  }
+
   get isQuiescent(): boolean {
     return this.core.isQuiescent;
   }

@@ -95,6 +95,8 @@ export function handleHeartbeatRequest(core: Core, message: HeartbeatRequest): v
   core.heardLeader(message.from);
   // The leader sends no more than it knows this log to hold.
   core.log.commitTo(message.commitIndex);
+  const { round, answeredRound = 0, confirmedRound = 0, leaderCommitIndex = 0 } = message;
+  core.freshness.onHeartbeat(core.currentTerm, { round, answeredRound, confirmedRound, leaderCommitIndex }, core.nowMs);
   if (message.quiesce === true && core.log.committed === core.log.lastIndex) core.quiesce();
   core.messages.push({
     type: 'HeartbeatResponse',
@@ -134,6 +136,8 @@ export function broadcastHeartbeat(core: Core): void {
   const quiesce = core.mayQuiesce;
   core.round++;
   core.reads.noteSent(core.round, core.nowMs);
+  const confirmedRound = quorumReached(core.configuration, core.roundAckedBy);
+  const leaderCommitIndex = core.hasCommittedInTerm ? core.log.committed : 0;
   for (const [to, progress] of core.progress) {
     core.messages.push({
       type: 'HeartbeatRequest',
@@ -142,6 +146,9 @@ export function broadcastHeartbeat(core: Core): void {
       term: core.currentTerm,
       commitIndex: Math.min(progress.matchIndex, core.log.committed),
       round: core.round,
+      answeredRound: progress.roundAcked,
+      confirmedRound,
+      leaderCommitIndex,
       ...(quiesce ? { quiesce } : {}),
     });
   }

@@ -80,6 +80,10 @@ export type HeartbeatRequest = Common & {
   readonly commitIndex: number;
   /** The heartbeat round; a fresh number each, so that an answer proves leadership after the round began. */
   readonly round: number;
+  /** What tells a follower how old its data can be; see `Freshness`. Absent: 0, from a node of an earlier version. */
+  readonly answeredRound?: number;
+  readonly confirmedRound?: number;
+  readonly leaderCommitIndex?: number;
   /** The leader has nothing to say until something happens: whoever holds its whole log may go quiet as well. */
   readonly quiesce?: boolean;
 };

@@ -17,6 +17,7 @@ const statuses: Readonly<Record<ErrorCode, number>> = {
   NO_QUORUM: 503,
   UNREACHABLE: 503,
   CLOSED: 503,
+  TOO_STALE: 503,
   DISK_FULL: 503,
   TIMEOUT: 504,
   SESSION_EXPIRED: 504,

@@ -30,7 +30,12 @@ export type MapShard = {
   /** Epoch of the map in which this entry got its present form. */
   readonly epoch: number;
 };
-export type MapBucket = { readonly id: BucketId; readonly name: string };
+export type MapBucket = {
+  readonly id: BucketId;
+  readonly name: string;
+  readonly mode?: 'consistent' | 'available';
+  readonly defaultLevel?: 'linearizable' | 'lease' | 'quorum' | 'one';
+};
 
 /** What can be changed while the cluster runs. */
 export type ClusterSettings = {

@@ -20,6 +20,7 @@ const numbers: Readonly<Record<ErrorCode, number>> = {
   CONFIG: 16,
   UNREACHABLE: 17,
   CLOSED: 18,
+  TOO_STALE: 19,
 };
 
 const byNumber = new Map<number, ErrorCode>(

@@ -65,7 +65,15 @@ function toWire({ shardId, message }: EnvelopeItem): object {
         hintTerm: message.hintTerm,
       };
     case 'HeartbeatRequest':
-      return { ...common, commitIndex: message.commitIndex, round: message.round, verdict: message.quiesce === true };
+      return {
+        ...common,
+        commitIndex: message.commitIndex,
+        round: message.round,
+        verdict: message.quiesce === true,
+        index: message.answeredRound,
+        logTerm: message.confirmedRound,
+        hintIndex: message.leaderCommitIndex,
+      };
     case 'HeartbeatResponse':
       return { ...common, round: message.round };
     case 'VoteRequest':
@@ -136,7 +144,16 @@ function fromWire(wire: WireMessage): Message | undefined {
         hintTerm: wire.hintTerm,
       };
     case typeNumbers.HeartbeatRequest:
-      return { type: 'HeartbeatRequest', ...common, commitIndex, round, ...(verdict ? { quiesce: true } : {}) };
+      return {
+        type: 'HeartbeatRequest',
+        ...common,
+        commitIndex,
+        round,
+        answeredRound: index,
+        confirmedRound: logTerm,
+        leaderCommitIndex: wire.hintIndex,
+        ...(verdict ? { quiesce: true } : {}),
+      };
     case typeNumbers.HeartbeatResponse:
       return { type: 'HeartbeatResponse', ...common, round };
     case typeNumbers.VoteRequest:

@@ -186,7 +186,15 @@ export class ClusterScenario {
     const life = new Life(`w${number}`, this.world, { rate: 1, wallOffsetMs: 0 });
     const bus = this.cluster.network.connect(life.name, life);
     const usual = { cluster: 'sim', bucket: scenarioBucket, keys: 12, concurrency: 2, thinkMs: 30 };
-    const all = { ...usual, leaseShare: 0.3, largeShare: 0.1, timeoutMs: 5000, ...options };
+    const all = {
+      ...usual,
+      leaseShare: 0.3,
+      quorumShare: 0.2,
+      oneShare: 0.1,
+      largeShare: 0.1,
+      timeoutMs: 5000,
+      ...options,
+    };
     const workload = new Workload(number, this.world, life, bus, all, () => this.stamp++);
     this.workloads.push(workload);
     workload.start();

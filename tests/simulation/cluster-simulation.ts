@@ -111,6 +111,8 @@ class ClusterSimulation {
       const workloadOptions = {
         ...usual,
         leaseShare: world.pick([0, 0.3, 1]),
+        quorumShare: world.pick([0, 0.3]),
+        oneShare: world.pick([0, 0.2]),
         largeShare: world.pick([0.1, 0.7]),
         timeoutMs: world.pick([1000, 3000]),
       };
@@ -282,9 +284,10 @@ class ClusterSimulation {
       failure = { check, message: messageOf(error) };
       this.options.onTrace?.(`FAILED ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
     }
-    const counts = { ok: 0, refused: 0, failed: 0, unknown: 0 };
+    const counts = { ok: 0, refused: 0, failed: 0, unknown: 0, proven: 0 };
     for (const workload of this.workloads) {
-      for (const name of ['ok', 'refused', 'failed', 'unknown'] as const) counts[name] += workload.counts[name];
+      for (const name of ['ok', 'refused', 'failed', 'unknown', 'proven'] as const)
+        counts[name] += workload.counts[name];
     }
     const sum = (name: string): number =>
       this.cluster.nodes.reduce((total, { host }) => total + (host?.status.counters[name] ?? 0), 0);

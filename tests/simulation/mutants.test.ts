@@ -17,6 +17,7 @@ const bugs: readonly (readonly [MutantName, readonly FaultKind[]])[] = [
   ['replica-id-reused', ['bit-flip', 'membership', 'delay']],
   ['applied-index-not-atomic', ['power-loss', 'power-loss-all']],
   ['damage-taken-for-a-torn-tail', ['bit-flip']],
+  ['quorum-read-ignores-the-log', ['delay', 'partition', 'loss']],
   ['move-not-waited-for', ['join', 'drain', 'move']],
   ['map-not-read-again', ['join', 'drain', 'kill', 'transfer']],
   ['founded-without-asking', ['lose-disk', 'kill']],

@@ -6,6 +6,7 @@
  */
 import { noReplica, type ReplicaId } from '../../src/base/index.js';
 import type { Engine, EngineBatch } from '../../src/engine/index.js';
+import { ReplicaReads } from '../../src/host/replica-reads.js';
 import { ReplicaRepair } from '../../src/host/replica-repair.js';
 import { SystemKind } from '../../src/kv/keys.js';
 import { SessionTable } from '../../src/kv/sessions.js';
@@ -200,6 +201,11 @@ function damageTakenForTornTail(): void {
   };
 }
 
+/** A quorum read asks nobody whether its log holds a newer write of the key than what is applied. */
+function touchingEntriesIgnored(): void {
+  ReplicaReads.prototype.newestTouching = () => 0;
+}
+
 const mutants = {
   'commit-old-terms-by-counting': commitOldTerms,
   'vote-not-persisted': voteNotPersisted,
@@ -216,6 +222,7 @@ const mutants = {
   'duplicate-applied-twice': duplicateAppliedTwice,
   'applied-index-not-atomic': appliedIndexNotAtomic,
   'damage-taken-for-a-torn-tail': damageTakenForTornTail,
+  'quorum-read-ignores-the-log': touchingEntriesIgnored,
   ...clusterMutants,
 } as const;
 

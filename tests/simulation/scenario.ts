@@ -268,6 +268,8 @@ export class Scenario {
       concurrency: 2,
       thinkMs: 20,
       leaseShare: 0.3,
+      quorumShare: 0.2,
+      oneShare: 0.1,
       largeShare: 0.1,
     };
     const all = { ...usual, timeoutMs: 3000, ...options };

@@ -45,6 +45,7 @@ export type RunResult = {
     readonly refused: number;
     readonly failed: number;
     readonly unknown: number;
+    readonly proven: number;
   };
   readonly checked: number;
   readonly elections: number;
@@ -141,6 +142,8 @@ class Simulation {
     this.faultsEndMs = world.pick([2000, 4000, 6000]);
     const thinkMs = world.pick([30, 80, 200]);
     const leaseShare = world.pick([0, 0.3, 1]);
+    const quorumShare = world.pick([0, 0.3, 1]);
+    const oneShare = world.pick([0, 0.2]);
     const largeShare = world.pick([0.1, 0.7]);
     clients.forEach((name, at) => {
       const life = new Life(name, world, { rate: 1, wallOffsetMs: 0 });
@@ -156,6 +159,8 @@ class Simulation {
           concurrency: world.between(1, 3),
           thinkMs,
           leaseShare,
+          quorumShare,
+          oneShare,
           largeShare,
           timeoutMs: world.pick([300, 1000, 3000]),
         },
@@ -224,9 +229,10 @@ class Simulation {
       failure = { check, message: messageOf(error) };
       this.options.onTrace?.(`FAILED ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
     }
-    const counts = { ok: 0, refused: 0, failed: 0, unknown: 0 };
+    const counts = { ok: 0, refused: 0, failed: 0, unknown: 0, proven: 0 };
     for (const workload of this.workloads) {
-      for (const name of ['ok', 'refused', 'failed', 'unknown'] as const) counts[name] += workload.counts[name];
+      for (const name of ['ok', 'refused', 'failed', 'unknown', 'proven'] as const)
+        counts[name] += workload.counts[name];
     }
     return {
       seed: this.seed,

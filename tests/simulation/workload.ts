@@ -1,9 +1,9 @@
 /**
  * What clients do during a run: few keys, many conflicts, every written value unique, so that a history says a lot.
  */
-import { type Clock, isRingraftError, type Random, randomBetween } from '../../src/base/index.js';
+import { type Clock, isRingraftError, type Random, RingraftError, randomBetween } from '../../src/base/index.js';
 import type { OperationRecord } from '../../src/checker/index.js';
-import { connectClient, type RingraftClient } from '../../src/client/index.js';
+import { connectClient, type GetResult, type RingraftClient } from '../../src/client/index.js';
 import type { Life } from './life.js';
 import type { Endpoint } from './network.js';
 import type { World } from './world.js';
@@ -17,18 +17,22 @@ export type WorkloadOptions = {
   readonly thinkMs: number;
   /** Of the reads, how many rely on the leader's lease. */
   readonly leaseShare: number;
+  /** Of the reads, how many ask replicas: for a majority of them, and for any one. */
+  readonly quorumShare: number;
+  readonly oneShare: number;
   /** Of the values, how many are too large for one message with others. */
   readonly largeShare: number;
   readonly timeoutMs: number;
 };
 
-export type WorkloadCounts = { ok: number; refused: number; failed: number; unknown: number };
+/** `proven`: of the reads that were ok, those a majority of replicas vouched for. */
+export type WorkloadCounts = { ok: number; refused: number; failed: number; unknown: number; proven: number };
 
 const text = (value: Buffer | undefined): string | null => (value === undefined ? null : value.toString('latin1'));
 
 export class Workload {
   readonly history: OperationRecord[] = [];
-  readonly counts: WorkloadCounts = { ok: 0, refused: 0, failed: 0, unknown: 0 };
+  readonly counts: WorkloadCounts = { ok: 0, refused: 0, failed: 0, unknown: 0, proven: 0 };
   private client: RingraftClient | undefined;
   private stopped = false;
   private values = 0;
@@ -36,6 +40,8 @@ export class Workload {
   private readonly random: Random;
   /** What this client saw last, by key: what a compare-and-swap expects. */
   private readonly seen = new Map<string, string | null>();
+  /** The greatest revision this client was told of, by key. */
+  private readonly revisions = new Map<string, number>();
 
   constructor(
     private readonly number: number,
@@ -138,13 +144,43 @@ export class Workload {
   }
 
   private get(client: RingraftClient, key: string, level?: 'linearizable'): Promise<void> {
-    const consistency =
-      level ?? (randomBetween(this.random, 0, 99) < 100 * this.options.leaseShare ? 'lease' : 'linearizable');
+    if (level === undefined && this.chance(this.options.oneShare)) return this.getFromOne(client, key);
+    const isQuorum = level === undefined && this.chance(this.options.quorumShare);
+    const leader = level ?? (this.chance(this.options.leaseShare) ? 'lease' : 'linearizable');
     return this.record(key, { op: 'get' }, async () => {
-      const value = text((await client.get(this.options.bucket, key, { consistency }))?.value);
+      const consistency = isQuorum ? 'quorum' : leader;
+      const { item: found, maybeStale } = await client.lookUp(this.options.bucket, key, { consistency });
+      if (maybeStale) throw new RingraftError('NO_QUORUM', 'not proven');
+      this.noteRevision(key, found);
+      const value = text(found?.value);
       this.seen.set(key, value);
+      if (isQuorum) this.counts.proven++;
       return { kind: 'ok', value };
     });
+  }
+
+  private chance(share: number): boolean {
+    return randomBetween(this.random, 0, 99) < 100 * share;
+  }
+
+  private noteRevision(key: string, found: GetResult | undefined): void {
+    if (found !== undefined) this.revisions.set(key, Math.max(found.revision, this.revisions.get(key) ?? 0));
+  }
+
+  /** No part of the history, since it may be old; but it never goes back behind what this client has seen of the key. */
+  private async getFromOne(client: RingraftClient, key: string): Promise<void> {
+    const floor = this.revisions.get(key) ?? 0;
+    try {
+      const found = await client.get(this.options.bucket, key, { consistency: 'one' });
+      if (found !== undefined && found.revision < floor) {
+        this.world.fail(new Error(`${key} went back from revision ${floor} to ${found.revision}`));
+      }
+      this.noteRevision(key, found);
+      this.counts.ok++;
+    } catch (error) {
+      if (!isRingraftError(error)) throw error;
+      this.counts.failed++;
+    }
   }
 
   private put(client: RingraftClient, key: string): Promise<void> {

@@ -59,6 +59,11 @@ export class FakeClient implements RingraftClient {
     return { found: this.entries.delete(name(key)), revision: ++this.revision };
   }
 
+  async lookUp(bucket: string, key: Key, options: object = {}) {
+    const item = await this.get(bucket, key, options);
+    return { item, consistency: 'linearizable' as const, maybeStale: false };
+  }
+
   async exists(bucket: string, key: Key, options: object = {}) {
     const found = await this.get(bucket, key, options);
     if (found === undefined) return undefined;

@@ -43,7 +43,15 @@ const anyMessage: fc.Arbitrary<Message> = fc.oneof(
     hintIndex: number,
     hintTerm: number,
   }),
-  fc.record({ type: kind('HeartbeatRequest'), ...common, commitIndex: number, round: number }),
+  fc.record({
+    type: kind('HeartbeatRequest'),
+    ...common,
+    commitIndex: number,
+    round: number,
+    answeredRound: number,
+    confirmedRound: number,
+    leaderCommitIndex: number,
+  }),
   fc.record({ type: kind('HeartbeatResponse'), ...common, round: number }),
   fc.record({
     type: kind('VoteRequest'),
@@ -90,7 +98,20 @@ test('golden bytes: an envelope looks the same for ever', (t) => {
   const from = 1 as ReplicaId;
   const to = 2 as ReplicaId;
   const items: EnvelopeItem[] = [
-    { shardId: shardId(7), message: { type: 'HeartbeatRequest', from, to, term: 3, commitIndex: 9, round: 4 } },
+    {
+      shardId: shardId(7),
+      message: {
+        type: 'HeartbeatRequest',
+        from,
+        to,
+        term: 3,
+        commitIndex: 9,
+        round: 4,
+        answeredRound: 0,
+        confirmedRound: 0,
+        leaderCommitIndex: 0,
+      },
+    },
     {
       shardId: shardId(300),
       message: {

@@ -14,8 +14,9 @@ import type { ReadOptions } from './types.js';
 /** Of the time there is, what a stronger level gets before the next weaker one is tried. */
 const strongerShare = 0.4;
 const mostForStrongerMs = 1000;
-/** A shard that could not be read at a level is not asked at it again for so long. */
-const degradedMs = 1000;
+/** How often it is found out whether a shard can be read at a level again. */
+const probeEveryMs = 500;
+const weakerLevels = [ConsistencyLevel.Quorum, ConsistencyLevel.One] as const;
 
 export type ReadsParts = {
   readonly clock: Clock;
@@ -42,8 +43,8 @@ const isUnavailable = (error: unknown): boolean =>
   isRingraftError(error, 'UNREACHABLE');
 
 export class Reads {
-  /** By shard and level: not before this time. */
-  private readonly degradedUntilMs = new Map<string, number>();
+  /** Shards and levels they could not be read at, with the time of the next probe. */
+  private readonly degraded = new Map<string, number>();
 
   constructor(private readonly parts: ReadsParts) {}
 
@@ -58,24 +59,35 @@ export class Reads {
     const { clock, routes } = this.parts;
     const deadlineMs = clock.nowMs() + timeoutMs;
     const shard = routes.routeAt(ringPosition).id;
-    const weaker = [ConsistencyLevel.Quorum, ConsistencyLevel.One].filter((level) => level > operation.level);
-    const levels = [operation.level, ...weaker];
+    const levels = [operation.level, ...weakerLevels.filter((level) => level > operation.level)];
     for (const level of levels) {
-      const isLast = level === levels.at(-1);
+      const ask = (forMs: number): Promise<OperationResult> => this.at(level, operation, ringPosition, options, forMs);
+      const leftMs = Math.max(1, deadlineMs - clock.nowMs());
+      if (level === levels.at(-1)) return ask(leftMs);
       const name = `${shard} ${level}`;
-      const leftMs = deadlineMs - clock.nowMs();
-      if (!isLast && clock.nowMs() < (this.degradedUntilMs.get(name) ?? Number.NEGATIVE_INFINITY)) continue;
-      const shareMs = isLast ? leftMs : Math.min(strongerShare * leftMs, mostForStrongerMs);
+      if (this.degraded.has(name)) {
+        this.probe(name, ask);
+        continue;
+      }
       try {
-        const result = await this.at(level, operation, ringPosition, options, Math.max(1, shareMs));
-        this.degradedUntilMs.delete(name);
-        return result;
+        return await ask(Math.min(strongerShare * leftMs, mostForStrongerMs));
       } catch (error) {
-        if (isLast || !isUnavailable(error)) throw error;
-        this.degradedUntilMs.set(name, clock.nowMs() + degradedMs);
+        if (!isUnavailable(error)) throw error;
+        this.degraded.set(name, clock.nowMs() + probeEveryMs);
       }
     }
     throw new RingraftError('TIMEOUT', `no answer within ${timeoutMs} ms`);
+  }
+
+  /** Whether a level that could not be had can be had again: found out beside the reads, which do not wait for it. */
+  private probe(name: string, ask: (forMs: number) => Promise<OperationResult>): void {
+    const nowMs = this.parts.clock.nowMs();
+    if (nowMs < (this.degraded.get(name) ?? nowMs)) return;
+    this.degraded.set(name, nowMs + probeEveryMs);
+    ask(mostForStrongerMs).then(
+      () => this.degraded.delete(name),
+      () => {},
+    );
   }
 
   private at(

@@ -128,6 +128,8 @@ export class ReplicaReads {
     if (live.read.operation.level === ConsistencyLevel.Quorum) {
       this.forget(live);
       for (const link of replicas) this.ask(live, link);
+      // Whoever has not answered by then is asked again, and so are the others.
+      live.dueMs = this.parts.clock.nowMs() + patienceMs;
       return;
     }
     const nowMs = this.parts.clock.nowMs();
@@ -265,7 +267,9 @@ export class ReplicaReads {
         this.settle(live, verdict.newest);
         return;
       }
-      if (open === 0) live.dueMs = this.parts.clock.nowMs() + (verdict.hasMajority ? askAgainMs : retryMs);
+      if (verdict.hasMajority || open === 0) {
+        live.dueMs = this.parts.clock.nowMs() + (verdict.hasMajority ? askAgainMs : retryMs);
+      }
       return;
     }
     if (open === 0) live.dueMs = this.parts.clock.nowMs() + retryMs;

@@ -284,9 +284,9 @@ class ClusterSimulation {
       failure = { check, message: messageOf(error) };
       this.options.onTrace?.(`FAILED ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
     }
-    const counts = { ok: 0, refused: 0, failed: 0, unknown: 0, proven: 0 };
+    const counts = { ok: 0, refused: 0, failed: 0, unknown: 0, proven: 0, aged: 0 };
     for (const workload of this.workloads) {
-      for (const name of ['ok', 'refused', 'failed', 'unknown', 'proven'] as const)
+      for (const name of ['ok', 'refused', 'failed', 'unknown', 'proven', 'aged'] as const)
         counts[name] += workload.counts[name];
     }
     const sum = (name: string): number =>

@@ -139,7 +139,16 @@ async function manySeeds(given: Options): Promise<boolean> {
   const failures: Failure[] = [];
   const unstable: number[] = [];
   let runs = 0;
-  const sums = { operations: 0, elections: 0, snapshots: 0, configurations: 0, repairs: 0, ...noSums };
+  const sums = {
+    operations: 0,
+    elections: 0,
+    snapshots: 0,
+    configurations: 0,
+    repairs: 0,
+    proven: 0,
+    aged: 0,
+    ...noSums,
+  };
   const progress = startProgress({ err: process.stderr }, 'simulating', given.seeds, 'seeds');
   await runPool({
     ...given,
@@ -149,6 +158,8 @@ async function manySeeds(given: Options): Promise<boolean> {
       progress.advance(1);
       sumFaults(injected, result.injected);
       sums.operations += result.checked;
+      sums.proven += result.operations.proven;
+      sums.aged += result.operations.aged;
       for (const name of summed) sums[name] += result[name];
       if (result.failure !== undefined) failures.push({ seed: result.seed, check: result.failure.check });
       if (result.isUnstable) unstable.push(result.seed);
@@ -170,7 +181,7 @@ async function manySeeds(given: Options): Promise<boolean> {
     const kinds = Object.entries(faults).map(([kind, count]) => `${kind} ${count}`);
     process.stdout.write(
       `${runs} seeds in ${Math.round(seconds)} s (${perSecond}/s), ${virtualHours} hours of cluster time\n` +
-        `operations checked for linearizability: ${sums.operations}\n` +
+        `operations checked for linearizability: ${sums.operations}, of them ${sums.proven} quorum reads and ${sums.aged} of one replica\n` +
         `elections ${sums.elections}, snapshots ${sums.snapshots}, membership entries ${sums.configurations}, replicas rebuilt ${sums.repairs}${given.isCluster ? `, map changes ${sums.mapChanges}` : ''}\n` +
         `faults: ${kinds.join(', ') || 'none'}\n` +
         `failures: ${failures.map(({ seed, check }) => `${seed} (${check})`).join(', ') || 'none'}\n`,

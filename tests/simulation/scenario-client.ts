@@ -1,7 +1,14 @@
 /** A client of a scenario: its operations are awaited in virtual time and become part of the history that is checked. */
 import { isRingraftError, type Random } from '../../src/base/index.js';
 import type { OperationRecord } from '../../src/checker/index.js';
-import { type Consistency, connectClient, type RingraftClient, type WriteOptions } from '../../src/client/index.js';
+import {
+  type Consistency,
+  connectClient,
+  type LookUpResult,
+  type ReadOptions,
+  type RingraftClient,
+  type WriteOptions,
+} from '../../src/client/index.js';
 import { Life } from './life.js';
 import type { Network } from './network.js';
 import type { World } from './world.js';
@@ -60,6 +67,18 @@ export class ScenarioClient {
       return { kind: 'ok', value };
     });
     return value;
+  }
+
+  /** Part of the history only where the answer is said to be no older than the question. */
+  async lookUp(key: string, options: ReadOptions): Promise<LookUpResult> {
+    const { number: client, nextStamp } = this.parts;
+    const invoked = nextStamp();
+    const found = await this.raw.lookUp(scenarioBucket, key, options);
+    const value = found.item === undefined ? null : found.item.value.toString('latin1');
+    const output = { kind: 'ok', value } as const;
+    if (!found.maybeStale)
+      this.history.push({ client, invoked, completed: nextStamp(), key, input: { op: 'get' }, output });
+    return found;
   }
 
   private async record(

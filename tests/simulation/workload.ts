@@ -25,19 +25,34 @@ export type WorkloadOptions = {
   readonly timeoutMs: number;
 };
 
-/** `proven`: of the reads that were ok, those a majority of replicas vouched for. */
-export type WorkloadCounts = { ok: number; refused: number; failed: number; unknown: number; proven: number };
+/**
+ * `proven`: of the reads that were ok, those a majority of replicas vouched for; `aged`: those of one replica that said how
+ * old its data can be.
+ */
+export type WorkloadCounts = {
+  ok: number;
+  refused: number;
+  failed: number;
+  unknown: number;
+  proven: number;
+  aged: number;
+};
+
+type Stamped = { readonly timeMs: number; readonly stamp: number };
+/** When which stamp was given, by all workloads of a world. */
+const stampsOf = new WeakMap<World, Stamped[]>();
 
 const text = (value: Buffer | undefined): string | null => (value === undefined ? null : value.toString('latin1'));
 
 export class Workload {
   readonly history: OperationRecord[] = [];
-  readonly counts: WorkloadCounts = { ok: 0, refused: 0, failed: 0, unknown: 0, proven: 0 };
+  readonly counts: WorkloadCounts = { ok: 0, refused: 0, failed: 0, unknown: 0, proven: 0, aged: 0 };
   private client: RingraftClient | undefined;
   private stopped = false;
   private values = 0;
   private running = 0;
   private readonly random: Random;
+  private readonly stamps: Stamped[];
   /** What this client saw last, by key: what a compare-and-swap expects. */
   private readonly seen = new Map<string, string | null>();
   /** The greatest revision this client was told of, by key. */
@@ -53,6 +68,8 @@ export class Workload {
     private readonly nextStamp: () => number,
   ) {
     this.random = world.fork();
+    this.stamps = stampsOf.get(world) ?? [];
+    stampsOf.set(world, this.stamps);
   }
 
   start(): void {
@@ -118,7 +135,7 @@ export class Workload {
     input: OperationRecord['input'],
     run: () => Promise<OperationRecord['output'] & { readonly kind: 'ok' }>,
   ): Promise<void> {
-    const invoked = this.nextStamp();
+    const invoked = this.stampNow();
     const { number: client } = this;
     let output: OperationRecord['output'];
     try {
@@ -138,7 +155,7 @@ export class Workload {
         output = { kind: 'unknown' };
       }
     }
-    const completed = output.kind === 'unknown' ? Number.POSITIVE_INFINITY : this.nextStamp();
+    const completed = output.kind === 'unknown' ? Number.POSITIVE_INFINITY : this.stampNow();
     this.world.note(completed);
     this.history.push({ client, invoked, completed, key, input, output });
   }
@@ -163,20 +180,53 @@ export class Workload {
     return randomBetween(this.random, 0, 99) < 100 * share;
   }
 
+  private stampNow(): number {
+    const stamp = this.nextStamp();
+    this.stamps.push({ timeMs: this.world.nowMs, stamp });
+    return stamp;
+  }
+
+  /** Everything that happened from then on has this stamp or a greater one. */
+  private firstStampSince(timeMs: number): number {
+    const found = this.stamps.findLastIndex((stamped) => stamped.timeMs < timeMs);
+    return this.stamps[found + 1]?.stamp ?? this.stampNow();
+  }
+
   private noteRevision(key: string, found: GetResult | undefined): void {
     if (found !== undefined) this.revisions.set(key, Math.max(found.revision, this.revisions.get(key) ?? 0));
   }
 
-  /** No part of the history, since it may be old; but it never goes back behind what this client has seen of the key. */
+  /**
+   * It may be old, but never goes back behind what this client has seen of the key; and where the replica says how old it
+   * can be, it is part of the history as a read that began so much earlier.
+   */
   private async getFromOne(client: RingraftClient, key: string): Promise<void> {
     const floor = this.revisions.get(key) ?? 0;
+    const begunMs = this.world.nowMs;
+    const bound = this.chance(0.5) ? { maxStalenessMs: randomBetween(this.random, 1, 500) } : {};
     try {
-      const found = await client.get(this.options.bucket, key, { consistency: 'one' });
-      if (found !== undefined && found.revision < floor) {
-        this.world.fail(new Error(`${key} went back from revision ${floor} to ${found.revision}`));
+      const { item, stalenessMs, maybeStale } = await client.lookUp(this.options.bucket, key, {
+        consistency: 'one',
+        ...bound,
+      });
+      if (item !== undefined && item.revision < floor) {
+        this.world.fail(new Error(`${key} went back from revision ${floor} to ${item.revision}`));
       }
-      this.noteRevision(key, found);
+      this.noteRevision(key, item);
       this.counts.ok++;
+      if (maybeStale && stalenessMs === undefined) return;
+      // Clocks drift by a tenth at most.
+      const invoked = this.firstStampSince(begunMs - 1.2 * (stalenessMs ?? 0)) - 0.5;
+      const output = { kind: 'ok' as const, value: text(item?.value) };
+      this.counts.aged++;
+      this.history.push({
+        client: this.number,
+        invoked,
+        completed: this.stampNow(),
+        key,
+        input: { op: 'get' },
+        output,
+      });
     } catch (error) {
       if (!isRingraftError(error)) throw error;
       this.counts.failed++;

@@ -1,0 +1,161 @@
+/**
+ * Goal: reads that need no leader say what they are worth, and it is true. Method: stories in the simulated world; what is
+ * said to be no older than its question is checked with the rest of the history.
+ */
+import test from 'ava';
+import type { LookUpResult, ReadOptions } from '../../src/client/index.js';
+import { type Scenario, scenario } from './scenario.js';
+
+const lookUp = (s: Scenario, key: string, options: ReadOptions): Promise<LookUpResult> =>
+  s.wait(s.client.lookUp(key, options));
+
+const text = ({ item }: LookUpResult): string | undefined => item?.value.toString();
+
+for (const [nodes, gone] of [
+  [3, 1],
+  [5, 2],
+] as const) {
+  test(
+    `the leader of ${nodes} and ${gone - 1} other(s) are killed: a quorum read is proven before anybody leads again`,
+    scenario({ nodes, seeds: [1, 2, 3, 4] }, async (t, s) => {
+      await s.put('a', '1');
+      // Followers learn of the commit with the next heartbeat.
+      await s.run(200);
+      const old = s.leader();
+      for (const node of s.followers().slice(0, gone - 1)) node.crash(true);
+      old.crash(true);
+      const startMs = s.world.nowMs;
+      const found = await lookUp(s, 'a', { consistency: 'quorum' });
+      t.is(text(found), '1');
+      t.is(found.consistency, 'quorum');
+      t.false(found.maybeStale);
+      t.is(s.leaderOf(s.shard), undefined);
+      t.true(s.world.nowMs - startMs < 100, 'nobody was waited for');
+    }),
+  );
+}
+
+test(
+  'a write that only the log knows: a quorum read waits for it, and calls itself stale when it may not',
+  scenario({ seeds: [1, 2, 3, 4] }, async (t, s) => {
+    await s.put('a', 'old');
+    await s.run(200);
+    const leader = s.leader();
+    const [one, other] = s.followers();
+    // The followers have the entry, the leader has told its client, and nobody else knows that it is committed.
+    const written = s.client.put('a', 'new');
+    await s.wait(written);
+    s.cut([leader.id], [one?.id ?? '', other?.id ?? '', s.client.name]);
+    const early = await lookUp(s, 'a', { consistency: 'quorum', timeoutMs: 30 }).catch(() => undefined);
+    if (early !== undefined && !early.maybeStale) t.is(text(early), 'new');
+    const found = await lookUp(s, 'a', { consistency: 'quorum', timeoutMs: 10_000 });
+    t.is(text(found), 'new');
+    t.false(found.maybeStale);
+    s.mend();
+  }),
+);
+
+test(
+  'a quorum of 1 of 3 is answered at once, proves nothing, and says so; one of 3 of 3 waits for all',
+  scenario({}, async (t, s) => {
+    await s.put('a', '1');
+    await s.run(200);
+    const loose = await lookUp(s, 'a', { consistency: 'quorum', readQuorum: 1 });
+    t.is(loose.consistency, 'quorum');
+    const strict = await lookUp(s, 'a', { consistency: 'quorum', readQuorum: 3 });
+    t.false(strict.maybeStale);
+    const node = s.follower();
+    node.crash(false);
+    await t.throwsAsync(lookUp(s, 'a', { consistency: 'quorum', readQuorum: 3, timeoutMs: 500 }), {
+      message: /2 of the 3/,
+    });
+    t.false((await lookUp(s, 'a', { consistency: 'quorum', readQuorum: 2 })).maybeStale);
+    node.start();
+  }),
+);
+
+test(
+  'available, with one replica of three left: it answers with what it has, says so, and soon without trying better ways',
+  scenario({ seeds: [1, 2, 3] }, async (t, s) => {
+    await s.put('a', '1');
+    await s.run(200);
+    const [one, other] = s.followers();
+    one?.crash(true);
+    other?.crash(true);
+    const options = { available: true, timeoutMs: 5000 };
+    const found = await lookUp(s, 'a', options);
+    t.is(text(found), '1');
+    t.is(found.consistency, 'one');
+    t.true(found.maybeStale);
+    const startMs = s.world.nowMs;
+    t.is(text(await lookUp(s, 'a', options)), '1');
+    t.true(s.world.nowMs - startMs < 100, `${s.world.nowMs - startMs} ms`);
+    t.is((await lookUp(s, 'nobody wrote it', options)).item, undefined);
+    one?.start();
+    other?.start();
+    await s.until(() => s.leaderOf(s.shard) !== undefined, 5000, 'a leader');
+    await s.run(2500);
+    t.is((await lookUp(s, 'a', options)).consistency, 'linearizable');
+  }),
+);
+
+test(
+  'available, with two replicas of three left and no leader among them yet: the answer is proven by both',
+  scenario({ seeds: [1, 2, 3] }, async (t, s) => {
+    await s.put('a', '1');
+    await s.run(200);
+    const leader = s.leader();
+    leader.crash(true);
+    const found = await lookUp(s, 'a', { available: true, timeoutMs: 200 });
+    t.is(text(found), '1');
+    t.false(found.maybeStale);
+    t.true(found.consistency === 'quorum' || found.consistency === 'linearizable');
+    leader.start();
+  }),
+);
+
+test(
+  'a read of one replica with a bound of staleness: followers vouch for it while a leader is followed, nobody after',
+  scenario({ seeds: [1, 2, 3] }, async (t, s) => {
+    await s.put('a', '1');
+    const levels = new Set<string>();
+    for (let n = 0; n < 12; n++) {
+      // Something is going on: the group is not quiet.
+      await s.put('b', `${n}`);
+      const found = await lookUp(s, 'a', { consistency: 'one', maxStalenessMs: 400 });
+      t.is(text(found), '1');
+      t.true(!found.maybeStale || (found.stalenessMs ?? 1000) <= 400);
+      levels.add(found.consistency);
+    }
+    t.true(levels.has('one'));
+    const [one, other] = s.followers();
+    one?.crash(true);
+    other?.crash(true);
+    await s.run(1500);
+    await t.throwsAsync(lookUp(s, 'a', { consistency: 'one', maxStalenessMs: 400, timeoutMs: 1000 }), {
+      code: 'TOO_STALE',
+    });
+    t.is(text(await lookUp(s, 'a', { consistency: 'one' })), '1');
+    one?.start();
+    other?.start();
+  }),
+);
+
+test(
+  'reads of one replica never go back, though one of the replicas lags behind',
+  scenario({ seeds: [1, 2, 3, 4] }, async (t, s) => {
+    const slow = s.follower();
+    await s.put('a', '0');
+    for (let n = 1; n <= 10; n++) {
+      s.cut(
+        [slow.id],
+        s.nodes.filter((node) => node !== slow).map(({ id }) => id),
+      );
+      await s.put('a', `${n}`);
+      const found = await lookUp(s, 'a', { consistency: 'one' });
+      t.is(text(found), `${n}`, 'this session has seen its own write');
+      s.mend();
+      await s.run(s.world.between(0, 50));
+    }
+  }),
+);

@@ -39,6 +39,10 @@ export type WorkloadCounts = {
 };
 
 type Stamped = { readonly timeMs: number; readonly stamp: number };
+const counterKey = 'counter';
+/** Of all workloads of a world: what increments were answered, and how many may have happened without. */
+type Tally = { readonly answers: Set<number>; open: number };
+const tallyOf = new WeakMap<World, Tally>();
 /** When which stamp was given, by all workloads of a world. */
 const stampsOf = new WeakMap<World, Stamped[]>();
 
@@ -53,6 +57,7 @@ export class Workload {
   private running = 0;
   private readonly random: Random;
   private readonly stamps: Stamped[];
+  private readonly tally: Tally;
   /** What this client saw last, by key: what a compare-and-swap expects. */
   private readonly seen = new Map<string, string | null>();
   /** The greatest revision this client was told of, by key. */
@@ -70,6 +75,8 @@ export class Workload {
     this.random = world.fork();
     this.stamps = stampsOf.get(world) ?? [];
     stampsOf.set(world, this.stamps);
+    this.tally = tallyOf.get(world) ?? { answers: new Set(), open: 0 };
+    tallyOf.set(world, this.tally);
   }
 
   start(): void {
@@ -110,11 +117,12 @@ export class Workload {
 
   private async step(client: RingraftClient): Promise<void> {
     const key = `key-${randomBetween(this.random, 1, this.options.keys)}`;
-    const kind = randomBetween(this.random, 0, 9);
+    const kind = randomBetween(this.random, 0, 10);
     if (kind < 4) await this.get(client, key);
     else if (kind < 7) await this.put(client, key);
     else if (kind < 9) await this.cas(client, key);
-    else await this.delete(client, key);
+    else if (kind < 10) await this.delete(client, key);
+    else await this.increment(client);
   }
 
   /** A linearizable read of every key, once faults are over. */
@@ -122,6 +130,34 @@ export class Workload {
     if (this.client === undefined) throw new Error('this client never reached the cluster');
     const client = this.client;
     for (let n = 1; n <= this.options.keys; n++) await this.get(client, `key-${n}`, 'linearizable');
+    await this.checkCounter(client);
+  }
+
+  /** Every increment takes effect once: however often it was sent, and whoever led. */
+  private async increment(client: RingraftClient): Promise<void> {
+    const { tally } = this;
+    tally.open++;
+    try {
+      const { value } = await client.incr(this.options.bucket, counterKey, 1);
+      if (tally.answers.has(value)) this.world.fail(new Error(`two increments were answered ${value}`));
+      tally.answers.add(value);
+      tally.open--;
+      this.counts.ok++;
+    } catch (error) {
+      if (!isRingraftError(error)) throw error;
+      if (error.happened === 'no') tally.open--;
+      this.counts[error.happened === 'no' ? 'failed' : 'unknown']++;
+    }
+  }
+
+  /** Once nobody increments any more. */
+  private async checkCounter(client: RingraftClient): Promise<void> {
+    const { answers, open } = this.tally;
+    const total = Number(text((await client.get(this.options.bucket, counterKey))?.value) ?? '0');
+    if (total >= answers.size && total <= answers.size + open) return;
+    this.world.fail(
+      new Error(`the counter is at ${total} after ${answers.size} increments and ${open} that nobody knows of`),
+    );
   }
 
   private newValue(): string {

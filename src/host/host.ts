@@ -20,6 +20,7 @@ import {
 import { AdminServer } from './admin-server.js';
 import { balanceLeaders, handOverAll } from './balance.js';
 import { DiskWatch } from './disk-watch.js';
+import { ExpirySweeper } from './expiry-sweeper.js';
 import type { Group } from './group.js';
 import type { LocalMap } from './local-map.js';
 import { LogTrimmer } from './log-trimmer.js';
@@ -72,6 +73,7 @@ export class Host {
   private readonly scans: ScanServer;
   private readonly snapshots: SnapshotMover;
   private readonly trimmer: LogTrimmer;
+  private readonly sweeper: ExpirySweeper;
   private readonly admin: AdminServer;
   private readonly disk: DiskWatch;
   private readonly subscriptions: BusSubscription[] = [];
@@ -148,6 +150,7 @@ export class Host {
       retainedLogBytes: options.limits.retainedLogBytes,
       onFatal,
     });
+    this.sweeper = new ExpirySweeper({ clock, store, maps, groupOf, mark, onFatal });
     const abandon = (group: Group): void => this.operations.abandon(group);
     this.saver = new MapSaver(maps, parts.saveMap);
     const keepMap = (): Promise<void> => this.saver.save();
@@ -189,6 +192,7 @@ export class Host {
     this.admin.start();
     this.held.start();
     this.trimmer.start();
+    this.sweeper.start();
     this.subscriptions.push(
       this.parts.bus.subscribe(
         'client',
@@ -275,6 +279,7 @@ export class Host {
         resultMessages: this.outbox.messages,
         results: this.outbox.results,
         logTrims: this.trimmer.trims,
+        expiredReclaimed: this.sweeper.reclaimed,
         snapshotsSent: this.snapshots.sent,
         snapshotsInstalled: this.snapshots.installed,
         snapshotBytesSent: this.snapshots.bytesSent,
@@ -424,6 +429,7 @@ export class Host {
       await new Promise<void>((resolve) => this.parts.clock.after(tickMs, resolve));
     }
     this.trimmer.stop();
+    this.sweeper.stop();
     this.snapshots.stop();
     this.admin.stop();
     this.held.stop();

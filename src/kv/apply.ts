@@ -10,7 +10,7 @@ import { assert, assertNever, mapKey } from '../base/index.js';
 import { decodeConfiguration, type Entry, EntryType } from '../raft/index.js';
 import { ringHash } from '../ring/index.js';
 import { type Command, CommandKind, ConditionKind, codeNumber, decodeCommandBatch } from '../wire/index.js';
-import { dataKey, encodeValue, indexKey, isLive, type StoredValue, SystemKind, systemKey } from './keys.js';
+import { dataKey, encodeValue, expiryKey, indexKey, isLive, type StoredValue, SystemKind, systemKey } from './keys.js';
 import type { Reader } from './reader.js';
 import { encodeEntryOutcomes, type SessionOutcome } from './sessions.js';
 import type { ShardState } from './shard-state.js';
@@ -138,6 +138,7 @@ export class Applier {
         if (current === undefined) return { code: 0, revision: 0, found: false };
         return this.store(shard, prepared, before, command.expiresAtMs, current.value);
       case CommandKind.Reclaim:
+        this.pipeline.delete(expiryKey(command.expiresAtMs, prepared.dataKey));
         // Written anew since it was found expired: another time holds, or none.
         if (before === undefined || current !== undefined) return { code: 0, revision: 0, found: false };
         this.remove(prepared);
@@ -158,6 +159,9 @@ export class Applier {
     const userKey = storedKey.subarray(storedKey.length - key.length);
     this.pipeline.mutate(name, storedKey, { bucketId, key: userKey, stored });
     if (before === undefined) this.pipeline.put(indexKey(bucketId, userKey), noBytes);
+    const expiredAtMs = before?.expiresAtMs ?? 0;
+    if (expiredAtMs > 0 && expiredAtMs !== expiresAtMs) this.pipeline.delete(expiryKey(expiredAtMs, storedKey));
+    if (expiresAtMs > 0) this.pipeline.put(expiryKey(expiresAtMs, storedKey), noBytes);
     this.reader.noteMutation(name, stored);
     return { code: 0, revision: stored.revision, found: true };
   }

@@ -1,4 +1,5 @@
 export { numberIn } from './apply.js';
+export type { ExpiredKey } from './keys.js';
 export type { ScanPageResult, ScanQuery } from './scan.js';
 export * from './snapshot-files.js';
 export type { SnapshotSource } from './snapshot-source.js';

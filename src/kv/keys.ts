@@ -4,6 +4,7 @@
  *
  *   data key    = "d" bucket:u16 ring:u32 user-key     value = flags:u8 revision:u48 [expires:u48] bytes
  *   index key   = "i" bucket:u16 user-key              value = empty
+ *   expiry key  = "x" expires:u48 data-key               value = empty; a hint, see `ExpiredKey`
  *   system key  = "s" shard:u16 kind:u8 [index:u48]
  *
  * A shard is an arc of the ring, so its data are one contiguous range a bucket. These constants are on disk: changing
@@ -14,6 +15,8 @@ import type { BucketId, ShardId } from '../base/index.js';
 const dataTag = 0x64;
 const indexTag = 0x69;
 const systemTag = 0x73;
+const expiryTag = 0x78;
+const expiryHeaderBytes = 7;
 const dataHeaderBytes = 7;
 const indexHeaderBytes = 3;
 const ringEnd = 0x1_0000_0000;
@@ -92,6 +95,44 @@ export const systemRange = (shardId: ShardId, kind: SystemKind): { readonly gte:
   gte: systemKey(shardId, kind),
   lt: systemKey(shardId, (kind + 1) as SystemKind),
 });
+
+/**
+ * Says that a key expires at a time: found again in the order of time. A hint alone: what the key's value says holds, and
+ * a hint may outlive it.
+ */
+export function expiryKey(expiresAtMs: number, storedKey: Buffer): Buffer {
+  const bytes = Buffer.allocUnsafe(expiryHeaderBytes + storedKey.length);
+  bytes[0] = expiryTag;
+  bytes.writeUIntBE(expiresAtMs, 1, 6);
+  storedKey.copy(bytes, expiryHeaderBytes);
+  return bytes;
+}
+
+/** Of everything that expires up to `nowMs`, after the hint `after`. */
+export function expiryRange(nowMs: number, after: Buffer | undefined): { readonly gte: Buffer; readonly lt: Buffer } {
+  const nothing = Buffer.alloc(0);
+  const gte = after === undefined ? expiryKey(0, nothing) : Buffer.concat([after, Buffer.from([0])]);
+  return { gte, lt: expiryKey(nowMs + 1, nothing) };
+}
+
+/** A key whose time was over when the hint was found. */
+export type ExpiredKey = {
+  readonly bucketId: BucketId;
+  readonly key: Buffer;
+  readonly expiresAtMs: number;
+  /** As it stands in the engine. */
+  readonly hint: Buffer;
+};
+
+export function decodeExpiryKey(hint: Buffer): ExpiredKey {
+  const storedKey = hint.subarray(expiryHeaderBytes);
+  return {
+    bucketId: bucketOfDataKey(storedKey),
+    key: userKeyOfDataKey(storedKey),
+    expiresAtMs: hint.readUIntBE(1, 6),
+    hint,
+  };
+}
 
 /** A value with what the state machine knows of it. */
 export type StoredValue = {

@@ -14,6 +14,8 @@ import type { SnapshotMetadata } from '../raft/index.js';
 import {
   bucketOfDataKey,
   dataRange,
+  decodeValue,
+  expiryKey,
   indexKey,
   isDataKey,
   SystemKind,
@@ -175,7 +177,11 @@ async function replace(parts: InstallParts, path: string): Promise<void> {
       continue;
     }
     batch.put(Buffer.from(key), Buffer.from(value));
-    if (isDataKey(key)) batch.put(indexKey(bucketOfDataKey(key), userKeyOfDataKey(key)), noBytes);
+    if (isDataKey(key)) {
+      batch.put(indexKey(bucketOfDataKey(key), userKeyOfDataKey(key)), noBytes);
+      const { expiresAtMs } = decodeValue(value);
+      if (expiresAtMs > 0) batch.put(expiryKey(expiresAtMs, key), noBytes);
+    }
     if (batch.size >= pairsPerBatch) {
       await writeBatch(batch, false);
       batch = engine.batch();

@@ -15,10 +15,20 @@ import {
   systemBucketId,
   systemShardId,
 } from '../base/index.js';
-import type { Engine, EngineBatch } from '../engine/index.js';
+import type { Engine, EngineBatch, EnginePair } from '../engine/index.js';
 import type { Configuration, Entry, SnapshotMetadata } from '../raft/index.js';
 import { Applier, needsOldValue, type PreparedEntry, prepare } from './apply.js';
-import { bucketOfDataKey, isDataKey, type StoredValue, SystemKind, systemKey, systemRange } from './keys.js';
+import {
+  bucketOfDataKey,
+  decodeExpiryKey,
+  type ExpiredKey,
+  expiryRange,
+  isDataKey,
+  type StoredValue,
+  SystemKind,
+  systemKey,
+  systemRange,
+} from './keys.js';
 import { Reader } from './reader.js';
 import { type ScanPageResult, type ScanQuery, scan } from './scan.js';
 import { defaultSessionLimits, replayEntryOutcomes, type SessionLimits } from './sessions.js';
@@ -223,6 +233,28 @@ export class Store {
   /** One page of a bucket's keys in order. */
   scan(bucketId: BucketId, query: ScanQuery, callback: (error: Error | undefined, page: ScanPageResult) => void): void {
     scan(this.engine, this.pipeline.overlay, this.reader, bucketId, query, callback);
+  }
+
+  /** Keys whose time was over at `nowMs`, by what is written; at most so many, in order, after the hint `after`. */
+  async expired(nowMs: number, after: Buffer | undefined, count: number): Promise<readonly ExpiredKey[]> {
+    const iterator = this.engine.iterate({ ...expiryRange(nowMs, after), keysOnly: true });
+    try {
+      const keys: ExpiredKey[] = [];
+      for (;;) {
+        const pairs = await new Promise<readonly EnginePair[]>((resolve, reject) => {
+          iterator.next(count - keys.length, (error, some) => (error === undefined ? resolve(some) : reject(error)));
+        });
+        for (const [hint] of pairs) keys.push(decodeExpiryKey(hint));
+        if (pairs.length === 0 || keys.length >= count) return keys;
+      }
+    } finally {
+      await new Promise<void>((resolve) => iterator.close(resolve));
+    }
+  }
+
+  /** What hints say of keys that this node holds no replica of. */
+  dropExpired(keys: readonly ExpiredKey[]): void {
+    for (const { hint } of keys) this.pipeline.delete(hint);
   }
 
   /** Makes everything applied durable and tells up to where, per shard. */

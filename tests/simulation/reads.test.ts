@@ -159,3 +159,21 @@ test(
     }
   }),
 );
+
+test(
+  'expired keys are invisible at once at every level, and their room is given back on every replica',
+  scenario({ seeds: [1, 2] }, async (t, s) => {
+    for (let n = 0; n < 40; n++) await s.wait(s.client.raw.put('default', `brief-${n}`, 'x', { ttlMs: 1500 }));
+    await s.wait(s.client.raw.put('default', 'long', 'x', { ttlMs: 3_600_000 }));
+    const found = await s.wait(s.client.raw.get('default', 'brief-0', { consistency: 'one' }));
+    t.truthy(found?.expiresAtMs);
+    await s.run(1500);
+    for (const consistency of ['linearizable', 'quorum', 'one'] as const) {
+      const gone = await s.wait(s.client.raw.get('default', 'brief-0', { consistency }));
+      t.is(gone, undefined);
+    }
+    const counts = (): number[] => s.nodes.map((node) => node.host?.status.counters.expiredReclaimed ?? 0);
+    await s.until(() => counts().reduce((sum, count) => sum + count, 0) === 40, 10_000, 'reclaimed');
+    t.truthy(await s.wait(s.client.raw.get('default', 'long')));
+  }),
+);

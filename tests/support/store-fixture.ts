@@ -16,6 +16,7 @@ import { initHash, ringSize } from '../../src/ring/index.js';
 import { type Command, CommandKind, ConditionKind, encodeCommandBatch } from '../../src/wire/index.js';
 
 export const bucket = bucketId(1);
+const expiryTag = 0x78;
 export const theShard: ShardId = shardId(1);
 export const wholeRing = { start: 0, end: ringSize };
 export const configuration: Configuration = {
@@ -198,8 +199,13 @@ export class StoreFixture {
   dump(): readonly string[] {
     return this.engine
       .dump()
-      .filter(([key]) => !(key[0] === 0x73 && key[3] === 5))
+      .filter(([key]) => !(key[0] === 0x73 && key[3] === 5) && key[0] !== expiryTag)
       .map(([key, value]) => `${key.toString('hex')}=${value.toString('hex')}`);
+  }
+
+  /** How many keys are noted with the time they expire; such notes may outlive what they are about. */
+  get expiryHints(): number {
+    return this.engine.dump().filter(([key]) => key[0] === expiryTag).length;
   }
 
   /** Takes a snapshot and stages it in `to`; gives its path and what it is. */

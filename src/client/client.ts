@@ -17,6 +17,7 @@ import { initHash, ringHash } from '../ring/index.js';
 import type { Bus } from '../transport/index.js';
 import {
   type ClusterMapAnswer,
+  ConsistencyLevel,
   type ManagerAnswer,
   type ManagerRequest,
   type NodeStatus,
@@ -386,6 +387,10 @@ class Client implements RingraftClient {
     const limit = scanLimit(options);
     const bucketId = routes.bucketId(bucket) ?? (await this.findBucket(bucket));
     if (bounds === undefined || limit === 0) return;
+    const settings = routes.bucket(bucket);
+    const isOne = (options.consistency ?? settings?.defaultLevel) === 'one';
+    const isAvailable = options.available ?? settings?.mode === 'available';
+    const { onWeaker = () => {} } = options;
     yield* mergedScan(
       {
         cluster: this.options.cluster,
@@ -400,6 +405,8 @@ class Client implements RingraftClient {
         clock,
         random,
         onMapDoubted: () => this.doubtMap(),
+        level: isOne ? ConsistencyLevel.One : ConsistencyLevel.Default,
+        onWeaker: isAvailable ? onWeaker : undefined,
       },
       bounds,
       limit,

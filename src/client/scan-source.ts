@@ -37,7 +37,15 @@ export type ScanContext = {
   readonly clock: Clock;
   readonly random: Random;
   readonly onMapDoubted: () => void;
+  /** Level `one` asks any replica; becomes that in the middle of a scan where it may, and there is no leader. */
+  level: ConsistencyLevel;
+  /** What to do when no leader can be had in time; undefined: the scan fails. */
+  readonly onWeaker: (() => void) | undefined;
 };
+
+/** Of the time of a page, what leaders get where replicas may answer in their stead. */
+const leadersShare = 0.4;
+const mostForLeadersMs = 1000;
 
 /** Shards with what is left to read of them. */
 export type ScanPart = { readonly routes: readonly ShardRoute[]; readonly bounds: ScanBounds };
@@ -68,6 +76,8 @@ export class ScanSource {
   private fetching: Promise<void> | undefined;
   private fetched: PageOutcome | undefined;
   private failure: unknown;
+  /** Shards of the page being fetched that are still this source's. */
+  private remaining: readonly ShardRoute[] = [];
 
   constructor(
     private readonly context: ScanContext,
@@ -121,14 +131,34 @@ export class ScanSource {
   }
 
   private async fetchPage(part: ScanPart): Promise<PageOutcome> {
-    const { clock, random, timeoutMs } = this.context;
-    const attempt = new PageAttempt(this.context, part, clock.nowMs() + timeoutMs);
+    const { context } = this;
+    this.remaining = part.routes;
+    const { clock, timeoutMs, onWeaker } = context;
+    const deadlineMs = clock.nowMs() + timeoutMs;
+    if (onWeaker !== undefined && context.level !== ConsistencyLevel.One) {
+      try {
+        const forLeadersMs = Math.min(leadersShare * timeoutMs, mostForLeadersMs);
+        return await this.fetchUntil(part, clock.nowMs() + forLeadersMs);
+      } catch (error) {
+        if (!isRingraftError(error, 'NO_LEADER') && !isRingraftError(error, 'TIMEOUT')) throw error;
+        if ((context.level as ConsistencyLevel) !== ConsistencyLevel.One) onWeaker();
+        context.level = ConsistencyLevel.One;
+      }
+    }
+    // What was split off meanwhile is a source of its own by now.
+    return this.fetchUntil({ ...part, routes: this.remaining }, deadlineMs);
+  }
+
+  private async fetchUntil(part: ScanPart, deadlineMs: number): Promise<PageOutcome> {
+    const { clock, random } = this.context;
+    const attempt = new PageAttempt(this.context, part, deadlineMs);
     for (let backOffs = 0; ; ) {
       const [group, ...others] = groupByNode(this.context, attempt.routes, attempt.avoid);
       if (group === undefined) return { items: [], next: undefined };
       if (others.length > 0) {
         this.onSplit(others.map(({ routes }) => ({ routes, bounds: part.bounds })));
         attempt.routes = group.routes;
+        this.remaining = group.routes;
       }
       const page = await attempt.ask(group.link);
       if (page !== undefined) {
@@ -206,7 +236,7 @@ class PageAttempt {
       limit: pageItems,
       keysOnly,
       reverse,
-      level: ConsistencyLevel.Default,
+      level: this.context.level,
       shards: this.routes.map((route) => route.id),
       maxBytes: pageBytes,
     };

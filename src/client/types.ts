@@ -91,6 +91,12 @@ export type ScanOptions = {
   readonly keysOnly?: boolean;
   /** All of them when absent. */
   readonly limit?: number;
+  /** `one`: from any replicas, possibly stale. Default: linearizable page by page. */
+  readonly consistency?: 'linearizable' | 'one';
+  /** When there is no leader in time: go on at level `one`. Default: the bucket's mode. */
+  readonly available?: boolean;
+  /** Called once when that happens: from here on items are possibly stale. */
+  readonly onWeaker?: () => void;
   readonly timeoutMs?: number;
 };
 

@@ -1,14 +1,16 @@
 /**
  * Pages of a scan: the keys, in order, of those asked-for shards that this node leads.
  *
- * Invariant: every shard in a page was vouched for by ReadIndex in that page's request; a shard that was not (the node
- * does not lead it, or lost it meanwhile) is named in `notLed` and none of its keys is in the page.
+ * Invariant: every shard in a page was vouched for by ReadIndex in that page's request, or, at level `one`, has a whole
+ * replica here; a shard that was not (the node does not lead it, or lost it meanwhile) is named in `notLed` and none of its
+ * keys is in the page.
  */
 import { type Clock, emptyBytes, isRingraftError, type Logger, messageOf, type ShardId } from '../base/index.js';
 import type { Store } from '../kv/index.js';
 import { ringHash } from '../ring/index.js';
 import type { Bus, BusMessage, BusSubscription } from '../transport/index.js';
 import {
+  ConsistencyLevel,
   codeNumber,
   decodeScanRequest,
   encodeScanPage,
@@ -66,6 +68,10 @@ export class ScanServer {
 
   private serve(request: ScanRequest, answer: (page: ScanPage) => void): void {
     this.scans++;
+    if (request.level > ConsistencyLevel.One || request.level === ConsistencyLevel.Quorum) {
+      answer(failure('BAD_REQUEST', `a scan is linearizable or of level one, not ${request.level}`));
+      return;
+    }
     if (!this.parts.maps.hasBucket(request.bucketId)) {
       answer(failure('BAD_REQUEST', `no bucket has id ${request.bucketId}`));
       return;
@@ -82,6 +88,7 @@ export class ScanServer {
         if (--waiting === 0) this.readPage(request, confirmed, notLed, answer);
       };
       if (group === undefined) settle(false);
+      else if (request.level === ConsistencyLevel.One) settle(!group.installing && !group.raft.isRestoring);
       else this.parts.confirmRead(group, settle);
     }
   }

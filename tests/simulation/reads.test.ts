@@ -177,3 +177,27 @@ test(
     t.truthy(await s.wait(s.client.raw.get('default', 'long')));
   }),
 );
+
+test(
+  'available, with one replica of three left: a scan goes on with what it has, says so, and gives every key once',
+  scenario({ shards: 4, seeds: [1, 2] }, async (t, s) => {
+    const keys = Array.from({ length: 30 }, (_, n) => `k-${String(n).padStart(2, '0')}`);
+    for (const key of keys) await s.put(key, 'x');
+    await s.run(300);
+    const [survivor, ...others] = s.nodes;
+    for (const node of others) node.crash(true);
+    let weaker = 0;
+    const found: string[] = [];
+    const scan = async (): Promise<void> => {
+      const options = { prefix: Buffer.from('k-'), available: true, onWeaker: () => weaker++ };
+      for await (const { key } of s.client.raw.scan('default', options)) found.push(key.toString());
+    };
+    await s.wait(scan());
+    t.deepEqual(found, keys);
+    t.is(weaker, 1);
+    await t.throwsAsync(s.wait(s.client.raw.count('default', { timeoutMs: 800 })));
+    t.is(await s.wait(s.client.raw.count('default', { consistency: 'one', timeoutMs: 2000 })), keys.length);
+    t.truthy(survivor);
+    for (const node of others) node.start();
+  }),
+);

@@ -62,6 +62,8 @@ const defaultMaxInFlight = 8192;
 const mapFreshMs = 100;
 /** A map that works, though nodes have a newer one, is not renewed more often than this. */
 const mapStaleMs = 1000;
+/** Before an unknown bucket is looked for again; a name that is misspelt fails after them all. */
+const bucketPausesMs = [100, 200, 400];
 const pageItems = 5000;
 const pageBytes = 256 * 1024;
 
@@ -260,13 +262,16 @@ class Client implements RingraftClient {
     );
   }
 
-  /** A bucket the map at hand does not know: asks for a newer map, once. */
+  /** A bucket the map at hand does not know: asks for a newer one, and again, as the node asked may be behind. */
   private async findBucket(bucket: string): Promise<BucketId> {
-    this.checkOpen();
-    const { maps, routes } = this.parts;
-    if (maps.ageMs() >= mapFreshMs) await maps.fetch(this.timeoutMs);
-    const bucketId = routes.bucketId(bucket);
-    if (bucketId !== undefined) return bucketId;
+    const { maps, routes, clock } = this.parts;
+    for (const pauseMs of [0, ...bucketPausesMs]) {
+      if (pauseMs > 0) await new Promise<void>((resolve) => clock.after(pauseMs, resolve));
+      this.checkOpen();
+      if (maps.ageMs() >= mapFreshMs) await maps.fetch(this.timeoutMs);
+      const bucketId = routes.bucketId(bucket);
+      if (bucketId !== undefined) return bucketId;
+    }
     const fields = { bucket };
     throw new RingraftError('NOT_FOUND', `cluster ${this.options.cluster} has no bucket ${JSON.stringify(bucket)}`, {
       fields,

@@ -62,7 +62,8 @@ export class RoutingTable {
       const keep = leader !== undefined && replicas.includes(leader);
       return { id: shard.id, replicas, leader: keep ? leader : undefined, nextReplica: shard.id };
     });
-    this.bucketIds = new Map(map.buckets.map(({ name, id }) => [name, id]));
+    const live = map.buckets.filter(({ isRemoved }) => !isRemoved);
+    this.bucketIds = new Map(live.map(({ name, id }) => [name, id]));
   }
 
   private learnLeaders({ map, leaders }: ClusterMapAnswer, nowMs: number): void {

@@ -209,6 +209,7 @@ class PageAttempt {
       level: ConsistencyLevel.Default,
       shards: this.routes.map((route) => route.id),
       maxBytes: pageBytes,
+      mapEpoch: this.context.routes.map.epoch,
     };
   }
 

@@ -16,6 +16,7 @@ import type { Bus, BusMessage, BusSubscription } from '../transport/index.js';
 import {
   ConsistencyLevel,
   decodeOperationBatch,
+  type MapBucket,
   nodeSubject,
   type Operation,
   type OperationBatch,
@@ -106,7 +107,8 @@ export class OperationServer {
   }
 
   private accept(operation: Operation, batch: OperationBatch, replyTo: string, wallMs: number): void {
-    const refusal = this.check(operation);
+    const bucket = this.parts.maps.bucket(operation.bucketId);
+    const refusal = this.check(operation, bucket, batch.mapEpoch);
     if (refusal !== undefined) {
       this.refuse(replyTo, refusal);
       return;
@@ -124,8 +126,10 @@ export class OperationServer {
     this.inflight++;
     const pending = { operation, replyTo };
     if (operation.kind !== OperationKind.Get) {
-      if (operation.kind === OperationKind.Put) this.counters.puts++;
-      else this.counters.deletes++;
+      if (operation.kind === OperationKind.Put) {
+        this.counters.puts++;
+        if (operation.ttlMs === 0) operation.ttlMs = bucket?.ttlMs ?? 0;
+      } else this.counters.deletes++;
       group.builder.add(pending, batch.clientId, batch.ackedBelow, wallMs);
     } else {
       this.counters.gets++;
@@ -136,7 +140,7 @@ export class OperationServer {
   }
 
   /** What is wrong with the operation itself, before anyone is asked about it. */
-  private check(operation: Operation): OperationResult | undefined {
+  private check(operation: Operation, bucket: MapBucket | undefined, mapEpoch: number): OperationResult | undefined {
     const { limits } = this.parts.options;
     const { requestId, kind } = operation;
     if (kind !== OperationKind.Get && kind !== OperationKind.Put && kind !== OperationKind.Delete) {
@@ -149,8 +153,9 @@ export class OperationServer {
     if (operation.level > ConsistencyLevel.Lease) {
       return errorResult(requestId, 'BAD_REQUEST', `this node does not serve consistency level ${operation.level}`);
     }
-    if (!this.parts.maps.hasBucket(operation.bucketId)) {
-      return errorResult(requestId, 'BAD_REQUEST', `no bucket has id ${operation.bucketId}`);
+    if (bucket === undefined || this.parts.store.isDropped(bucket.id)) {
+      const { code, message } = this.parts.maps.refusalOf(operation.bucketId, mapEpoch);
+      return errorResult(requestId, code, message);
     }
     if (operation.key.length === 0) return errorResult(requestId, 'BAD_REQUEST', 'the key is empty');
     if (operation.key.length > limits.maxKeyBytes) {
@@ -158,6 +163,10 @@ export class OperationServer {
     }
     if (Math.max(operation.value.length, operation.expectedValue.length) > limits.maxValueBytes) {
       return errorResult(requestId, 'TOO_LARGE', `a value has at most ${limits.maxValueBytes} bytes`);
+    }
+    if (bucket.maxValueBytes > 0 && operation.value.length > bucket.maxValueBytes) {
+      const message = `a value in bucket ${bucket.name} has at most ${bucket.maxValueBytes} bytes`;
+      return errorResult(requestId, 'TOO_LARGE', message);
     }
     if (this.inflight >= limits.maxInflightOperations) {
       return errorResult(requestId, 'BUSY', `${this.inflight} operations are in flight on this node`);

@@ -66,8 +66,10 @@ export class ScanServer {
 
   private serve(request: ScanRequest, answer: (page: ScanPage) => void): void {
     this.scans++;
-    if (!this.parts.maps.hasBucket(request.bucketId)) {
-      answer(failure('BAD_REQUEST', `no bucket has id ${request.bucketId}`));
+    const { maps, store } = this.parts;
+    if (maps.bucket(request.bucketId) === undefined || store.isDropped(request.bucketId)) {
+      const { code, message } = maps.refusalOf(request.bucketId, request.mapEpoch);
+      answer(failure(code, message));
       return;
     }
     const confirmed = new Set<number>();

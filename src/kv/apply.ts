@@ -4,9 +4,11 @@
  * Invariants:
  * 1. Entries of a shard are applied in order, each once.
  * 2. "Now" is the shard's log time, never the local clock.
- * 3. A repeated command (same client, same sequence) gets its first answer and changes nothing.
+ * 3. What a removed bucket held is asked about no more: from the command that drops it on, its other commands do nothing,
+ *    on every replica alike, and its data may go whenever there is time.
+ * 4. A repeated command (same client, same sequence) gets its first answer and changes nothing.
  */
-import { assert, assertNever, mapKey } from '../base/index.js';
+import { assert, assertNever, type BucketId, mapKey } from '../base/index.js';
 import { decodeConfiguration, type Entry, EntryType } from '../raft/index.js';
 import { ringHash } from '../ring/index.js';
 import { type Command, CommandKind, ConditionKind, codeNumber, decodeCommandBatch } from '../wire/index.js';
@@ -20,6 +22,7 @@ import type { WritePipeline } from './write-pipeline.js';
 /** The session table is written whole when this many entries came since. */
 const sessionTableEveryEntries = 512;
 const conflict = codeNumber('CONFLICT');
+const removed = { code: codeNumber('NOT_FOUND'), revision: 0, found: false } as const;
 
 /** A command with what is derived from its key, once. */
 type Prepared = { readonly command: Command; readonly dataKey: Buffer; readonly name: string };
@@ -49,6 +52,11 @@ export class Applier {
   constructor(
     private readonly pipeline: WritePipeline,
     private readonly reader: Reader,
+    private readonly buckets: {
+      /** Data of this bucket come into the engine. */
+      readonly onWritten: (bucketId: BucketId) => void;
+      readonly onDropped: (shard: ShardState, bucketId: BucketId) => void;
+    },
   ) {}
 
   /** `old` holds the values that only the engine knew, for every key that needs one. */
@@ -106,6 +114,8 @@ export class Applier {
     { command, dataKey: key, name }: Prepared,
     old: ReadonlyMap<string, StoredValue | undefined>,
   ): Outcome {
+    if (command.kind === CommandKind.DropBucket) return this.dropBucket(shard, command.bucketId);
+    if (shard.droppedBuckets.has(command.bucketId)) return removed;
     const known = this.reader.peek(name);
     const before = known === undefined ? old.get(name) : known.stored;
     const current = before !== undefined && isLive(before, shard.timeMs) ? before : undefined;
@@ -118,6 +128,7 @@ export class Applier {
         const stored = encodeValue(++shard.revision, command.expiresAtMs, command.value);
         const userKey = key.subarray(key.length - command.key.length);
         this.pipeline.mutate(name, key, { bucketId, key: userKey, stored });
+        this.buckets.onWritten(bucketId);
         if (before === undefined) this.pipeline.put(indexKey(bucketId, userKey), noBytes);
         this.reader.noteMutation(name, stored);
         return { code: 0, revision: stored.revision, found: true };
@@ -134,6 +145,15 @@ export class Applier {
       default:
         return assertNever(command.kind, 'kind of command');
     }
+  }
+
+  private dropBucket(shard: ShardState, bucketId: BucketId): Outcome {
+    const isNew = shard.drop(bucketId);
+    if (isNew) {
+      this.pipeline.put(systemKey(shard.shardId, SystemKind.DroppedBuckets), shard.encodeDroppedBuckets());
+      this.buckets.onDropped(shard, bucketId);
+    }
+    return { code: 0, revision: 0, found: isNew };
   }
 
   /** In the same batch as what was applied: one small record an entry, and now and then the whole table. */

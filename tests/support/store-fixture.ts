@@ -132,7 +132,6 @@ export class StoreFixture {
       clock: systemClock,
       cacheBytes: 100_000,
       files: this.files,
-      bucketIds: [bucket],
       onFailure: (error) => this.failures.push(error),
       ...this.options,
     });

@@ -7,6 +7,7 @@
 import {
   type BucketId,
   type Clock,
+  isRingraftError,
   messageOf,
   type Random,
   RingraftError,
@@ -55,6 +56,10 @@ export type ConnectOptions = ClientOptions & {
   /** Whether `close` closes the bus too. */
   readonly ownsBus?: boolean;
 };
+
+/** The bucket was there and is no more. */
+const isGone = (error: unknown): error is RingraftError =>
+  isRingraftError(error, 'NOT_FOUND') && error.happened === 'no';
 
 const defaultTimeoutMs = 5000;
 const defaultMaxInFlight = 8192;
@@ -156,11 +161,12 @@ class Client implements RingraftClient {
     convert: (result: OperationResult) => T,
   ): Promise<T> {
     const bucketId = this.parts.routes.bucketId(bucket);
-    if (bucketId === undefined) {
-      return this.findBucket(bucket).then((id) => this.submit(build(id), timeoutMs, convert));
-    }
+    const again = (id: BucketId) => this.submit(build(id), timeoutMs, convert);
+    if (bucketId === undefined) return this.findBucket(bucket).then(again);
     try {
-      return this.submit(build(bucketId), timeoutMs, convert);
+      return this.submit(build(bucketId), timeoutMs, convert, (error) =>
+        this.inNewBucket(bucket, bucketId, error, again),
+      );
     } catch (error) {
       return Promise.reject(error);
     }
@@ -170,12 +176,41 @@ class Client implements RingraftClient {
     operation: Operation,
     timeoutMs: number | undefined,
     convert: (result: OperationResult) => T,
+    onGone?: (error: RingraftError) => Promise<T>,
   ): Promise<T> {
     this.checkOpen();
     checkSize(operation, this.parts.bus.maxPayloadBytes);
     return new Promise<T>((resolve, reject) => {
-      this.pipeline.submit(this.pending(operation, timeoutMs, new SingleSink(convert, resolve, reject), 0));
+      const fail = (error: Error): void => {
+        if (onGone !== undefined && isGone(error)) onGone(error).then(resolve, reject);
+        else reject(error);
+      };
+      this.pipeline.submit(this.pending(operation, timeoutMs, new SingleSink(convert, resolve, fail), 0));
     });
+  }
+
+  /** A bucket is gone; where its name stands for another one by now that is the one that was meant. */
+  private async inNewBucket<T>(
+    bucket: string,
+    gone: BucketId,
+    error: RingraftError,
+    again: (id: BucketId) => Promise<T>,
+  ): Promise<T> {
+    const id = await this.bucketAfter(bucket, gone);
+    if (id === undefined) throw error;
+    return again(id);
+  }
+
+  /** What the name stands for after the bucket `gone`; undefined: nothing. */
+  private async bucketAfter(bucket: string, gone: BucketId): Promise<BucketId | undefined> {
+    const { maps, routes, clock } = this.parts;
+    for (const pauseMs of bucketPausesMs) {
+      await maps.fetch(this.timeoutMs);
+      const id = routes.bucketId(bucket);
+      if (id !== gone) return id;
+      await new Promise<void>((resolve) => clock.after(pauseMs, resolve));
+    }
+    return undefined;
   }
 
   private pending(
@@ -216,10 +251,30 @@ class Client implements RingraftClient {
     convert: (result: OperationResult) => T,
   ): Promise<Settled<T>[]> {
     this.checkOpen();
-    const { routes, bus } = this.parts;
-    const bucketId = routes.bucketId(bucket) ?? (await this.findBucket(bucket));
+    const bucketId = this.parts.routes.bucketId(bucket) ?? (await this.findBucket(bucket));
+    const settled = await this.manyIn(bucketId, count, timeoutMs, build, convert);
+    if (!settled.some((one) => !one.ok && isGone(one.error))) return settled;
+    const next = await this.bucketAfter(bucket, bucketId);
+    if (next === undefined) return settled;
+    const places = [...settled.keys()].filter((at) => isGone((settled[at] as { readonly error?: unknown }).error));
+    const buildAgain = (id: BucketId, at: number): Operation => build(id, places[at] as number);
+    const again = await this.manyIn(next, places.length, timeoutMs, buildAgain, convert);
+    places.forEach((place, at) => {
+      settled[place] = again[at] as Settled<T>;
+    });
+    return settled;
+  }
+
+  private async manyIn<T>(
+    bucketId: BucketId,
+    count: number,
+    timeoutMs: number | undefined,
+    build: (bucketId: BucketId, at: number) => Operation,
+    convert: (result: OperationResult) => T,
+  ): Promise<Settled<T>[]> {
     this.checkOpen();
     if (count === 0) return [];
+    const { bus } = this.parts;
     return new Promise((resolve) => {
       const sink = new BatchSink<T>(count, convert, resolve);
       this.pipeline.submitLazily(count, (at) => {
@@ -237,12 +292,31 @@ class Client implements RingraftClient {
 
   async *scan(bucket: string, options: ScanOptions = {}): AsyncGenerator<ScanItem> {
     this.checkOpen();
-    const { inbox, routes, clock, random } = this.parts;
     const bounds = scanBounds(options);
     const limit = scanLimit(options);
-    const bucketId = routes.bucketId(bucket) ?? (await this.findBucket(bucket));
+    const bucketId = this.parts.routes.bucketId(bucket) ?? (await this.findBucket(bucket));
     if (bounds === undefined || limit === 0) return;
-    yield* mergedScan(
+    let hasBegun = false;
+    try {
+      for await (const item of this.scanOf(bucketId, bounds, limit, options)) {
+        hasBegun = true;
+        yield item;
+      }
+    } catch (error) {
+      const next = hasBegun || !isGone(error) ? undefined : await this.bucketAfter(bucket, bucketId);
+      if (next === undefined) throw error;
+      yield* this.scanOf(next, bounds, limit, options);
+    }
+  }
+
+  private scanOf(
+    bucketId: BucketId,
+    bounds: NonNullable<ReturnType<typeof scanBounds>>,
+    limit: number,
+    options: ScanOptions,
+  ): AsyncGenerator<ScanItem> {
+    const { inbox, routes, clock, random } = this.parts;
+    return mergedScan(
       {
         cluster: this.options.cluster,
         bucketId,

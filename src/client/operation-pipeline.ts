@@ -188,8 +188,6 @@ export class OperationPipeline {
     }
     const refusal = refusalOf(result);
     if (refusal === undefined) {
-      // The bucket is gone; its name may have a new one.
-      if (codeOf(result.code) === 'NOT_FOUND') this.parts.onMapDoubted();
       this.fail(pending, errorOfResult(pending, result));
       return;
     }

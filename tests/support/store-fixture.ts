@@ -27,6 +27,10 @@ export const configuration: Configuration = {
 const nothing = Buffer.alloc(0);
 
 export type CommandSpec = {
+  /** 1 unless told. */
+  readonly bucketId?: number;
+  /** The bucket is dropped, whatever else stands here. */
+  readonly drop?: true;
   readonly key: string;
   /** undefined: delete. */
   readonly value?: string | undefined;
@@ -44,8 +48,8 @@ export function command(spec: CommandSpec): Command {
   else if (ifRevision !== undefined) condition = ConditionKind.Revision;
   else if (ifValue !== undefined) condition = ConditionKind.Value;
   return {
-    kind: value === undefined ? CommandKind.Delete : CommandKind.Put,
-    bucketId: bucket,
+    kind: spec.drop ? CommandKind.DropBucket : value === undefined ? CommandKind.Delete : CommandKind.Put,
+    bucketId: bucketId(spec.bucketId ?? bucket),
     key: Buffer.from(key, 'latin1'),
     value: Buffer.from(value ?? '', 'latin1'),
     condition,

@@ -1,10 +1,12 @@
 /** Goal: what callers get for single keys: values, revisions, conditions, and errors for wrong arguments. */
 import test from 'ava';
-import { isRingraftError, type RingraftError } from '../../../src/base/index.js';
+import { bucketId, isRingraftError, type RingraftError } from '../../../src/base/index.js';
 import { connectClient, type WriteOptions } from '../../../src/client/index.js';
 import { initHash } from '../../../src/ring/index.js';
 import { rejection, startFixture } from '../../support/client-fixture.js';
+import { refusal } from '../../support/fake-cluster.js';
 import { LocalBus } from '../../support/local-bus.js';
+import { aBucket } from '../../support/maps.js';
 import { VirtualClock } from '../../support/virtual-clock.js';
 
 test.before(initHash);
@@ -117,17 +119,30 @@ test('a bucket that was created a moment ago is found, though the first nodes as
   t.is(cluster.batches[0]?.batch.operations[0]?.bucketId as number, 7);
 });
 
-test('a bucket that was removed is NOT_FOUND, and the next operation finds the new one of its name', async (t) => {
+test('where a bucket was removed and its name has a new one, operations go there; else they are NOT_FOUND', async (t) => {
   const { clock, cluster, client } = await startFixture();
   await clock.until(client.put('cities', 'k', 'old'));
   await clock.advance(200);
   const buckets = cluster.map.buckets.map((one) => (one.name === 'cities' ? { ...one, isRemoved: true } : one));
   cluster.map = { ...cluster.map, epoch: 2, buckets: [...buckets, aBucket({ id: bucketId(9), name: 'cities' })] };
   cluster.script = ({ requestId, bucketId: id }) => (id === 2 ? refusal(requestId, 'NOT_FOUND') : undefined);
-  t.true(isRingraftError(await rejection(clock, client.get('cities', 'k')), 'NOT_FOUND'));
-  await clock.advance(10);
   t.is(await clock.until(client.get('cities', 'k')), undefined);
   t.is(cluster.batches.at(-1)?.batch.operations[0]?.bucketId, bucketId(9));
+  t.true(
+    (
+      await clock.until(
+        client.putMany('cities', [
+          ['a', '1'],
+          ['b', '2'],
+        ]),
+      )
+    ).every(({ ok }) => ok),
+  );
+  cluster.map = { ...cluster.map, epoch: 3, buckets };
+  cluster.script = ({ requestId }) => refusal(requestId, 'NOT_FOUND');
+  const startMs = clock.nowMs();
+  t.true(isRingraftError(await rejection(clock, client.put('cities', 'k', 'v')), 'NOT_FOUND'));
+  t.true(clock.nowMs() - startMs < 100, 'at once, when the map says so');
 });
 
 test('connecting where no node listens is UNREACHABLE and names the subject', async (t) => {

@@ -36,7 +36,13 @@ test('an override may be JSON or text, may name what is new, and must have a pat
   });
   t.deepEqual(config.nats.servers, ['nats://x:1']);
   t.is(config.log.level, 'debug');
-  const usual = { mode: 'consistent', defaultLevel: 'linearizable', ttlMs: 0, maxValueBytes: 0, cacheShare: 0 } as const;
+  const usual = {
+    mode: 'consistent',
+    defaultLevel: 'linearizable',
+    ttlMs: 0,
+    maxValueBytes: 0,
+    cacheShare: 0,
+  } as const;
   t.deepEqual(config.buckets, [{ name: 'a', id: 2, ...usual }]);
   t.throws(() => loadConfig(path, { overrides: ['shards'] }), { message: /--set takes path=value/ });
   t.throws(() => loadConfig(path, { overrides: ['=1'] }), { message: /--set takes path=value/ });

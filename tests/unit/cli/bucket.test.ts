@@ -7,7 +7,13 @@ import type { ManagerAnswer, ManagerRequest } from '../../../src/wire/index.js';
 import { FakeClient, kvctl } from '../../support/fake-client.js';
 import { aBucket, aClusterMap } from '../../support/maps.js';
 
-const sessions = aBucket({ id: bucketId(2), name: 'sessions', ttlMs: 3_600_000, maxValueBytes: 65_536, cacheShare: 0.2 });
+const sessions = aBucket({
+  id: bucketId(2),
+  name: 'sessions',
+  ttlMs: 3_600_000,
+  maxValueBytes: 65_536,
+  cacheShare: 0.2,
+});
 const removed = aBucket({ id: bucketId(3), name: 'gone', isRemoved: true });
 const map = aClusterMap([nodeId('n1')], [], { epoch: 9, buckets: [aBucket(), sessions, removed] });
 
@@ -21,13 +27,25 @@ function client(answer: ManagerAnswer | RingraftError = { done: true, epoch: 10,
   return fake;
 }
 
-const bucket = (argv: readonly string[], fake: FakeClient) => kvctl(['bucket', ...argv, '--cluster', 'test'], { client: fake });
+const bucket = (argv: readonly string[], fake: FakeClient) =>
+  kvctl(['bucket', ...argv, '--cluster', 'test'], { client: fake });
 
 const orders = (fake: FakeClient): readonly ManagerRequest[] =>
   fake.calls.map(({ options }) => options as ManagerRequest).filter(({ op }) => op !== 'map');
 
 test('create and config send the settings that were given, in the units of the map', async (t) => {
-  const given = ['--mode', 'available', '--level', 'lease', '--ttl', '1h', '--max-value', '64KiB', '--cache-share', '0.2'];
+  const given = [
+    '--mode',
+    'available',
+    '--level',
+    'lease',
+    '--ttl',
+    '1h',
+    '--max-value',
+    '64KiB',
+    '--cache-share',
+    '0.2',
+  ];
   const settings = {
     mode: 'available',
     defaultLevel: 'lease',

@@ -175,7 +175,10 @@ test('whatever JSON is asked, there is an answer, the node goes on, and the map 
     'cacheShare',
   );
   const request = fc
-    .tuple(fc.constantFrom(...ops, 'cancelMove', 'settings', 'createBucket', 'configureBucket', 'removeBucket'), fc.dictionary(names, value, { maxKeys: 4 }))
+    .tuple(
+      fc.constantFrom(...ops, 'cancelMove', 'settings', 'createBucket', 'configureBucket', 'removeBucket'),
+      fc.dictionary(names, value, { maxKeys: 4 }),
+    )
     .map(([op, fields]) => ({ ...fields, op }));
   await fc.assert(
     fc.asyncProperty(request, async (each) => {

@@ -194,7 +194,11 @@ test('fields that a later version added are passed over', (t) => {
 
 test('buckets of an earlier version, which had a name and an id alone, are as usual', (t) => {
   const map = aMap(2, [n1, n2, n3]);
-  const records = new Map(foundingRecords(map, founded(), 10).flat().map(({ key, value }) => [key, value ?? '']));
+  const records = new Map(
+    foundingRecords(map, founded(), 10)
+      .flat()
+      .map(({ key, value }) => [key, value ?? '']),
+  );
   const cluster = JSON.parse(records.get('cluster') ?? '');
   records.set('cluster', JSON.stringify({ ...cluster, buckets: [{ name: 'old', id: 7 }] }));
   t.deepEqual(mapOfRecords(records)?.buckets, [aBucket({ id: bucketId(7), name: 'old' })]);

@@ -264,7 +264,9 @@ test('settings: values that cannot be and names that are none are refused, inher
 });
 
 test('createBucket: a new id above all that ever were, settings as said, and a change that tells', (t) => {
-  const marks = aMap(1, [n1, n2, n3], { buckets: [aBucket(), aBucket({ id: bucketId(9), name: 'old', isRemoved: true })] });
+  const marks = aMap(1, [n1, n2, n3], {
+    buckets: [aBucket(), aBucket({ id: bucketId(9), name: 'old', isRemoved: true })],
+  });
   const draft = orders.createBucket(marks, { op: 'createBucket', name: 'old', cacheShare: 0.5 });
   t.is(draft.summary, 'bucket old (10): cacheShare=0.5');
   const next = after(marks, draft);
@@ -282,7 +284,9 @@ test('createBucket: a new id above all that ever were, settings as said, and a c
 });
 
 test('createBucket: after the last id the first that nobody ever had; at most 1000 buckets in a life', (t) => {
-  const top = aMap(1, [n1, n2, n3], { buckets: [1, 2, 0xffff].map((id) => aBucket({ id: bucketId(id), name: `b${id}` })) });
+  const top = aMap(1, [n1, n2, n3], {
+    buckets: [1, 2, 0xffff].map((id) => aBucket({ id: bucketId(id), name: `b${id}` })),
+  });
   t.is(orders.createBucket(top, { op: 'createBucket', name: 'x' }).buckets?.[0]?.id, bucketId(3));
   const buckets = Array.from({ length: 1000 }, (_, at) =>
     aBucket({ id: bucketId(at + 1), name: `b${at}`, isRemoved: at > 0 }),

@@ -27,6 +27,8 @@ import {
 } from '../wire/index.js';
 import { Administration } from './administration.js';
 import { batchResult, operationOf } from './batch.js';
+import { Batches } from './batches.js';
+import { BucketNames, isGone, mapFreshMs } from './bucket-names.js';
 import { Inbox } from './inbox.js';
 import { MapSource } from './map-source.js';
 import { amountOf, checkSize, readOperation, writeOperation } from './operation-builder.js';
@@ -41,13 +43,13 @@ import {
   toPutResult,
   toTouchResult,
 } from './outcome.js';
-import { isWriteKind, type OutcomeSink, PendingOperation } from './pending-operation.js';
+import { type OutcomeSink, PendingOperation } from './pending-operation.js';
 import { isPlain, Reads } from './reads.js';
 import { ReplicaReads, replicaToken, SeenIndexes } from './replica-reads.js';
 import { RoutingTable } from './routing-table.js';
 import { mergedScan } from './scan.js';
 import { scanBounds, scanLimit } from './scan-bounds.js';
-import { BatchSink, SingleSink } from './sinks.js';
+import { SingleSink } from './sinks.js';
 import type {
   AppendResult,
   BatchOperation,
@@ -78,8 +80,6 @@ export type ConnectOptions = ClientOptions & {
 
 const defaultTimeoutMs = 5000;
 const defaultMaxInFlight = 8192;
-/** A map younger than this answers doubts about leaders and buckets. */
-const mapFreshMs = 100;
 /** A map that works, though nodes have a newer one, is not renewed more often than this. */
 const mapStaleMs = 1000;
 const pageItems = 5000;
@@ -130,6 +130,8 @@ class Client implements RingraftClient {
   private readonly administration: Administration;
   private readonly replicas: ReplicaReads;
   private readonly reads: Reads;
+  private readonly buckets: BucketNames;
+  private readonly batches: Batches;
   private closing: Promise<void> | undefined;
 
   constructor(
@@ -138,6 +140,10 @@ class Client implements RingraftClient {
   ) {
     const { bus, inbox, maps, routes, clock, random } = parts;
     this.timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
+    const { cluster } = options;
+    const { timeoutMs } = this;
+    const checkOpen = (): void => this.checkOpen();
+    this.buckets = new BucketNames({ cluster, maps, routes, clock, timeoutMs, checkOpen });
     const clientId = newClientId(random);
     const seen = new SeenIndexes();
     this.pipeline = new OperationPipeline({
@@ -162,9 +168,18 @@ class Client implements RingraftClient {
       onMapDoubted: () => this.doubtMap(),
     });
     this.replicas = replicas;
-    const lead = (operation: Operation, timeoutMs: number): Promise<OperationResult> =>
-      this.submit(operation, timeoutMs, (result) => result);
+    const lead = (operation: Operation, forMs: number): Promise<OperationResult> =>
+      this.submit(operation, forMs, (result) => result);
     this.reads = new Reads({ clock, routes, replicas, lead });
+    this.batches = new Batches({
+      bus,
+      buckets: this.buckets,
+      pipeline: this.pipeline,
+      reads: this.reads,
+      timeoutMs,
+      checkOpen,
+      pending: (operation, forMs, sink, at) => this.pending(operation, forMs, sink, at),
+    });
     inbox.handleResults((token, message) => {
       if (token.startsWith(replicaToken)) replicas.onMessage(token, message);
       else this.pipeline.onMessage(token, message);
@@ -193,19 +208,10 @@ class Client implements RingraftClient {
     options: ReadOptions,
     convert: (result: OperationResult) => T,
   ): Promise<T> {
-    const asked = this.withDefaults(bucket, options);
+    const asked = this.buckets.withDefaults(bucket, options);
     const build = (id: BucketId): Operation => readOperation(id, key, asked, kind);
     if (isPlain(asked)) return this.single(bucket, asked.timeoutMs, build, convert);
     return this.fromReplicas(bucket, build, asked).then(convert);
-  }
-
-  /** What the bucket has for reads that do not say. */
-  private withDefaults(bucket: string, options: ReadOptions): ReadOptions {
-    const settings = this.parts.routes.bucket(bucket);
-    if (settings === undefined) return options;
-    const consistency = options.consistency ?? settings.defaultLevel ?? 'linearizable';
-    const available = options.available ?? settings.mode === 'available';
-    return { ...options, consistency, available };
   }
 
   private async fromReplicas(
@@ -213,11 +219,15 @@ class Client implements RingraftClient {
     build: (bucketId: BucketId) => Operation,
     options: ReadOptions,
   ): Promise<OperationResult> {
+    const attempt = (bucketId: BucketId): Promise<OperationResult> => {
+      this.checkOpen();
+      const operation = build(bucketId);
+      checkSize(operation, this.parts.bus.maxPayloadBytes);
+      return this.reads.read(operation, ringHash(operation.key), options, options.timeoutMs ?? this.timeoutMs);
+    };
     this.checkOpen();
-    const operation = build(this.parts.routes.bucketId(bucket) ?? (await this.findBucket(bucket)));
-    this.checkOpen();
-    checkSize(operation, this.parts.bus.maxPayloadBytes);
-    return this.reads.read(operation, ringHash(operation.key), options, options.timeoutMs ?? this.timeoutMs);
+    const bucketId = await this.buckets.find(bucket);
+    return attempt(bucketId).catch((error: unknown) => this.buckets.again(bucket, bucketId, error, attempt));
   }
 
   put(bucket: string, key: Key, value: Key, options: WriteOptions = {}): Promise<PutResult> {
@@ -264,12 +274,16 @@ class Client implements RingraftClient {
     build: (bucketId: BucketId) => Operation,
     convert: (result: OperationResult) => T,
   ): Promise<T> {
-    const bucketId = this.parts.routes.bucketId(bucket);
+    const bucketId = this.buckets.known(bucket);
+    const attempt = (id: BucketId) => this.submit(build(id), timeoutMs, convert);
     if (bucketId === undefined) {
-      return this.findBucket(bucket).then((id) => this.submit(build(id), timeoutMs, convert));
+      this.checkOpen();
+      return this.buckets.find(bucket).then(attempt);
     }
     try {
-      return this.submit(build(bucketId), timeoutMs, convert);
+      return this.submit(build(bucketId), timeoutMs, convert, (error) =>
+        this.buckets.again(bucket, bucketId, error, attempt),
+      );
     } catch (error) {
       return Promise.reject(error);
     }
@@ -279,11 +293,16 @@ class Client implements RingraftClient {
     operation: Operation,
     timeoutMs: number | undefined,
     convert: (result: OperationResult) => T,
+    onGone?: (error: RingraftError) => Promise<T>,
   ): Promise<T> {
     this.checkOpen();
     checkSize(operation, this.parts.bus.maxPayloadBytes);
     return new Promise<T>((resolve, reject) => {
-      this.pipeline.submit(this.pending(operation, timeoutMs, new SingleSink(convert, resolve, reject), 0));
+      const fail = (error: Error): void => {
+        if (onGone !== undefined && isGone(error)) onGone(error).then(resolve, reject);
+        else reject(error);
+      };
+      this.pipeline.submit(this.pending(operation, timeoutMs, new SingleSink(convert, resolve, fail), 0));
     });
   }
 
@@ -301,9 +320,9 @@ class Client implements RingraftClient {
   }
 
   getMany(bucket: string, keys: readonly Key[], options: ReadOptions = {}): Promise<Settled<GetResult | undefined>[]> {
-    const asked = this.withDefaults(bucket, options);
+    const asked = this.buckets.withDefaults(bucket, options);
     const build = (id: BucketId, at: number): Operation => readOperation(id, keys[at] as Key, asked);
-    return this.many(bucket, keys.length, () => asked, build, toGetResult);
+    return this.batches.run(bucket, keys.length, () => asked, build, toGetResult);
   }
 
   putMany(
@@ -315,63 +334,28 @@ class Client implements RingraftClient {
       const [key, value] = pairs[at] as readonly [Key, Key];
       return writeOperation(OperationKind.Put, id, key, value, options);
     };
-    return this.many(bucket, pairs.length, () => options, build, toPutResult);
+    return this.batches.run(bucket, pairs.length, () => options, build, toPutResult);
   }
 
   deleteMany(bucket: string, keys: readonly Key[], options: WriteOptions = {}): Promise<Settled<DeleteResult>[]> {
     const build = (id: BucketId, at: number): Operation =>
       writeOperation(OperationKind.Delete, id, keys[at] as Key, '', options);
-    return this.many(bucket, keys.length, () => options, build, toDeleteResult);
+    return this.batches.run(bucket, keys.length, () => options, build, toDeleteResult);
   }
 
   batch(bucket: string, operations: readonly BatchOperation[]): Promise<Settled<BatchResult>[]> {
     const all = operations.map((operation): BatchOperation => {
       if (operation.op !== 'get' && operation.op !== 'exists') return operation;
-      return { ...operation, options: this.withDefaults(bucket, operation.options ?? {}) };
+      return { ...operation, options: this.buckets.withDefaults(bucket, operation.options ?? {}) };
     });
     const asked = (at: number): BatchOperation => all[at] as BatchOperation;
-    return this.many(
+    return this.batches.run(
       bucket,
       operations.length,
       (at) => asked(at).options ?? {},
       (id, at) => operationOf(id, asked(at)),
       (result, at) => batchResult(asked(at), result),
     );
-  }
-
-  private async many<T>(
-    bucket: string,
-    count: number,
-    optionsOf: (at: number) => ReadOptions | WriteOptions,
-    build: (bucketId: BucketId, at: number) => Operation,
-    convert: (result: OperationResult, at: number) => T,
-  ): Promise<Settled<T>[]> {
-    this.checkOpen();
-    const { routes, bus } = this.parts;
-    const bucketId = routes.bucketId(bucket) ?? (await this.findBucket(bucket));
-    this.checkOpen();
-    if (count === 0) return [];
-    return new Promise((resolve) => {
-      const sink = new BatchSink<T>(count, convert, resolve);
-      this.pipeline.submitLazily(count, (at) => {
-        try {
-          const operation = build(bucketId, at);
-          checkSize(operation, bus.maxPayloadBytes);
-          const options: ReadOptions = optionsOf(at);
-          if (isWriteKind(operation.kind) || isPlain(options)) {
-            return this.pending(operation, options.timeoutMs, sink, at);
-          }
-          this.reads.read(operation, ringHash(operation.key), options, options.timeoutMs ?? this.timeoutMs).then(
-            (result) => sink.succeedAt(at, result),
-            (error: Error) => sink.failAt(at, error),
-          );
-          return undefined;
-        } catch (error) {
-          sink.failAt(at, error instanceof Error ? error : new Error(String(error)));
-          return undefined;
-        }
-      });
-    });
   }
 
   async count(bucket: string, options: Omit<ScanOptions, 'keysOnly'> = {}): Promise<number> {
@@ -382,16 +366,35 @@ class Client implements RingraftClient {
 
   async *scan(bucket: string, options: ScanOptions = {}): AsyncGenerator<ScanItem> {
     this.checkOpen();
-    const { inbox, routes, clock, random } = this.parts;
     const bounds = scanBounds(options);
     const limit = scanLimit(options);
-    const bucketId = routes.bucketId(bucket) ?? (await this.findBucket(bucket));
+    const bucketId = await this.buckets.find(bucket);
     if (bounds === undefined || limit === 0) return;
-    const settings = routes.bucket(bucket);
+    let hasBegun = false;
+    try {
+      for await (const item of this.scanOf(bucketId, bounds, limit, options)) {
+        hasBegun = true;
+        yield item;
+      }
+    } catch (error) {
+      const next = hasBegun || !isGone(error) ? undefined : await this.buckets.after(bucket, bucketId);
+      if (next === undefined) throw error;
+      yield* this.scanOf(next, bounds, limit, options);
+    }
+  }
+
+  private scanOf(
+    bucketId: BucketId,
+    bounds: NonNullable<ReturnType<typeof scanBounds>>,
+    limit: number,
+    options: ScanOptions,
+  ): AsyncGenerator<ScanItem> {
+    const { inbox, routes, clock, random } = this.parts;
+    const settings = routes.map.buckets.find(({ id }) => id === bucketId);
     const isOne = (options.consistency ?? settings?.defaultLevel) === 'one';
     const isAvailable = options.available ?? settings?.mode === 'available';
     const { onWeaker = () => {} } = options;
-    yield* mergedScan(
+    return mergedScan(
       {
         cluster: this.options.cluster,
         bucketId,
@@ -411,19 +414,6 @@ class Client implements RingraftClient {
       bounds,
       limit,
     );
-  }
-
-  /** A bucket the map at hand does not know: asks for a newer map, once. */
-  private async findBucket(bucket: string): Promise<BucketId> {
-    this.checkOpen();
-    const { maps, routes } = this.parts;
-    if (maps.ageMs() >= mapFreshMs) await maps.fetch(this.timeoutMs);
-    const bucketId = routes.bucketId(bucket);
-    if (bucketId !== undefined) return bucketId;
-    const fields = { bucket };
-    throw new RingraftError('NOT_FOUND', `cluster ${this.options.cluster} has no bucket ${JSON.stringify(bucket)}`, {
-      fields,
-    });
   }
 
   /** Renews the map in the background, at most one request at a time; what goes wrong with it shows in operations. */

@@ -62,7 +62,8 @@ export class RoutingTable {
       const keep = leader !== undefined && replicas.includes(leader);
       return { id: shard.id, replicas, leader: keep ? leader : undefined, nextReplica: shard.id };
     });
-    this.buckets = new Map(map.buckets.map((bucket) => [bucket.name, bucket]));
+    const live = map.buckets.filter(({ isRemoved }) => !isRemoved);
+    this.buckets = new Map(live.map((bucket) => [bucket.name, bucket]));
   }
 
   private learnLeaders({ map, leaders }: ClusterMapAnswer, nowMs: number): void {

@@ -239,6 +239,7 @@ class PageAttempt {
       level: this.context.level,
       shards: this.routes.map((route) => route.id),
       maxBytes: pageBytes,
+      mapEpoch: this.context.routes.map.epoch,
     };
   }
 

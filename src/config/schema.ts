@@ -7,7 +7,7 @@ const token = z
   .describe('A name that can stand in a NATS subject');
 const positive = z.int().min(1);
 const milliseconds = z.int().min(1).max(600_000);
-const bytes = z.int().min(0);
+const count = z.int().min(0);
 
 const nats = z
   .strictObject({
@@ -36,6 +36,22 @@ const node = z.strictObject({
 const bucket = z.strictObject({
   name: token,
   id: z.int().min(1).max(65_535).describe('Stands in every stored key: never change it'),
+  mode: z
+    .enum(['consistent', 'available'])
+    .default('consistent')
+    .describe('What goes before when they cannot go together'),
+  defaultLevel: z
+    .enum(['linearizable', 'lease', 'quorum', 'one'])
+    .default('linearizable')
+    .describe('Of reads that ask for no level'),
+  ttlMs: count.max(316_224_000_000).default(0).describe('Of values written without a time to live; 0: they stay'),
+  maxValueBytes: count.max(900_000).default(0).describe('Most bytes of a value; 0: the limit of the node'),
+  cacheShare: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0)
+    .describe('Fraction of the cache of values that is its own; 0: it shares the common one'),
 });
 
 const raft = z
@@ -94,12 +110,14 @@ const shape = z.strictObject({
   buckets: z
     .array(bucket)
     .min(1)
-    .default([{ name: 'default', id: 1 }]),
+    .max(1000)
+    .prefault([{ name: 'default', id: 1 }])
+    .describe('The buckets the cluster begins with; `kvctl bucket` creates, changes and removes them'),
   dataDirectory: z.string().min(1).default('.ringraft/data').describe('Each node uses <dataDirectory>/<node id>'),
   engine: z
     .strictObject({
       type: z.enum(['rocksdb', 'classic-level']).default('rocksdb'),
-      cacheBytes: bytes.default(33_554_432).describe('Values kept in memory'),
+      cacheBytes: count.default(33_554_432).describe('Values kept in memory'),
     })
     .prefault({}),
   wal: z.strictObject({ segmentBytes: z.int().min(65_536).default(16_777_216) }).prefault({}),

@@ -21,6 +21,8 @@ export class Group {
   newConfirmations: Confirmation[] = [];
   readonly proposals: PendingProposal[] = [];
   readonly waitingReads: WaitingReads[] = [];
+  /** The entry that drops removed buckets, while it is on its way. */
+  dropping = { term: 0, index: 0 };
   dirty = false;
   installing = false;
   isRemoved = false;

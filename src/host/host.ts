@@ -226,6 +226,7 @@ export class Host {
   private tookOver(map: ClusterMap): true {
     this.peers.retain(new Set(map.nodes.map(({ id }) => id)));
     this.snapshots.adoptSettings(map.settings);
+    this.parts.store.useBuckets(map.buckets);
     this.nextBalanceMs = Math.min(this.nextBalanceMs, this.parts.clock.nowMs() + tickMs);
     this.onMap(map);
     return true;

@@ -17,6 +17,7 @@ import {
   ConsistencyLevel,
   codeOf,
   decodeOperationBatch,
+  type MapBucket,
   nodeSubject,
   type Operation,
   type OperationBatch,
@@ -39,6 +40,9 @@ const isStorable = (value: number): boolean => Number.isSafeInteger(value) && va
 
 const isRead = ({ kind }: Operation): boolean => kind === OperationKind.Get || kind === OperationKind.Exists;
 const isWrite = ({ kind }: Operation): boolean => commandKindOf(kind) !== undefined;
+
+/** Writes that begin a time to live where the bucket has one for all its keys. */
+const givesTime = (kind: OperationKind): boolean => kind !== OperationKind.Delete && kind !== OperationKind.Touch;
 
 /** What the state machine refused, where the code alone does not say it. */
 const messageOfOutcome = (code: number): string => {
@@ -135,7 +139,8 @@ export class OperationServer {
   }
 
   private accept(operation: Operation, batch: OperationBatch, replyTo: string, wallMs: number): void {
-    const refusal = this.check(operation);
+    const bucket = this.parts.maps.bucket(operation.bucketId);
+    const refusal = this.check(operation, bucket, batch.mapEpoch);
     if (refusal !== undefined) {
       this.refuse(replyTo, refusal);
       return;
@@ -164,7 +169,9 @@ export class OperationServer {
     if (isWrite(operation)) {
       if (operation.kind === OperationKind.Delete) this.counters.deletes++;
       else this.counters.puts++;
-      group.builder.add(pending, batch, wallMs, this.parts.options.limits.maxValueBytes);
+      if (operation.ttlMs === 0 && givesTime(operation.kind)) operation.ttlMs = bucket?.ttlMs ?? 0;
+      const { maxValueBytes } = this.parts.options.limits;
+      group.builder.add(pending, batch, wallMs, bucket?.maxValueBytes || maxValueBytes);
     } else {
       this.counters.gets++;
       if (operation.level === ConsistencyLevel.Lease) group.newLeaseReads.push(pending);
@@ -174,7 +181,7 @@ export class OperationServer {
   }
 
   /** What is wrong with the operation itself, before anyone is asked about it. */
-  private check(operation: Operation): OperationResult | undefined {
+  private check(operation: Operation, bucket: MapBucket | undefined, mapEpoch: number): OperationResult | undefined {
     const { limits } = this.parts.options;
     const { requestId, kind } = operation;
     if (!isRead(operation) && !isWrite(operation)) {
@@ -193,8 +200,9 @@ export class OperationServer {
     if (operation.level > ConsistencyLevel.One) {
       return errorResult(requestId, 'BAD_REQUEST', `unknown consistency level: ${operation.level}`);
     }
-    if (!this.parts.maps.hasBucket(operation.bucketId)) {
-      return errorResult(requestId, 'BAD_REQUEST', `no bucket has id ${operation.bucketId}`);
+    if (bucket === undefined || this.parts.store.isDropped(bucket.id)) {
+      const { code, message } = this.parts.maps.refusalOf(operation.bucketId, mapEpoch);
+      return errorResult(requestId, code, message);
     }
     if (operation.key.length === 0) return errorResult(requestId, 'BAD_REQUEST', 'the key is empty');
     if (operation.key.length > limits.maxKeyBytes) {
@@ -202,6 +210,10 @@ export class OperationServer {
     }
     if (Math.max(operation.value.length, operation.expectedValue.length) > limits.maxValueBytes) {
       return errorResult(requestId, 'TOO_LARGE', `a value has at most ${limits.maxValueBytes} bytes`);
+    }
+    if (bucket.maxValueBytes > 0 && operation.value.length > bucket.maxValueBytes) {
+      const message = `a value in bucket ${bucket.name} has at most ${bucket.maxValueBytes} bytes`;
+      return errorResult(requestId, 'TOO_LARGE', message);
     }
     if (this.inflight >= limits.maxInflightOperations) {
       return errorResult(requestId, 'BUSY', `${this.inflight} operations are in flight on this node`);

@@ -25,6 +25,7 @@ import type { Store } from '../kv/index.js';
 import type { Bus } from '../transport/index.js';
 import type { Wal } from '../wal/index.js';
 import { type AdminRequest, adminSubject, type ClusterMap, type MapShard, type ShardReport } from '../wire/index.js';
+import { dropRemoved } from './bucket-drops.js';
 import type { Group } from './group.js';
 import { allShards, isPlacedOn, type LocalMap } from './local-map.js';
 import { checkDispensable, reportOf, stepTowards } from './membership.js';
@@ -222,6 +223,7 @@ export class Replicas {
     this.beginMissing();
     for (const group of this.groups.values()) {
       if (!group.raft.isLeader) continue;
+      if (this.dropBuckets(group)) hasChanged = true;
       const shard = this.parts.maps.shard(group.shardId);
       const step = shard === undefined ? undefined : stepTowards(group, shard, nowMs, this.parts.logger);
       if (step === undefined) continue;
@@ -230,6 +232,15 @@ export class Replicas {
       else this.invite(group, step.invite);
     }
     return hasChanged;
+  }
+
+  private dropBuckets(group: Group): boolean {
+    const { maps, store, clock, mark } = this.parts;
+    const { removedBuckets } = maps;
+    if (removedBuckets.length === 0) return false;
+    if (!dropRemoved(group, removedBuckets, store.droppedBuckets(group.shardId), clock.wallMs())) return false;
+    mark(group);
+    return true;
   }
 
   /** A replica that is placed here, and that nobody invites to: the invitation was lost, or what came of it. */

@@ -72,8 +72,10 @@ export class ScanServer {
       answer(failure('BAD_REQUEST', `a scan is linearizable or of level one, not ${request.level}`));
       return;
     }
-    if (!this.parts.maps.hasBucket(request.bucketId)) {
-      answer(failure('BAD_REQUEST', `no bucket has id ${request.bucketId}`));
+    const { maps, store } = this.parts;
+    if (maps.bucket(request.bucketId) === undefined || store.isDropped(request.bucketId)) {
+      const { code, message } = maps.refusalOf(request.bucketId, request.mapEpoch);
+      answer(failure(code, message));
       return;
     }
     const confirmed = new Set<number>();

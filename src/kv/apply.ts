@@ -4,9 +4,11 @@
  * Invariants:
  * 1. Entries of a shard are applied in order, each once.
  * 2. "Now" is the shard's log time, never the local clock.
- * 3. A repeated command (same client, same sequence) gets its first answer and changes nothing.
+ * 3. What a removed bucket held is asked about no more: from the command that drops it on, its other commands do nothing,
+ *    on every replica alike, and its data may go whenever there is time.
+ * 4. A repeated command (same client, same sequence) gets its first answer and changes nothing.
  */
-import { assert, assertNever, mapKey } from '../base/index.js';
+import { assert, assertNever, type BucketId, mapKey } from '../base/index.js';
 import { decodeConfiguration, type Entry, EntryType } from '../raft/index.js';
 import { ringHash } from '../ring/index.js';
 import { type Command, CommandKind, ConditionKind, codeNumber, decodeCommandBatch } from '../wire/index.js';
@@ -22,6 +24,7 @@ const sessionTableEveryEntries = 512;
 const conflict = codeNumber('CONFLICT');
 const badRequest = codeNumber('BAD_REQUEST');
 const tooLarge = codeNumber('TOO_LARGE');
+const removed = { code: codeNumber('NOT_FOUND'), revision: 0, found: false } as const;
 
 /** A command with what is derived from its key, once. */
 type Prepared = { readonly command: Command; readonly dataKey: Buffer; readonly name: string };
@@ -51,6 +54,11 @@ export class Applier {
   constructor(
     private readonly pipeline: WritePipeline,
     private readonly reader: Reader,
+    private readonly buckets: {
+      /** Data of this bucket come into the engine. */
+      readonly onWritten: (bucketId: BucketId) => void;
+      readonly onDropped: (shard: ShardState, bucketId: BucketId) => void;
+    },
   ) {}
 
   /** `old` holds the values that only the engine knew, for every key that needs one. */
@@ -109,6 +117,9 @@ export class Applier {
     old: ReadonlyMap<string, StoredValue | undefined>,
   ): Outcome {
     const { command, name } = prepared;
+    if (command.kind === CommandKind.DropBucket) return this.dropBucket(shard, command.bucketId);
+    if (command.kind === CommandKind.Reclaim) this.pipeline.delete(expiryKey(command.expiresAtMs, prepared.dataKey));
+    if (shard.droppedBuckets.has(command.bucketId)) return removed;
     const known = this.reader.peek(name);
     const before = known === undefined ? old.get(name) : known.stored;
     const current = before !== undefined && isLive(before, shard.timeMs) ? before : undefined;
@@ -138,7 +149,6 @@ export class Applier {
         if (current === undefined) return { code: 0, revision: 0, found: false };
         return this.store(shard, prepared, before, command.expiresAtMs, current.value);
       case CommandKind.Reclaim:
-        this.pipeline.delete(expiryKey(command.expiresAtMs, prepared.dataKey));
         // Written anew since it was found expired: another time holds, or none.
         if (before === undefined || current !== undefined) return { code: 0, revision: 0, found: false };
         this.remove(prepared);
@@ -146,6 +156,15 @@ export class Applier {
       default:
         return assertNever(command.kind, 'kind of command');
     }
+  }
+
+  private dropBucket(shard: ShardState, bucketId: BucketId): Outcome {
+    const isNew = shard.drop(bucketId);
+    if (isNew) {
+      this.pipeline.put(systemKey(shard.shardId, SystemKind.DroppedBuckets), shard.encodeDroppedBuckets());
+      this.buckets.onDropped(shard, bucketId);
+    }
+    return { code: 0, revision: 0, found: isNew };
   }
 
   private store(
@@ -158,6 +177,7 @@ export class Applier {
     const stored = encodeValue(++shard.revision, expiresAtMs, value);
     const userKey = storedKey.subarray(storedKey.length - key.length);
     this.pipeline.mutate(name, storedKey, { bucketId, key: userKey, stored });
+    this.buckets.onWritten(bucketId);
     if (before === undefined) this.pipeline.put(indexKey(bucketId, userKey), noBytes);
     const expiredAtMs = before?.expiresAtMs ?? 0;
     if (expiredAtMs > 0 && expiredAtMs !== expiresAtMs) this.pipeline.delete(expiryKey(expiredAtMs, storedKey));

@@ -30,8 +30,19 @@ export const SystemKind = {
   Started: 6,
   Incarnation: 7,
   ClusterMap: 8,
+  DroppedBuckets: 9,
 } as const;
 export type SystemKind = (typeof SystemKind)[keyof typeof SystemKind];
+
+/** What a shard's state is beside its data: goes with snapshots, and is removed with it. */
+export const shardRecords = [
+  SystemKind.Position,
+  SystemKind.SessionTable,
+  SystemKind.Outcomes,
+  SystemKind.DroppedBuckets,
+] as const;
+
+export const lastBucketId = 0xffff as BucketId;
 
 export function dataKey(bucketId: BucketId, ring: number, key: Buffer): Buffer {
   const bytes = Buffer.allocUnsafe(dataHeaderBytes + key.length);
@@ -43,6 +54,8 @@ export function dataKey(bucketId: BucketId, ring: number, key: Buffer): Buffer {
 }
 
 export const bucketOfDataKey = (bytes: Buffer): BucketId => bytes.readUInt16BE(1) as BucketId;
+/** Of a data key as a map key. */
+export const bucketOfName = (name: string): BucketId => ((name.charCodeAt(1) << 8) | name.charCodeAt(2)) as BucketId;
 export const userKeyOfDataKey = (bytes: Buffer): Buffer => bytes.subarray(dataHeaderBytes);
 export const isDataKey = (bytes: Buffer): boolean => bytes[0] === dataTag;
 

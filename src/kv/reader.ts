@@ -1,18 +1,30 @@
 /**
  * Reads of single keys: the overlay, then a byte-bounded cache, then the engine.
  *
+ * Buckets may have a part of the cache that is their own; what is said of the cache below is said of all its parts.
+ *
  * Invariant: the cache never serves what a mutation has replaced. Mutations update it as they are applied; a value read
  * from the engine enters it only if no mutation of its key, and no replacement of its arc, came in between.
  */
 import { LRUCache } from 'lru-cache';
-import { mapKey } from '../base/index.js';
+import { type BucketId, mapKey } from '../base/index.js';
 import type { Engine } from '../engine/index.js';
 import { ringHash } from '../ring/index.js';
-import { dataKey, decodeValue, isLive, type StoredValue } from './keys.js';
+import { bucketOfName, dataKey, decodeValue, isLive, type StoredValue } from './keys.js';
 import type { ReadKey, ReadValue } from './types.js';
 import type { WritePipeline } from './write-pipeline.js';
 
 const entryOverheadBytes = 200;
+/** Of the cache, for all buckets together that have a part of their own. */
+const mostOwnShare = 0.9;
+
+const sizeOf = (bytes: number): number => Math.max(1, Math.floor(bytes));
+
+const newCache = (bytes: number): LRUCache<string, StoredValue> =>
+  new LRUCache({
+    maxSize: sizeOf(bytes),
+    sizeCalculation: (stored, name) => stored.encoded.length + name.length + entryOverheadBytes,
+  });
 
 /** Data that are replaced as a whole. */
 export type Replacement = {
@@ -22,7 +34,8 @@ export type Replacement = {
 };
 
 export class Reader {
-  private readonly cache: LRUCache<string, StoredValue>;
+  private common: LRUCache<string, StoredValue>;
+  private readonly own = new Map<BucketId, LRUCache<string, StoredValue>>();
   /** Keys being read from the engine; false once a mutation came in between. */
   private readonly filling = new Map<string, { valid: boolean; readers: number }>();
   /** Arcs whose data are being replaced. */
@@ -32,24 +45,48 @@ export class Reader {
   constructor(
     private readonly engine: Engine,
     private readonly pipeline: WritePipeline,
-    cacheBytes: number,
+    private readonly cacheBytes: number,
   ) {
-    this.cache = new LRUCache({
-      maxSize: Math.max(1, cacheBytes),
-      sizeCalculation: (stored, name) => stored.encoded.length + name.length + entryOverheadBytes,
-    });
+    this.common = newCache(cacheBytes);
+  }
+
+  /**
+   * The fraction of the cache that is each bucket's own; the others share the rest, a tenth of the whole at least. A part
+   * whose size changes begins empty: what it held is read again when it is wanted.
+   */
+  useShares(shares: ReadonlyMap<BucketId, number>): void {
+    const wanted = [...shares.values()].reduce((sum, share) => sum + share, 0);
+    const scale = wanted > mostOwnShare ? mostOwnShare / wanted : 1;
+    const isSame = this.own.size === shares.size && [...shares.keys()].every((id) => this.own.has(id));
+    for (const id of [...this.own.keys()]) if (!shares.has(id)) this.own.delete(id);
+    let left = this.cacheBytes;
+    for (const [id, share] of shares) {
+      const bytes = sizeOf(this.cacheBytes * share * scale);
+      left -= bytes;
+      if (this.own.get(id)?.maxSize !== bytes) this.own.set(id, newCache(bytes));
+    }
+    // It may hold what belongs elsewhere from now on, and would not hear of its mutations.
+    if (!isSame || this.common.maxSize !== sizeOf(left)) this.common = newCache(left);
+  }
+
+  private cacheOf(name: string): LRUCache<string, StoredValue> {
+    if (this.own.size === 0) return this.common;
+    return this.own.get(bucketOfName(name)) ?? this.common;
   }
 
   get cachedBytes(): number {
-    return this.cache.calculatedSize;
+    let bytes = this.common.calculatedSize;
+    for (const cache of this.own.values()) bytes += cache.calculatedSize;
+    return bytes;
   }
 
   /** The state machine replaced this key's value. */
   noteMutation(name: string, stored: StoredValue | undefined): void {
     const filling = this.filling.get(name);
     if (filling !== undefined) filling.valid = false;
-    if (stored === undefined) this.cache.delete(name);
-    else this.cache.set(name, stored);
+    const cache = this.cacheOf(name);
+    if (stored === undefined) cache.delete(name);
+    else cache.set(name, stored);
   }
 
   /**
@@ -60,7 +97,10 @@ export class Reader {
     this.replacing.add(isOnArc);
     for (const [name, filling] of this.filling) if (isOnArc(name)) filling.valid = false;
     return {
-      forget: (dataKey) => this.cache.delete(mapKey(dataKey)),
+      forget: (dataKey) => {
+        const name = mapKey(dataKey);
+        this.cacheOf(name).delete(name);
+      },
       end: () => this.replacing.delete(isOnArc),
     };
   }
@@ -69,7 +109,7 @@ export class Reader {
   peek(name: string): { readonly stored: StoredValue | undefined } | undefined {
     const overlaid = this.pipeline.overlay.get(name);
     if (overlaid !== undefined) return overlaid;
-    const stored = this.cache.get(name);
+    const stored = this.cacheOf(name).get(name);
     return stored === undefined ? undefined : { stored };
   }
 
@@ -140,7 +180,7 @@ export class Reader {
   private endFill(name: string, stored: StoredValue | undefined): void {
     const filling = this.filling.get(name);
     if (filling === undefined) return;
-    if (filling.valid && stored !== undefined) this.cache.set(name, stored);
+    if (filling.valid && stored !== undefined) this.cacheOf(name).set(name, stored);
     if (--filling.readers === 0) this.filling.delete(name);
   }
 }

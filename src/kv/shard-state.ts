@@ -1,6 +1,7 @@
 /** What the state machine keeps in memory of one shard, beside the data themselves. */
-import { RingraftError, type ShardId } from '../base/index.js';
+import { type BucketId, RingraftError, type ShardId, systemBucketId, systemShardId } from '../base/index.js';
 import { type Configuration, decodeConfiguration, encodeConfiguration } from '../raft/index.js';
+import { bucketOfDataKey, isDataKey } from './keys.js';
 import { type SessionLimits, SessionTable } from './sessions.js';
 import type { Arc, ShardPosition } from './types.js';
 
@@ -19,6 +20,8 @@ export class ShardState {
   /** The session table in the engine covers the log up to here. */
   sessionTableIndex = 0;
   needsSnapshot = false;
+  /** Buckets that were removed, as of the log: commands on them do nothing any more. Replaced, never changed. */
+  droppedBuckets: ReadonlySet<BucketId> = new Set();
   /** Work of one apply that waits for old values; the next ones queue behind it. */
   readonly queue: (() => void)[] = [];
   isApplying = false;
@@ -32,8 +35,29 @@ export class ShardState {
   }
 
   get position(): ShardPosition {
-    const { shardId, appliedIndex, appliedTerm, configuration, needsSnapshot } = this;
-    return { shardId, appliedIndex, appliedTerm, configuration, needsSnapshot };
+    const { shardId, appliedIndex, appliedTerm, configuration, needsSnapshot, droppedBuckets } = this;
+    return { shardId, appliedIndex, appliedTerm, configuration, needsSnapshot, droppedBuckets };
+  }
+
+  /** False: it had done so. */
+  drop(bucketId: BucketId): boolean {
+    if (this.droppedBuckets.has(bucketId)) return false;
+    this.droppedBuckets = new Set([...this.droppedBuckets, bucketId].sort((a, b) => a - b));
+    return true;
+  }
+
+  /** u16s, in order. */
+  encodeDroppedBuckets(): Buffer {
+    const bytes = Buffer.alloc(2 * this.droppedBuckets.size);
+    [...this.droppedBuckets].forEach((id, at) => {
+      bytes.writeUInt16BE(id, 2 * at);
+    });
+    return bytes;
+  }
+
+  decodeDroppedBuckets(bytes: Buffer): void {
+    const ids = Array.from({ length: bytes.length / 2 }, (_, at) => bytes.readUInt16BE(2 * at) as BucketId);
+    this.droppedBuckets = new Set(ids);
   }
 
   /** version:u8, then u48s: index, term, revision, time; then the configuration. */
@@ -57,4 +81,13 @@ export class ShardState {
     this.timeMs = bytes.readUIntBE(19, 6);
     this.configuration = decodeConfiguration(bytes.subarray(25));
   }
+}
+
+/** Whether a data key, as a map key, belongs to the shard. */
+export function isOfShard(name: string, { shardId, arc }: ShardState): boolean {
+  const bytes = Buffer.from(name.slice(0, 7), 'latin1');
+  if (!isDataKey(bytes)) return false;
+  if ((bucketOfDataKey(bytes) === systemBucketId) !== (shardId === systemShardId)) return false;
+  const ring = bytes.readUInt32BE(3);
+  return ring >= arc.start && ring < arc.end;
 }

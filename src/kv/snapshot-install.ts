@@ -9,7 +9,7 @@
  */
 import { crc32 } from 'node:zlib';
 import { type BackgroundWork, type BucketId, RingraftError, type ShardId } from '../base/index.js';
-import type { Engine, EngineBatch, EnginePair, EngineRange } from '../engine/index.js';
+import type { Engine, EnginePair } from '../engine/index.js';
 import type { SnapshotMetadata } from '../raft/index.js';
 import {
   bucketOfDataKey,
@@ -19,10 +19,12 @@ import {
   indexKey,
   isDataKey,
   SystemKind,
+  shardRecords,
   systemKey,
   systemRange,
   userKeyOfDataKey,
 } from './keys.js';
+import { clearRange, pairsPerBatch, readAll, writeBatch } from './ranges.js';
 import type { SnapshotFiles } from './snapshot-files.js';
 import { headerTag, pairHeadBytes, pairTag, snapshotVersion, trailerBytes, trailerTag } from './snapshot-source.js';
 import type { Arc } from './types.js';
@@ -40,34 +42,7 @@ export type InstallParts = {
 
 type Header = { readonly version: number; readonly shardId: number; readonly index: number; readonly term: number };
 
-/** What is done between two rests. */
-const pairsPerBatch = 128;
 const noBytes = Buffer.alloc(0);
-
-const writeBatch = (batch: EngineBatch, sync: boolean): Promise<void> =>
-  new Promise((resolve, reject) => batch.write(sync, (error) => (error === undefined ? resolve() : reject(error))));
-
-/** Every pair of a range, which must be small. */
-export async function readAll(engine: Engine, range: EngineRange): Promise<readonly EnginePair[]> {
-  const found: EnginePair[] = [];
-  for await (const pairs of pages(engine, range)) found.push(...pairs);
-  return found;
-}
-
-async function* pages(engine: Engine, range: EngineRange): AsyncGenerator<readonly EnginePair[]> {
-  const iterator = engine.iterate(range);
-  try {
-    for (;;) {
-      const pairs = await new Promise<readonly EnginePair[]>((resolve, reject) => {
-        iterator.next(pairsPerBatch, (error, some) => (error === undefined ? resolve(some) : reject(error)));
-      });
-      if (pairs.length === 0) return;
-      yield pairs;
-    }
-  } finally {
-    await new Promise<void>((resolve) => iterator.close(resolve));
-  }
-}
 
 /** Takes a stream of bytes apart; throws CORRUPT where it is not a whole snapshot. */
 async function* parse(bytes: AsyncIterable<Buffer>): AsyncGenerator<{ header: Header } | { pair: EnginePair }> {
@@ -195,24 +170,11 @@ async function replace(parts: InstallParts, path: string): Promise<void> {
   await files.remove(path);
 }
 
-/** Removes what the shard holds: data, index, sessions; the intent stays. */
+/** Removes what the shard holds: data, index, sessions, dropped buckets; the intent stays. */
 export async function clearShard({ engine, shardId, arc, bucketIds, work, onCleared }: InstallParts): Promise<void> {
-  const system = [SystemKind.Position, SystemKind.SessionTable, SystemKind.Outcomes] as const;
   const ranges = [
-    ...system.map((kind) => systemRange(shardId, kind)),
+    ...shardRecords.map((kind) => systemRange(shardId, kind)),
     ...bucketIds.map((bucketId) => dataRange(bucketId, arc.start, arc.end)),
   ];
-  for (const range of ranges) {
-    for await (const pairs of pages(engine, { ...range, keysOnly: true })) {
-      const batch = engine.batch();
-      for (const [key] of pairs) {
-        batch.delete(key);
-        if (!isDataKey(key)) continue;
-        batch.delete(indexKey(bucketOfDataKey(key), userKeyOfDataKey(key)));
-        onCleared(key);
-      }
-      await writeBatch(batch, false);
-      await work.rest();
-    }
-  }
+  for (const range of ranges) await clearRange(engine, range, { work, onCleared });
 }

@@ -10,7 +10,7 @@ import { crc32 } from 'node:zlib';
 import type { BucketId } from '../base/index.js';
 import type { Engine, EngineIterator, EnginePair } from '../engine/index.js';
 import { encodeConfiguration } from '../raft/index.js';
-import { dataRange, SystemKind, systemRange } from './keys.js';
+import { dataRange, shardRecords, systemRange } from './keys.js';
 import type { Arc, ShardPosition } from './types.js';
 
 export const snapshotVersion = 1;
@@ -62,9 +62,8 @@ export function openSnapshotSource(
   bucketIds: readonly BucketId[],
 ): SnapshotSource {
   const { shardId } = position;
-  const system = [SystemKind.Position, SystemKind.SessionTable, SystemKind.Outcomes] as const;
   const ranges = [
-    ...system.map((kind) => systemRange(shardId, kind)),
+    ...shardRecords.map((kind) => systemRange(shardId, kind)),
     ...bucketIds.map((bucketId) => dataRange(bucketId, arc.start, arc.end)),
   ];
   const iterators = ranges.map((range) => engine.iterate(range));

@@ -4,7 +4,9 @@
  * Invariants:
  * 1. The entries of a shard are applied in the order of the calls, whatever has to be looked up first.
  * 2. What `apply` reports is visible to every read that begins afterwards.
- * 3. A failed write of the engine stops the node (`onFailure`); nothing is reported applied after it.
+ * 3. Which buckets have data is known from the data themselves, never from a map: a node may be given entries of a bucket
+ *    before it hears of it, and snapshots and removals leave nothing out.
+ * 4. A failed write of the engine stops the node (`onFailure`); nothing is reported applied after it.
  */
 import {
   BackgroundWork,
@@ -17,24 +19,25 @@ import {
 } from '../base/index.js';
 import type { Engine, EngineBatch, EnginePair } from '../engine/index.js';
 import type { Configuration, Entry, SnapshotMetadata } from '../raft/index.js';
+import type { MapBucket } from '../wire/index.js';
 import { Applier, needsOldValue, type PreparedEntry, prepare } from './apply.js';
+import { BucketCleaner } from './bucket-cleaner.js';
 import {
-  bucketOfDataKey,
   decodeExpiryKey,
   type ExpiredKey,
   expiryRange,
-  isDataKey,
   type StoredValue,
   SystemKind,
   systemKey,
   systemRange,
 } from './keys.js';
+import { bucketsIn, readAll } from './ranges.js';
 import { Reader } from './reader.js';
 import { type ScanPageResult, type ScanQuery, scan } from './scan.js';
 import { defaultSessionLimits, replayEntryOutcomes, type SessionLimits } from './sessions.js';
-import { ShardState } from './shard-state.js';
+import { isOfShard, ShardState } from './shard-state.js';
 import type { SnapshotFiles } from './snapshot-files.js';
-import { clearShard, type InstallParts, installSnapshot, readAll, resumeInstall } from './snapshot-install.js';
+import { clearShard, type InstallParts, installSnapshot, resumeInstall } from './snapshot-install.js';
 import { openSnapshotSource, type SnapshotSource } from './snapshot-source.js';
 import type { AppliedEntry, Arc, ReadKey, ReadValue, ShardPosition } from './types.js';
 import { WritePipeline } from './write-pipeline.js';
@@ -43,8 +46,6 @@ export type StoreOptions = {
   readonly clock: Clock;
   readonly cacheBytes: number;
   readonly files: SnapshotFiles;
-  /** See `useBuckets`. */
-  readonly bucketIds?: readonly BucketId[];
   readonly sessions?: SessionLimits;
   /** The engine failed to write: the node must stop. */
   readonly onFailure: (error: Error) => void;
@@ -66,7 +67,11 @@ export class Store {
   private readonly pipeline: WritePipeline;
   private readonly reader: Reader;
   private readonly applier: Applier;
-  private bucketIds: readonly BucketId[];
+  private readonly cleaner: BucketCleaner;
+  /** Buckets of users that may have data here. */
+  private readonly buckets = new Set<BucketId>();
+  /** Buckets that some shard here has dropped. */
+  private readonly dropped = new Set<BucketId>();
 
   private constructor(
     private readonly engine: Engine,
@@ -74,21 +79,55 @@ export class Store {
   ) {
     this.pipeline = new WritePipeline(engine, options.clock, options.onFailure);
     this.reader = new Reader(engine, this.pipeline, options.cacheBytes);
-    this.applier = new Applier(this.pipeline, this.reader);
-    this.bucketIds = options.bucketIds ?? [];
+    this.applier = new Applier(this.pipeline, this.reader, {
+      onWritten: (bucketId) => {
+        if (bucketId !== systemBucketId) this.buckets.add(bucketId);
+      },
+      onDropped: (shard, bucketId) => this.noteDropped(shard, bucketId),
+    });
+    this.cleaner = new BucketCleaner({
+      engine,
+      clock: options.clock,
+      reader: this.reader,
+      sync: () =>
+        new Promise((resolve, reject) =>
+          this.pipeline.sync((error) => (error === undefined ? resolve() : reject(error))),
+        ),
+      isOpen: (shard) => this.shards.get(shard.shardId) === shard,
+      onFailure: options.onFailure,
+    });
   }
 
   /** Over an engine that is open already and stays the caller's to close. */
-  static open(engine: Engine, options: StoreOptions): Promise<Store> {
-    return Promise.resolve(new Store(engine, options));
+  static async open(engine: Engine, options: StoreOptions): Promise<Store> {
+    const store = new Store(engine, options);
+    await store.findBuckets();
+    return store;
   }
 
-  /**
-   * Every bucket of users there is, before a shard is opened: a snapshot holds one range a bucket. The map says it, not a
-   * node's configuration: a node that joins has none.
-   */
-  useBuckets(bucketIds: readonly BucketId[]): void {
-    this.bucketIds = bucketIds;
+  private async findBuckets(): Promise<void> {
+    for (const id of await bucketsIn(this.engine)) this.buckets.add(id);
+  }
+
+  /** How the cache is divided among the buckets there are. */
+  useBuckets(buckets: readonly Pick<MapBucket, 'id' | 'cacheShare' | 'isRemoved'>[]): void {
+    const shares = buckets.filter(({ cacheShare, isRemoved }) => cacheShare > 0 && !isRemoved);
+    this.reader.useShares(new Map(shares.map(({ id, cacheShare }) => [id, cacheShare])));
+  }
+
+  /** Whether a shard here has dropped the bucket: it was removed, whatever map this node has. */
+  isDropped(bucketId: BucketId): boolean {
+    return this.dropped.has(bucketId);
+  }
+
+  /** The buckets that the shard has dropped. */
+  droppedBuckets(shardId: ShardId): ReadonlySet<BucketId> {
+    return this.shard(shardId).droppedBuckets;
+  }
+
+  private noteDropped(shard: ShardState, bucketId: BucketId): void {
+    this.dropped.add(bucketId);
+    if (this.buckets.has(bucketId)) this.cleaner.clean(shard, bucketId);
   }
 
   /** Bytes applied and not yet in the engine. */
@@ -128,10 +167,12 @@ export class Store {
 
   private async load(shard: ShardState): Promise<void> {
     const { shardId } = shard;
-    const keys = [systemKey(shardId, SystemKind.Position), systemKey(shardId, SystemKind.SessionTable)];
-    const [position, table] = await this.lookUp(keys);
+    const kinds = [SystemKind.Position, SystemKind.SessionTable, SystemKind.DroppedBuckets];
+    const keys = kinds.map((kind) => systemKey(shardId, kind));
+    const [position, table, dropped] = await this.lookUp(keys);
     if (position === undefined) return;
     shard.decodePosition(position);
+    if (dropped !== undefined) shard.decodeDroppedBuckets(dropped);
     shard.sessionTableIndex = 0;
     if (table !== undefined) {
       shard.sessionTableIndex = table.readUIntBE(0, 6);
@@ -141,6 +182,7 @@ export class Store {
       if (key.readUIntBE(4, 6) > shard.sessionTableIndex) replayEntryOutcomes(shard.sessions, record);
     }
     this.pipeline.noteWritten(shard.position);
+    for (const id of shard.droppedBuckets) this.noteDropped(shard, id);
   }
 
   private lookUp(keys: readonly Buffer[]): Promise<readonly (Buffer | undefined)[]> {
@@ -271,7 +313,7 @@ export class Store {
         if (position === undefined || position.appliedIndex === 0) {
           reject(new RingraftError('NOT_FOUND', `shard ${shardId} has no state to take a snapshot of`));
         } else {
-          resolve(openSnapshotSource(this.engine, position, shard.arc, this.bucketsOf(shardId)));
+          resolve(openSnapshotSource(this.engine, position, shard.arc, this.bucketsOf(position)));
         }
       });
     });
@@ -379,19 +421,22 @@ export class Store {
     const replacement = this.reader.beginReplacing((name) => isOfShard(name, shard));
     const onCleared = replacement.forget;
     try {
-      return await replace({ engine, files, shardId, arc, bucketIds: this.bucketsOf(shardId), work, onCleared });
+      return await replace({ engine, files, shardId, arc, bucketIds: this.bucketsOf({ shardId }), work, onCleared });
     } finally {
+      await this.findBuckets();
       replacement.end();
     }
   }
 
   /** The system shard has a bucket of its own, on the whole ring, and no part of the others. */
-  private bucketsOf(shardId: ShardId): readonly BucketId[] {
-    return shardId === systemShardId ? [systemBucketId] : this.bucketIds;
+  private bucketsOf({ shardId, droppedBuckets }: Partial<ShardPosition>): readonly BucketId[] {
+    if (shardId === systemShardId) return [systemBucketId];
+    return [...this.buckets].filter((id) => droppedBuckets?.has(id) !== true);
   }
 
   /** Writes what was applied. The engine stays open. */
-  close(): Promise<void> {
+  async close(): Promise<void> {
+    await this.cleaner.stop();
     return new Promise((resolve, reject) => {
       this.pipeline.sync((error) => (error === undefined ? resolve() : reject(error)));
     });
@@ -403,12 +448,3 @@ const incarnationEpochSeconds = 1_577_836_800;
 const foundingMark = 2;
 const startedMark = 1;
 const noKeys: ReadonlyMap<string, Buffer> = new Map();
-
-/** Whether a data key, as a map key, belongs to the shard. */
-function isOfShard(name: string, { shardId, arc }: ShardState): boolean {
-  const bytes = Buffer.from(name.slice(0, 7), 'latin1');
-  if (!isDataKey(bytes)) return false;
-  if ((bucketOfDataKey(bytes) === systemBucketId) !== (shardId === systemShardId)) return false;
-  const ring = bytes.readUInt32BE(3);
-  return ring >= arc.start && ring < arc.end;
-}

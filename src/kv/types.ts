@@ -35,6 +35,8 @@ export type ShardPosition = {
   readonly configuration: Configuration;
   /** An installation was interrupted and cannot be finished: the state here is not to be used. */
   readonly needsSnapshot: boolean;
+  /** Removed buckets: the shard holds nothing of them, or soon nothing. */
+  readonly droppedBuckets: ReadonlySet<BucketId>;
 };
 
 export type ReadKey = { readonly bucketId: BucketId; readonly key: Buffer };

@@ -102,7 +102,7 @@ export class ClusterNode {
     const { bus, clock, random, logger, store } = parts;
     const { nodeId, cluster, gossip } = options;
     const { map, mayFound } = beginning;
-    store.useBuckets(map.buckets.map(({ id }) => id));
+    store.useBuckets(map.buckets);
     const incarnation = await store.nextIncarnation();
     const saveMap = (newer: ClusterMap): Promise<void> => store.saveMap(encodeSavedMap(newer));
     const host = await Host.start(

@@ -16,7 +16,14 @@
 import { type Clock, emptyBytes, type Logger, type NodeId, RingraftError } from '../base/index.js';
 import type { FirstStart } from '../kv/index.js';
 import type { Bus, BusMessage } from '../transport/index.js';
-import { type AdminAnswer, adminSubject, type ClusterMap, errorAnswer, mapSubject } from '../wire/index.js';
+import {
+  type AdminAnswer,
+  adminSubject,
+  type ClusterMap,
+  errorAnswer,
+  mapSubject,
+  withWholeBuckets,
+} from '../wire/index.js';
 import { FoundingStates } from './founding-states.js';
 
 const askEveryMs = 100;
@@ -114,7 +121,7 @@ class Inquiry {
     }
     try {
       const { map } = JSON.parse(payload.toString()) as { readonly map?: ClusterMap };
-      if (map !== undefined && map.epoch > 0) this.map = map;
+      if (map !== undefined && map.epoch > 0) this.map = withWholeBuckets(map);
       else this.isMapMissing = true;
     } catch {
       // Asked again soon.

@@ -1,7 +1,13 @@
 /** How a node that is in no configuration becomes one of the cluster: it asks the manager until it is in the map. */
 import { type Clock, isRingraftError, type Logger, type NodeId, RingraftError } from '../base/index.js';
 import type { Bus } from '../transport/index.js';
-import { type ClusterMap, type ErrorBody, type ManagerRequest, managerSubject } from '../wire/index.js';
+import {
+  type ClusterMap,
+  type ErrorBody,
+  type ManagerRequest,
+  managerSubject,
+  withWholeBuckets,
+} from '../wire/index.js';
 
 const askEveryMs = 250;
 const sayFirstMs = 2000;
@@ -57,7 +63,7 @@ function answerOf(payload: Buffer): ClusterMap | RingraftError | string {
   } catch {
     return 'the manager gave an answer that does not read';
   }
-  if (answer?.map !== undefined) return answer.map as ClusterMap;
+  if (answer?.map !== undefined) return withWholeBuckets(answer.map as ClusterMap);
   if (answer?.error === undefined) return 'the manager gave an answer of another kind';
   const { code, message } = answer.error as ErrorBody;
   const isPassing = ['NOT_LEADER', 'NO_LEADER', 'BUSY', 'TIMEOUT', 'NO_QUORUM'].includes(code);

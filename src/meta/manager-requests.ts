@@ -1,5 +1,7 @@
 /** Requests to the manager. Whether nodes, shards and settings exist is for the orders to say. */
 import {
+  bucketLevels,
+  bucketModes,
   type Check,
   isCount,
   isFlag,
@@ -10,6 +12,8 @@ import {
   isText,
   listOf,
   type ManagerRequest,
+  mostTtlMs,
+  mostValueBytes,
   type OperationChecks,
   optional,
   parseRequest,
@@ -34,6 +38,23 @@ const isJoiner: Check = (value) => isObject(value) && isText(value.id) && isText
 const node = required('the name of a node', isText);
 const shard = required('the number of a shard', isShardId);
 
+const bucketName = required('the name of a bucket', isText);
+const bucketSettings = {
+  mode: optional(`one of ${bucketModes.join(', ')}`, (value) => (bucketModes as readonly unknown[]).includes(value)),
+  defaultLevel: optional(`one of ${bucketLevels.join(', ')}`, (value) =>
+    (bucketLevels as readonly unknown[]).includes(value),
+  ),
+  ttlMs: optional(`milliseconds, at most ${mostTtlMs}`, (value) => isCount(value) && (value as number) <= mostTtlMs),
+  maxValueBytes: optional(
+    `bytes, at most ${mostValueBytes}`,
+    (value) => isCount(value) && (value as number) <= mostValueBytes,
+  ),
+  cacheShare: optional(
+    'a number from 0 to 1',
+    (value) => isNumber(value) && (value as number) >= 0 && (value as number) <= 1,
+  ),
+};
+
 const operations: OperationChecks & Readonly<Record<ManagerRequest['op'], unknown>> = {
   report: { node, shards: required('a list of reports', listOf(isReport)) },
   view: {},
@@ -47,6 +68,9 @@ const operations: OperationChecks & Readonly<Record<ManagerRequest['op'], unknow
   move: { shard, from: node, to: node },
   cancelMove: { shard },
   settings: { set: required('an object of settings', isObject) },
+  createBucket: { name: bucketName, ...bucketSettings },
+  configureBucket: { name: bucketName, ...bucketSettings },
+  removeBucket: { name: bucketName },
 };
 
 /** Throws BAD_REQUEST with what is wrong, for a person. */

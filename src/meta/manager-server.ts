@@ -21,6 +21,7 @@ import {
   errorAnswer,
   type ManagerAnswer,
   type ManagerRequest,
+  type MapBucket,
   type MapChange,
   managerSubject,
   mapChangeSubject,
@@ -179,6 +180,18 @@ export class ManagerServer {
       manager.wake();
       return { done: true, epoch };
     };
+    const ofBucket = async (
+      name: string,
+      draft: (map: ClusterMap) => ChangeDraft | undefined,
+    ): Promise<ManagerAnswer> => {
+      let bucket: MapBucket | undefined;
+      const epoch = await manager.keeper.change((map) => {
+        const drafted = draft(map);
+        bucket = drafted?.buckets?.[0] ?? orders.bucketOf(map, name);
+        return drafted;
+      });
+      return bucket === undefined ? { done: true, epoch } : { done: true, epoch, bucket };
+    };
     // A refused order leaves the plan as it is.
     const ofShard = (shard: number, draft: ChangeDraft | undefined): ChangeDraft | undefined => {
       if (draft !== undefined) manager.forgetPlanOf(shard as ShardId);
@@ -226,6 +239,12 @@ export class ManagerServer {
         );
       case 'settings':
         return change((map) => orders.settings(map, request.set));
+      case 'createBucket':
+        return ofBucket(request.name, (map) => orders.createBucket(map, request));
+      case 'configureBucket':
+        return ofBucket(request.name, (map) => orders.configureBucket(map, request));
+      case 'removeBucket':
+        return ofBucket(request.name, (map) => orders.removeBucket(map, request));
       default:
         return assertNever(request, 'request to the manager');
     }

@@ -25,6 +25,7 @@ import {
   managerSubject,
   mapChangeSubject,
   mapSubject,
+  withWholeBuckets,
 } from '../wire/index.js';
 import { applyChange, checkMap } from './map-changes.js';
 
@@ -45,7 +46,7 @@ export const encodeSavedMap = (map: ClusterMap): Buffer => gzipSync(JSON.stringi
 /** Throws CORRUPT. */
 export function decodeSavedMap(bytes: Buffer): ClusterMap {
   try {
-    return JSON.parse(gunzipSync(bytes).toString()) as ClusterMap;
+    return withWholeBuckets(JSON.parse(gunzipSync(bytes).toString()) as ClusterMap);
   } catch (cause) {
     throw new RingraftError('CORRUPT', 'the saved cluster map does not read', { cause });
   }
@@ -143,8 +144,9 @@ export class MapFollower {
       const { map } = JSON.parse(payload.toString()) as { readonly map?: ClusterMap };
       // What another node has from its configuration says nothing.
       if (map === undefined || !Number.isSafeInteger(map.epoch) || map.epoch <= 0) return;
-      checkMap(map);
-      this.adopt(map, subject.endsWith('.manager'));
+      const whole = withWholeBuckets(map);
+      checkMap(whole);
+      this.adopt(whole, subject.endsWith('.manager'));
     } catch (error) {
       this.parts.logger.warn({ error: messageOf(error) }, 'dropped a map that does not read');
     }

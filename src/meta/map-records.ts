@@ -4,7 +4,7 @@
  */
 import { RingraftError, systemShardId } from '../base/index.js';
 import type { SystemRecord } from '../host/index.js';
-import type { ClusterMap, MapChange, MapNode, MapShard } from '../wire/index.js';
+import { type ClusterMap, type MapChange, type MapNode, type MapShard, withWholeBuckets } from '../wire/index.js';
 
 const formatVersion = 1;
 const clusterKey = 'cluster';
@@ -84,7 +84,7 @@ export function mapOfRecords(records: ReadonlyMap<string, string>): ClusterMap |
   const system = shards.find(({ id }) => id === systemShardId);
   if (system === undefined) throw new RingraftError('CORRUPT', 'the system shard has no record of itself');
   return {
-    ...cluster,
+    ...withWholeBuckets(cluster),
     system,
     nodes: all<MapNode>(records, nodePrefix).sort((a, b) => (a.id < b.id ? -1 : 1)),
     shards: shards.filter(({ id }) => id !== systemShardId).sort((a, b) => a.arcStart - b.arcStart),

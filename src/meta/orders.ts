@@ -1,7 +1,19 @@
 /** What administrators ask of the map, as drafts of changes. Pure; each throws what is wrong with the order. */
-import { isNodeId, type NodeId, RingraftError } from '../base/index.js';
+import { bucketId, isNodeId, type NodeId, RingraftError } from '../base/index.js';
 import { allShards } from '../host/index.js';
-import type { ClusterMap, ClusterSettings, ManagerRequest, MapNode, MapShard, ShardReport } from '../wire/index.js';
+import {
+  type ClusterMap,
+  type ClusterSettings,
+  liveBucket,
+  type ManagerRequest,
+  type MapBucket,
+  type MapNode,
+  type MapShard,
+  mostBuckets,
+  type ShardReport,
+  settingsOfBucket,
+  wholeBucket,
+} from '../wire/index.js';
 import type { ChangeDraft } from './map-keeper.js';
 import { holdsNothing, homesOf, isMoving, receivers, redirected } from './planning.js';
 
@@ -153,4 +165,64 @@ export function settings(map: ClusterMap, set: Partial<ClusterSettings>): Change
   if (JSON.stringify(next) === JSON.stringify(map.settings)) return undefined;
   const changed = Object.entries(set).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
   return { kind: 'settingsChanged', summary: changed.join(', '), settings: next };
+}
+
+type BucketOrder<Op extends string> = Extract<ManagerRequest, { readonly op: Op }>;
+
+export function bucketOf(map: ClusterMap, name: string): MapBucket {
+  const bucket = liveBucket(map.buckets, name);
+  if (bucket !== undefined) return bucket;
+  throw new RingraftError('NOT_FOUND', `cluster ${map.cluster} has no bucket ${JSON.stringify(name)}`);
+}
+
+/** What was said of it, for the history. */
+const wordsOf = (set: object): string =>
+  Object.entries(set)
+    .map(([name, value]) => `${name}=${JSON.stringify(value)}`)
+    .join(', ');
+
+export function createBucket(map: ClusterMap, order: BucketOrder<'createBucket'>): ChangeDraft {
+  const { op: _op, name, ...set } = order;
+  if (!tokenPattern.test(name)) {
+    throw bad('a bucket is named with lower-case letters, digits, - and _, beginning with a letter or digit');
+  }
+  const known = liveBucket(map.buckets, name);
+  if (known !== undefined)
+    throw new RingraftError('CONFLICT', `there is a bucket ${name} already, with id ${known.id}`);
+  if (map.buckets.length >= mostBuckets) {
+    const message = `a cluster has at most ${mostBuckets} buckets, removed ones included: none can be created any more`;
+    throw new RingraftError('BAD_REQUEST', message);
+  }
+  const bucket = wholeBucket({ ...set, id: unusedId(map.buckets), name });
+  const words = wordsOf(set);
+  return {
+    kind: 'bucketCreated',
+    summary: `bucket ${name} (${bucket.id})${words === '' ? '' : `: ${words}`}`,
+    buckets: [bucket],
+  };
+}
+
+/** Above all that were ever given; where a configuration gave the last one, the first that nobody had. */
+function unusedId(buckets: readonly MapBucket[]): MapBucket['id'] {
+  const used = new Set<number>(buckets.map(({ id }) => id));
+  let id = Math.max(0, ...used) + 1;
+  if (id > 0xffff) for (id = 1; used.has(id); ) id++;
+  return bucketId(id);
+}
+
+export function configureBucket(map: ClusterMap, order: BucketOrder<'configureBucket'>): ChangeDraft | undefined {
+  const { op: _op, name, ...set } = order;
+  const known = bucketOf(map, name);
+  const bucket = wholeBucket({ ...known, ...set });
+  if (JSON.stringify(settingsOfBucket(bucket)) === JSON.stringify(settingsOfBucket(known))) return undefined;
+  return { kind: 'bucketChanged', summary: `bucket ${name} (${known.id}): ${wordsOf(set)}`, buckets: [bucket] };
+}
+
+export function removeBucket(map: ClusterMap, { name }: BucketOrder<'removeBucket'>): ChangeDraft {
+  const known = bucketOf(map, name);
+  return {
+    kind: 'bucketRemoved',
+    summary: `bucket ${name} (${known.id}), with all it held`,
+    buckets: [{ ...known, isRemoved: true }],
+  };
 }

@@ -2,7 +2,8 @@
  * The cluster map as nodes hand it to each other and to clients (JSON: rare, and people read it). The system shard keeps
  * it; every node and client has a copy, and of two copies the one of the greater epoch is right.
  */
-import type { BucketId, NodeId, ShardId } from '../base/index.js';
+import type { NodeId, ShardId } from '../base/index.js';
+import type { MapBucket } from './buckets.js';
 
 /**
  * `up`: gets replicas. `draining`: its replicas are being moved away. `drained`: holds none, and gets none. `down`: it
@@ -29,12 +30,6 @@ export type MapShard = {
   readonly leaving: readonly NodeId[];
   /** Epoch of the map in which this entry got its present form. */
   readonly epoch: number;
-};
-export type MapBucket = {
-  readonly id: BucketId;
-  readonly name: string;
-  readonly mode?: 'consistent' | 'available';
-  readonly defaultLevel?: 'linearizable' | 'lease' | 'quorum' | 'one';
 };
 
 /** What can be changed while the cluster runs. */
@@ -71,6 +66,7 @@ export type ClusterMap = {
   readonly nodes: readonly MapNode[];
   /** In order of their arcs. */
   readonly shards: readonly MapShard[];
+  /** In order of their ids, the removed ones too. */
   readonly buckets: readonly MapBucket[];
   readonly settings: ClusterSettings;
 };
@@ -88,7 +84,10 @@ export type ChangeKind =
   | 'moveDone'
   | 'moveCancelled'
   | 'leadersSpread'
-  | 'settingsChanged';
+  | 'settingsChanged'
+  | 'bucketCreated'
+  | 'bucketChanged'
+  | 'bucketRemoved';
 
 /**
  * One step from a map to the next: what of it is new. Kept as the history of the cluster, and sent to every node. A
@@ -107,4 +106,5 @@ export type MapChange = {
   /** The system shard among them has id 0. */
   readonly shards?: readonly MapShard[];
   readonly settings?: ClusterSettings;
+  readonly buckets?: readonly MapBucket[];
 };

@@ -1,5 +1,6 @@
 export * from './admin.js';
 export * from './answers.js';
+export * from './buckets.js';
 export * from './cluster-map.js';
 export * from './codes.js';
 export * from './envelope-codec.js';

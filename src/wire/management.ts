@@ -1,9 +1,11 @@
 /**
  * Questions and orders to the allocation manager: JSON request and answer on `managerSubject`, where only the leader of
- * the system shard listens. Every order may be repeated: what is done already is answered as done.
+ * the system shard listens. Every order may be repeated: what is done already is answered as done, but for buckets that
+ * are created or removed twice.
  */
 import type { NodeId, ShardId } from '../base/index.js';
 import type { ErrorBody } from './admin.js';
+import type { BucketSettings, MapBucket } from './buckets.js';
 import type { ClusterMap, ClusterSettings, MapChange, NodeCondition } from './cluster-map.js';
 
 /** What the failure detector of the answering node says. `unknown`: never heard of. */
@@ -112,7 +114,12 @@ export type ManagerRequest =
   | { readonly op: 'setNode'; readonly node: string; readonly zone?: string; readonly weight?: number }
   | { readonly op: 'move'; readonly shard: number; readonly from: string; readonly to: string }
   | { readonly op: 'cancelMove'; readonly shard: number }
-  | { readonly op: 'settings'; readonly set: Partial<ClusterSettings> };
+  | { readonly op: 'settings'; readonly set: Partial<ClusterSettings> }
+  /** CONFLICT when there is one of that name. What is not said is as usual. */
+  | ({ readonly op: 'createBucket'; readonly name: string } & Partial<BucketSettings>)
+  | ({ readonly op: 'configureBucket'; readonly name: string } & Partial<BucketSettings>)
+  /** With all it holds, for good. */
+  | { readonly op: 'removeBucket'; readonly name: string };
 
 export type ManagerAnswer =
   | { readonly view: ClusterView }
@@ -120,4 +127,6 @@ export type ManagerAnswer =
   | { readonly changes: readonly MapChange[] }
   /** `epoch` of the map in which the order stands. */
   | { readonly done: true; readonly epoch: number }
+  /** Of an order about a bucket: as it is now, or was before it was removed. */
+  | { readonly done: true; readonly epoch: number; readonly bucket: MapBucket }
   | { readonly error: ErrorBody };

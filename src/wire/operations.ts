@@ -5,7 +5,16 @@
 import type { BucketId } from '../base/index.js';
 
 /** Numbers are on the wire and on disk: never change them. */
-export const CommandKind = { Put: 1, Delete: 2, Increment: 3, Append: 4, Touch: 5, Reclaim: 6 } as const;
+/** `DropBucket`: the bucket was removed, the shard forgets what it holds of it. */
+export const CommandKind = {
+  Put: 1,
+  Delete: 2,
+  Increment: 3,
+  Append: 4,
+  Touch: 5,
+  Reclaim: 6,
+  DropBucket: 100,
+} as const;
 export type CommandKind = (typeof CommandKind)[keyof typeof CommandKind];
 
 export const ConditionKind = { None: 0, Absent: 1, Revision: 2, Value: 3 } as const;
@@ -107,6 +116,8 @@ export type ScanRequest = {
   level: ConsistencyLevel;
   shards: number[];
   maxBytes: number;
+  /** Of the client's map; 0: not told. */
+  mapEpoch: number;
 };
 
 export type ScanPair = { key: Buffer; value: Buffer; revision: number };

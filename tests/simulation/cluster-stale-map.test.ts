@@ -24,6 +24,8 @@ test(
     const shard = s.map.shards.find((one) => !homesOf(one).includes(manager.id));
     if (shard === undefined) throw new Error('every shard has a replica beside the manager');
     const [first, second, third] = homesOf(shard).map((id) => s.node(id)) as [SimNode, SimNode, SimNode];
+    // Every node has asked the manager for its map, and asks no more.
+    await s.run(1000);
     keepOld(s, [second, third]);
     s.cluster.wasShardMoved = true;
     await s.ask({ op: 'move', shard: shard.id, from: third.id, to: manager.id });

@@ -135,7 +135,6 @@ export class SimNode {
       clock,
       cacheBytes,
       files,
-      bucketIds: map.buckets.map(({ id }) => id),
       onFailure: onFatal,
     });
     const apply = store.apply.bind(store);

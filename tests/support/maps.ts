@@ -1,6 +1,14 @@
 /** Cluster maps for tests: what a test does not say is as in a small healthy cluster. */
 import { type BucketId, type NodeId, systemShardId } from '../../src/base/index.js';
-import type { ClusterMap, ClusterSettings, MapNode, MapShard, RaftTimings } from '../../src/wire/index.js';
+import {
+  type ClusterMap,
+  type ClusterSettings,
+  type MapBucket,
+  type MapNode,
+  type MapShard,
+  type RaftTimings,
+  wholeBucket,
+} from '../../src/wire/index.js';
 
 export const usualSettings: ClusterSettings = {
   downAfterMs: 60_000,
@@ -16,6 +24,9 @@ export const usualTimings: RaftTimings = {
   voteHoldMs: 150,
   leaseMs: 110,
 };
+
+export const aBucket = (fields: Partial<MapBucket> = {}): MapBucket =>
+  wholeBucket({ id: 1 as BucketId, name: 'default', ...fields });
 
 export const aMapNode = (id: NodeId, fields: Partial<MapNode> = {}): MapNode => ({
   id,
@@ -46,7 +57,7 @@ export function aClusterMap(
     system: aMapShard({ id: systemShardId, arcStart: 0, arcEnd: 0 }, nodes.slice(0, replication)),
     nodes: nodes.map((id) => aMapNode(id)),
     shards,
-    buckets: [{ name: 'default', id: 1 as BucketId }],
+    buckets: [aBucket()],
     settings: usualSettings,
     ...fields,
   };

@@ -28,6 +28,10 @@ export const configuration: Configuration = {
 const nothing = Buffer.alloc(0);
 
 export type CommandSpec = {
+  /** 1 unless told. */
+  readonly bucketId?: number;
+  /** The bucket is dropped, whatever else stands here. */
+  readonly drop?: true;
   readonly key: string;
   /** undefined: delete. */
   readonly value?: string | undefined;
@@ -41,6 +45,11 @@ export type CommandSpec = {
   readonly maxValueBytes?: number;
 };
 
+const kindOf = ({ kind, drop, value }: CommandSpec): CommandKind => {
+  if (drop === true) return CommandKind.DropBucket;
+  return kind ?? (value === undefined ? CommandKind.Delete : CommandKind.Put);
+};
+
 export function command(spec: CommandSpec): Command {
   const { key, value, ifRevision, ifValue, sequence } = spec;
   let condition: ConditionKind = ConditionKind.None;
@@ -48,8 +57,8 @@ export function command(spec: CommandSpec): Command {
   else if (ifRevision !== undefined) condition = ConditionKind.Revision;
   else if (ifValue !== undefined) condition = ConditionKind.Value;
   return {
-    kind: spec.kind ?? (value === undefined ? CommandKind.Delete : CommandKind.Put),
-    bucketId: bucket,
+    kind: kindOf(spec),
+    bucketId: bucketId(spec.bucketId ?? bucket),
     key: Buffer.from(key, 'latin1'),
     value: Buffer.from(value ?? '', 'latin1'),
     condition,
@@ -137,7 +146,6 @@ export class StoreFixture {
       clock: systemClock,
       cacheBytes: 100_000,
       files: this.files,
-      bucketIds: [bucket],
       onFailure: (error) => this.failures.push(error),
       ...this.options,
     });

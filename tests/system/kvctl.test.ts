@@ -182,3 +182,47 @@ t.test('bench reports what it measured', async (t) => {
   t.ok(result.latencyMs.p50 > 0 && result.latencyMs.p50 <= result.latencyMs.p99);
   t.same(result.errors, {});
 });
+
+t.test(
+  'buckets are created, used, changed and removed; a name used again starts empty, after a restart too',
+  async (t) => {
+    const cluster = await TestCluster.start({ shards: 4 });
+    t.teardown(() => cluster.stop());
+    const kvctl = async (...args: string[]) => {
+      const { code, stdout, stderr } = await cluster.kvctl(args);
+      return { code, out: stdout.toString(), err: stderr };
+    };
+    const created = await kvctl('bucket', 'create', 'sessions', '--ttl', '1h', '--max-value', '1KiB', '-o', 'json');
+    t.equal(created.code, 0, created.err);
+    t.match(JSON.parse(created.out), { bucket: { id: 3, name: 'sessions', ttlMs: 3_600_000, maxValueBytes: 1024 } });
+    t.equal((await kvctl('bucket', 'create', 'sessions')).code, 4);
+    t.equal((await kvctl('bucket', 'create', 'Sessions')).code, 2);
+    t.equal((await kvctl('-b', 'sessions', 'put', 'k', 'v')).code, 0, 'at once, whichever node is asked');
+    const large = await kvctl('-b', 'sessions', 'put', 'large', 'x'.repeat(1025));
+    t.equal(large.code, 1);
+    t.match(large.err, /TOO_LARGE: .*1024 bytes/);
+    t.equal((await kvctl('bucket', 'config', 'sessions', '--max-value', '2KiB', '--cache-share', '0.3')).code, 0);
+    t.match((await kvctl('bucket', 'ls')).out, /\n +3 {2}sessions .* 1h +2KiB +0\.3\n/);
+
+    t.equal((await kvctl('bucket', 'rm', 'sessions')).code, 2, 'nobody can be asked here');
+    t.equal((await kvctl('-b', 'sessions', 'get', 'k')).out, 'v');
+    t.equal((await kvctl('bucket', 'rm', 'sessions', '--yes')).code, 0);
+    t.equal((await kvctl('bucket', 'rm', 'sessions', '--yes')).code, 3);
+    const gone = await kvctl('-b', 'sessions', 'get', 'k');
+    t.equal(gone.code, 3);
+    t.match(gone.err, 'no bucket "sessions"');
+
+    t.match(JSON.parse((await kvctl('bucket', 'create', 'sessions', '-o', 'json')).out), {
+      bucket: { id: 4, ttlMs: 0 },
+    });
+    t.equal((await kvctl('-b', 'sessions', 'scan')).out, '');
+    t.equal((await kvctl('-b', 'sessions', 'put', 'new', 'value')).code, 0);
+    for (const id of cluster.nodeIds) await cluster.signal(id, 'SIGKILL');
+    for (const id of cluster.nodeIds) cluster.startNode(id);
+    await cluster.untilLed();
+    t.equal((await kvctl('-b', 'sessions', 'get', 'new')).out, 'value');
+    t.equal((await kvctl('-b', 'sessions', 'get', 'k')).code, 3);
+    const { out } = await kvctl('cluster', 'history');
+    for (const kind of ['bucketCreated', 'bucketChanged', 'bucketRemoved']) t.match(out, kind);
+  },
+);

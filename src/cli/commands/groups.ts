@@ -1,4 +1,8 @@
 /** Commands below a word of their own: `kvctl cluster status`. */
+import { bucketConfig, bucketInfo } from './bucket-config.js';
+import { bucketCreate } from './bucket-create.js';
+import { bucketList } from './bucket-list.js';
+import { bucketRemove } from './bucket-remove.js';
 import { clusterHistory } from './cluster-history.js';
 import { clusterSet, clusterSettings } from './cluster-settings.js';
 import { clusterStatus } from './cluster-status.js';
@@ -30,5 +34,10 @@ export const groups: readonly Group[] = [
     name: 'shard',
     describe: 'Look at and steer single shards',
     commands: [shardList, shardInfo, shardMoves, shardMove, transferLeader, rebuild],
+  },
+  {
+    name: 'bucket',
+    describe: 'Create, look at, change and remove buckets: key spaces of their own',
+    commands: [bucketList, bucketInfo, bucketCreate, bucketConfig, bucketRemove],
   },
 ];

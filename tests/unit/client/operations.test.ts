@@ -1,10 +1,12 @@
 /** Goal: what callers get for single keys: values, revisions, conditions, and errors for wrong arguments. */
 import test from 'ava';
-import { isRingraftError, type RingraftError } from '../../../src/base/index.js';
+import { bucketId, isRingraftError, type RingraftError } from '../../../src/base/index.js';
 import { connectClient, type WriteOptions } from '../../../src/client/index.js';
 import { initHash } from '../../../src/ring/index.js';
 import { rejection, startFixture } from '../../support/client-fixture.js';
+import { refusal } from '../../support/fake-cluster.js';
 import { LocalBus } from '../../support/local-bus.js';
+import { aBucket } from '../../support/maps.js';
 import { VirtualClock } from '../../support/virtual-clock.js';
 
 test.before(initHash);
@@ -84,7 +86,7 @@ test('wrong arguments are BAD_REQUEST and nothing is sent', async (t) => {
   t.is(cluster.batches.length, 0);
 });
 
-test('an unknown bucket is NOT_FOUND after the map was asked once more', async (t) => {
+test('an unknown bucket is NOT_FOUND after the map was asked for a few times, within a second', async (t) => {
   const { clock, cluster, client } = await startFixture();
   await clock.advance(1000);
   const before = cluster.mapRequests;
@@ -94,7 +96,8 @@ test('an unknown bucket is NOT_FOUND after the map was asked once more', async (
     t.true(isRingraftError(error, 'NOT_FOUND'));
     t.regex((error as Error).message, /no bucket "none"/);
   }
-  t.is(cluster.mapRequests, before + 1);
+  t.is(cluster.mapRequests, before + 4, 'together');
+  t.true(clock.nowMs() < 2000);
 });
 
 test('a bucket that is newer than the map at hand is found', async (t) => {
@@ -104,6 +107,42 @@ test('a bucket that is newer than the map at hand is found', async (t) => {
   await clock.until(client.put('fresh', 'k', 'v'));
   t.is(cluster.batches[0]?.batch.operations[0]?.bucketId as number, 7);
   t.is(cluster.batches[0]?.batch.mapEpoch, 2);
+});
+
+test('a bucket that was created a moment ago is found, though the first nodes asked have not heard of it', async (t) => {
+  const { clock, cluster, client } = await startFixture();
+  await clock.advance(1000);
+  const put = client.put('fresh', 'k', 'v');
+  await clock.advance(250);
+  Object.assign(cluster.map, { epoch: 2, buckets: [...cluster.map.buckets, { id: 7, name: 'fresh' }] });
+  await clock.until(put);
+  t.is(cluster.batches[0]?.batch.operations[0]?.bucketId as number, 7);
+});
+
+test('where a bucket was removed and its name has a new one, operations go there; else they are NOT_FOUND', async (t) => {
+  const { clock, cluster, client } = await startFixture();
+  await clock.until(client.put('cities', 'k', 'old'));
+  await clock.advance(200);
+  const buckets = cluster.map.buckets.map((one) => (one.name === 'cities' ? { ...one, isRemoved: true } : one));
+  cluster.map = { ...cluster.map, epoch: 2, buckets: [...buckets, aBucket({ id: bucketId(9), name: 'cities' })] };
+  cluster.script = ({ requestId, bucketId: id }) => (id === 2 ? refusal(requestId, 'NOT_FOUND') : undefined);
+  t.is(await clock.until(client.get('cities', 'k')), undefined);
+  t.is(cluster.batches.at(-1)?.batch.operations[0]?.bucketId, bucketId(9));
+  t.true(
+    (
+      await clock.until(
+        client.putMany('cities', [
+          ['a', '1'],
+          ['b', '2'],
+        ]),
+      )
+    ).every(({ ok }) => ok),
+  );
+  cluster.map = { ...cluster.map, epoch: 3, buckets };
+  cluster.script = ({ requestId }) => refusal(requestId, 'NOT_FOUND');
+  const startMs = clock.nowMs();
+  t.true(isRingraftError(await rejection(clock, client.put('cities', 'k', 'v')), 'NOT_FOUND'));
+  t.true(clock.nowMs() - startMs < 100, 'at once, when the map says so');
 });
 
 test('connecting where no node listens is UNREACHABLE and names the subject', async (t) => {

@@ -36,7 +36,14 @@ test('an override may be JSON or text, may name what is new, and must have a pat
   });
   t.deepEqual(config.nats.servers, ['nats://x:1']);
   t.is(config.log.level, 'debug');
-  t.deepEqual(config.buckets, [{ name: 'a', id: 2 }]);
+  const usual = {
+    mode: 'consistent',
+    defaultLevel: 'linearizable',
+    ttlMs: 0,
+    maxValueBytes: 0,
+    cacheShare: 0,
+  } as const;
+  t.deepEqual(config.buckets, [{ name: 'a', id: 2, ...usual }]);
   t.throws(() => loadConfig(path, { overrides: ['shards'] }), { message: /--set takes path=value/ });
   t.throws(() => loadConfig(path, { overrides: ['=1'] }), { message: /--set takes path=value/ });
   t.throws(() => loadConfig(path, { overrides: ['shrads=4'] }), {

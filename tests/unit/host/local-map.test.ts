@@ -11,7 +11,7 @@ import {
 import { allShards, isPlacedOn, LocalMap } from '../../../src/host/local-map.js';
 import { equalArcs } from '../../../src/ring/index.js';
 import type { ClusterMap } from '../../../src/wire/index.js';
-import { aClusterMap, aMapShard } from '../../support/maps.js';
+import { aBucket, aClusterMap, aMapShard } from '../../support/maps.js';
 
 const [n1, n2, n3, n4] = ['n1', 'n2', 'n3', 'n4'] as [NodeId, NodeId, NodeId, NodeId];
 const shards = equalArcs(4).map(({ shardId: id, start, end }) =>
@@ -38,7 +38,7 @@ test('a newer map replaces the copy whole, an older or equal one changes nothing
   t.deepEqual(maps.shard(shardId(1))?.leaving, [n4]);
 });
 
-test('a map of another cluster, other shards, arcs, buckets or times is CONFIG, and changes nothing', (t) => {
+test('a map of another cluster, other shards, arcs or times, or without a known bucket, is CONFIG, and changes nothing', (t) => {
   const otherArc = shards.map((shard, at) => (at === 1 ? { ...shard, arcStart: shard.arcStart + 1 } : shard));
   const wrong: readonly Partial<ClusterMap>[] = [
     { cluster: 'other' },
@@ -46,7 +46,7 @@ test('a map of another cluster, other shards, arcs, buckets or times is CONFIG, 
     { shards: otherArc },
     { shards: shards.map((shard) => ({ ...shard, id: shardId(shard.id + 1) })) },
     { buckets: [] },
-    { buckets: [{ name: 'default', id: bucketId(2) }] },
+    { buckets: [aBucket({ id: bucketId(2) })] },
     { raft: { ...map.raft, leaseMs: map.raft.leaseMs + 1 } },
     { raft: { ...map.raft, voteHoldMs: map.raft.voteHoldMs - 1 } },
   ];
@@ -77,8 +77,8 @@ test('a position belongs to the shard of its arc, the system shard has none of t
   }
   t.is(maps.shard(systemShardId)?.id, systemShardId);
   t.is(maps.shard(shardId(99)), undefined);
-  t.true(maps.hasBucket(bucketId(1)));
-  t.false(maps.hasBucket(0 as BucketId), 'the bucket of the system shard is for nobody');
+  t.is(maps.bucket(bucketId(1))?.name, 'default');
+  t.is(maps.bucket(0 as BucketId), undefined, 'the bucket of the system shard is for nobody');
   t.deepEqual(
     allShards(map).map(({ id }) => Number(id)),
     [0, 1, 2, 3, 4],
@@ -89,4 +89,33 @@ test('a replica is placed where the map wants it or still tolerates it', (t) => 
   const shard = { ...(shards[0] as (typeof shards)[number]), leaving: [n4] };
   for (const node of [n1, n2, n3, n4]) t.true(isPlacedOn(shard, node));
   t.false(isPlacedOn(shard, 'n5' as NodeId));
+});
+
+test('buckets come and are removed; a map that lacks one, or brings a removed one back, is CONFIG', (t) => {
+  const maps = new LocalMap(map);
+  const [one, two] = [aBucket(), aBucket({ id: bucketId(2), name: 'two' })];
+  t.is(outcome(maps, { ...map, epoch: 4, buckets: [one, two] }), 'adopted');
+  t.deepEqual(maps.bucket(two.id), two);
+  t.deepEqual(maps.removedBuckets, []);
+  const removed = { ...two, isRemoved: true };
+  t.is(outcome(maps, { ...map, epoch: 5, buckets: [one, removed] }), 'adopted');
+  t.is(maps.bucket(two.id), undefined);
+  t.deepEqual(maps.removedBuckets, [two.id]);
+  t.is(outcome(maps, { ...map, epoch: 6, buckets: [one] }), 'CONFIG');
+  t.is(outcome(maps, { ...map, epoch: 6, buckets: [one, two] }), 'CONFIG');
+  const again = aBucket({ id: bucketId(3), name: 'two' });
+  t.is(outcome(maps, { ...map, epoch: 6, buckets: [one, removed, again] }), 'adopted');
+  t.deepEqual(maps.bucket(again.id), again);
+});
+
+test('an unknown bucket is BUSY for whoever has a newer map, and NOT_FOUND otherwise; a removed one is NOT_FOUND', (t) => {
+  const removed = aBucket({ id: bucketId(2), name: 'two', isRemoved: true });
+  const maps = new LocalMap({ ...map, buckets: [aBucket(), removed] });
+  t.is(maps.refusalOf(bucketId(3), map.epoch + 1).code, 'BUSY');
+  t.is(maps.refusalOf(bucketId(3), map.epoch).code, 'NOT_FOUND');
+  for (const epoch of [0, map.epoch, map.epoch + 1]) {
+    const { code, message } = maps.refusalOf(removed.id, epoch);
+    t.is(code, 'NOT_FOUND');
+    t.regex(message, /two \(2\) was removed/);
+  }
 });

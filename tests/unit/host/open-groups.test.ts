@@ -49,7 +49,14 @@ const hostOptions = () => ({
 
 /** The node starts over this disk, its state machine standing at `appliedIndex`. */
 async function open(disk: MemoryDisk, appliedIndex: number, appliedTerm = 1, founders = nodes, startedBefore = false) {
-  const position: ShardPosition = { shardId: theShard, appliedIndex, appliedTerm, configuration, needsSnapshot: false };
+  const position: ShardPosition = {
+    shardId: theShard,
+    appliedIndex,
+    appliedTerm,
+    configuration,
+    needsSnapshot: false,
+    droppedBuckets: new Set(),
+  };
   const store = {
     openShard: async () => position,
     createShard: () => {},

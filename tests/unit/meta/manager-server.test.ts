@@ -4,7 +4,7 @@
  */
 import test from 'ava';
 import fc from 'fast-check';
-import { silentLogger } from '../../../src/base/index.js';
+import { bucketId, silentLogger } from '../../../src/base/index.js';
 import { ManagerServer } from '../../../src/meta/manager-server.js';
 import { checkMap } from '../../../src/meta/map-changes.js';
 import { initHash } from '../../../src/ring/index.js';
@@ -13,12 +13,13 @@ import {
   type ClusterMap,
   type ManagerAnswer,
   type ManagerRequest,
+  type MapBucket,
   type MapChange,
   managerSubject,
   mapChangeSubject,
 } from '../../../src/wire/index.js';
 import { LocalBus } from '../../support/local-bus.js';
-import { aMapNode, usualSettings } from '../../support/maps.js';
+import { aBucket, aMapNode, usualSettings } from '../../support/maps.js';
 import { VirtualClock } from '../../support/virtual-clock.js';
 import { aMap, aReport, busy, FakeSystem, FakeWatch, fakeHost, n1, n2, n3, n4 } from './fake-system.js';
 
@@ -114,6 +115,21 @@ const wrongFields: readonly (readonly [string, object])[] = [
     [],
   ].map((node) => ['join', { node }] as const),
   ...[undefined, 7, null, [], 'maxMoves=2'].map((set) => ['settings', { set }] as const),
+  ...['createBucket', 'configureBucket', 'removeBucket'].flatMap((op) =>
+    [undefined, 7, null, [], {}].map((name) => [op, { name }] as const),
+  ),
+  ...['createBucket', 'configureBucket'].flatMap((op) =>
+    [
+      { mode: 'strong' },
+      { defaultLevel: 1 },
+      { defaultLevel: 'eventual' },
+      ...[-1, 1.5, '1', null, 2 ** 40].map((ttlMs) => ({ ttlMs })),
+      ...[-1, 1.5, '1', null, 900_001].map((maxValueBytes) => ({ maxValueBytes })),
+      ...[-0.1, 1.1, '0.5', null].map((cacheShare) => ({ cacheShare })),
+      { id: 7 },
+      { isRemoved: false },
+    ].map((fields) => [op, { name: 'default', ...fields }] as const),
+  ),
   ...[undefined, 7, null, {}, [7], [null], [{}]].map((shards) => ['report', { node: 'n1', shards }] as const),
   ...[
     { shardId: '1' },
@@ -154,9 +170,15 @@ test('whatever JSON is asked, there is an answer, the node goes on, and the map 
     'from',
     'to',
     'set',
+    'name',
+    'ttlMs',
+    'cacheShare',
   );
   const request = fc
-    .tuple(fc.constantFrom(...ops, 'cancelMove', 'settings'), fc.dictionary(names, value, { maxKeys: 4 }))
+    .tuple(
+      fc.constantFrom(...ops, 'cancelMove', 'settings', 'createBucket', 'configureBucket', 'removeBucket'),
+      fc.dictionary(names, value, { maxKeys: 4 }),
+    )
     .map(([op, fields]) => ({ ...fields, op }));
   await fc.assert(
     fc.asyncProperty(request, async (each) => {
@@ -326,4 +348,24 @@ test('records that do not read stop the node: no later term can make that good',
   new ManagerServer({ bus, clock, logger: silentLogger, host, watch, cluster: 'test', nodeId: n1, onFatal }).start();
   await clock.advance(500);
   t.regex(String(fatal[0]), /record cluster of the system shard is not JSON/);
+});
+
+test('orders about buckets are answered with the bucket, when they are certain', async (t) => {
+  const { ask, adopted, system, fatal } = await start();
+  const created = (await ask({ op: 'createBucket', name: 'b', ttlMs: 5 })) as { bucket: MapBucket; epoch: number };
+  t.deepEqual(created.bucket, aBucket({ id: bucketId(2), name: 'b', ttlMs: 5 }));
+  t.is(adopted.at(-1)?.epoch, created.epoch);
+  t.deepEqual(JSON.parse(system.records.get('cluster') ?? '').buckets, [aBucket(), created.bucket]);
+  t.is(codeOf(await ask({ op: 'createBucket', name: 'b' })), 'CONFLICT');
+  const same = (await ask({ op: 'configureBucket', name: 'b', ttlMs: 5 })) as { bucket: MapBucket; epoch: number };
+  t.deepEqual(same.bucket, created.bucket);
+  t.is(same.epoch, created.epoch, 'nothing new is no change');
+  system.fates.push(busy());
+  t.is(codeOf(await ask({ op: 'removeBucket', name: 'b' })), 'BUSY');
+  t.is(adopted.at(-1)?.buckets[1]?.isRemoved, false);
+  const removed = (await ask({ op: 'removeBucket', name: 'b' })) as { bucket: MapBucket };
+  t.deepEqual(removed.bucket, { ...created.bucket, isRemoved: true });
+  t.is(codeOf(await ask({ op: 'removeBucket', name: 'b' })), 'NOT_FOUND');
+  t.is(codeOf(await ask({ op: 'configureBucket', name: 'b', ttlMs: 1 })), 'NOT_FOUND');
+  t.deepEqual(fatal, []);
 });

@@ -1,9 +1,9 @@
 /** Goal: a change makes the next map and no other one, and nothing that cannot be is taken for a map. */
 import test from 'ava';
-import { type NodeId, systemShardId } from '../../../src/base/index.js';
+import { bucketId, type NodeId, systemShardId } from '../../../src/base/index.js';
 import { applyChange, checkMap } from '../../../src/meta/map-changes.js';
 import type { ClusterMap, MapChange } from '../../../src/wire/index.js';
-import { aMapNode, usualSettings } from '../../support/maps.js';
+import { aBucket, aMapNode, usualSettings } from '../../support/maps.js';
 import { aMap, moving, n1, n2, n3, n4 } from './fake-system.js';
 
 const map = aMap(4, [n1, n2, n3]);
@@ -67,4 +67,17 @@ test('what cannot be is refused: nodes and replicas twice, replicas nowhere, non
   for (const [each, message] of wrong) t.throws(() => checkMap(each), { message });
   t.throws(() => applyChange(map, change({ removedNodes: [n3] })), { message: /n3, which is not there/ });
   t.notThrows(() => checkMap(map));
+});
+
+test('buckets come in order of their ids, one that is named again is replaced, and two of one name cannot be', (t) => {
+  const five = aBucket({ id: bucketId(5), name: 'five' });
+  const next = applyChange(map, change({ kind: 'bucketCreated', buckets: [five] }));
+  t.deepEqual(next.buckets, [...map.buckets, five]);
+  const removed = { ...five, isRemoved: true };
+  const third = applyChange(next, change({ epoch: 3, kind: 'bucketRemoved', buckets: [removed] }));
+  t.deepEqual(third.buckets, [...map.buckets, removed]);
+  const again = { ...five, id: bucketId(4) };
+  t.deepEqual(applyChange(third, change({ epoch: 4, buckets: [again] })).buckets, [...map.buckets, again, removed]);
+  t.throws(() => applyChange(next, change({ epoch: 3, buckets: [again] })), { message: /two buckets have one name/ });
+  t.throws(() => checkMap({ ...map, buckets: [five, removed] }), { message: /a bucket id is in the map twice/ });
 });

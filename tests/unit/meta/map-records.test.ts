@@ -1,7 +1,7 @@
 /** Goal: the records of the system shard are the map, whole, whenever there is one. Method: fast-check draws maps and changes. */
 import test from 'ava';
 import fc from 'fast-check';
-import { type BucketId, isRingraftError, type NodeId, nodeId, systemShardId } from '../../../src/base/index.js';
+import { bucketId, isRingraftError, type NodeId, nodeId, systemShardId } from '../../../src/base/index.js';
 import type { SystemRecord } from '../../../src/host/index.js';
 import { applyChange } from '../../../src/meta/map-changes.js';
 import {
@@ -13,11 +13,24 @@ import {
 } from '../../../src/meta/map-records.js';
 import { equalArcs } from '../../../src/ring/index.js';
 import type { ClusterMap, MapChange, MapNode, MapShard, NodeCondition } from '../../../src/wire/index.js';
-import { aMapShard, usualTimings } from '../../support/maps.js';
+import { aBucket, aMapShard, usualTimings } from '../../support/maps.js';
 import { aMap, n1, n2, n3 } from './fake-system.js';
 
 const conditions: readonly NodeCondition[] = ['up', 'draining', 'drained', 'down'];
 const founded = (epoch = 1): MapChange => ({ epoch, atMs: 5, kind: 'founded', summary: 'founded' });
+
+const buckets = fc
+  .uniqueArray(
+    fc.record({
+      id: fc.integer({ min: 1, max: 65_535 }).map(bucketId),
+      name: fc.stringMatching(/^[a-z]{1,9}$/),
+      ttlMs: fc.nat(),
+      cacheShare: fc.constantFrom(0, 0.25, 1),
+      isRemoved: fc.boolean(),
+    }),
+    { selector: ({ id }) => id, maxLength: 5 },
+  )
+  .map((all) => all.sort((a, b) => a.id - b.id).map((one, at) => aBucket({ ...one, name: `${one.name}${at}` })));
 
 const nodes: fc.Arbitrary<readonly MapNode[]> = fc.uniqueArray(
   fc.record({
@@ -58,7 +71,7 @@ const maps: fc.Arbitrary<ClusterMap> = fc
           placement(all).map((at) => ({ ...aMapShard({ id, arcStart: start, arcEnd: end }, []), ...at })),
         ),
       ),
-      buckets: fc.constant([{ id: 1 as BucketId, name: 'default' }]),
+      buckets,
       settings: fc.record({
         downAfterMs: fc.nat(),
         maxMoves: fc.nat(),
@@ -177,4 +190,16 @@ test('fields that a later version added are passed over', (t) => {
   records.set('node/n2', JSON.stringify({ ...node, rack: 7 }));
   t.like(mapOfRecords(records), { epoch: 1, cluster: 'test' });
   t.is(mapOfRecords(records)?.nodes[1]?.weight, 1);
+});
+
+test('buckets of an earlier version, which had a name and an id alone, are as usual', (t) => {
+  const map = aMap(2, [n1, n2, n3]);
+  const records = new Map(
+    foundingRecords(map, founded(), 10)
+      .flat()
+      .map(({ key, value }) => [key, value ?? '']),
+  );
+  const cluster = JSON.parse(records.get('cluster') ?? '');
+  records.set('cluster', JSON.stringify({ ...cluster, buckets: [{ name: 'old', id: 7 }] }));
+  t.deepEqual(mapOfRecords(records)?.buckets, [aBucket({ id: bucketId(7), name: 'old' })]);
 });

@@ -1,12 +1,12 @@
 /** Goal: an order does what it says, once however often it is given, and a wrong one is refused with a code that says why. */
 import test from 'ava';
-import { isRingraftError, type NodeId, systemShardId } from '../../../src/base/index.js';
+import { bucketId, isRingraftError, type NodeId, systemShardId } from '../../../src/base/index.js';
 import { applyChange } from '../../../src/meta/map-changes.js';
 import type { ChangeDraft } from '../../../src/meta/map-keeper.js';
 import * as orders from '../../../src/meta/orders.js';
 import { homesOf } from '../../../src/meta/planning.js';
 import type { ClusterMap, ClusterSettings, MapNode } from '../../../src/wire/index.js';
-import { aMapNode, usualSettings } from '../../support/maps.js';
+import { aBucket, aMapNode, usualSettings } from '../../support/maps.js';
 import { aMap, aReport, moving, n1, n2, n3, n4, n5 } from './fake-system.js';
 
 const four = aMap(4, [n1, n2, n3], { nodes: [n1, n2, n3, n4].map((id) => aMapNode(id)) });
@@ -261,4 +261,63 @@ test('settings: values that cannot be and names that are none are refused, inher
       `${name} ${JSON.stringify(value)}`,
     );
   }
+});
+
+test('createBucket: a new id above all that ever were, settings as said, and a change that tells', (t) => {
+  const marks = aMap(1, [n1, n2, n3], {
+    buckets: [aBucket(), aBucket({ id: bucketId(9), name: 'old', isRemoved: true })],
+  });
+  const draft = orders.createBucket(marks, { op: 'createBucket', name: 'old', cacheShare: 0.5 });
+  t.is(draft.summary, 'bucket old (10): cacheShare=0.5');
+  const next = after(marks, draft);
+  t.deepEqual(next.buckets[2], aBucket({ id: bucketId(10), name: 'old', cacheShare: 0.5 }));
+  t.is(
+    refusal(() => orders.createBucket(next, { op: 'createBucket', name: 'old' })),
+    'CONFLICT',
+  );
+  for (const name of ['', 'A', 'a.b', '-a', 'x'.repeat(64), 'a b', '*'])
+    t.is(
+      refusal(() => orders.createBucket(next, { op: 'createBucket', name })),
+      'BAD_REQUEST',
+      name,
+    );
+});
+
+test('createBucket: after the last id the first that nobody ever had; at most 1000 buckets in a life', (t) => {
+  const top = aMap(1, [n1, n2, n3], {
+    buckets: [1, 2, 0xffff].map((id) => aBucket({ id: bucketId(id), name: `b${id}` })),
+  });
+  t.is(orders.createBucket(top, { op: 'createBucket', name: 'x' }).buckets?.[0]?.id, bucketId(3));
+  const buckets = Array.from({ length: 1000 }, (_, at) =>
+    aBucket({ id: bucketId(at + 1), name: `b${at}`, isRemoved: at > 0 }),
+  );
+  const full = aMap(1, [n1, n2, n3], { buckets });
+  t.is(
+    refusal(() => orders.createBucket(full, { op: 'createBucket', name: 'x' })),
+    'BAD_REQUEST',
+  );
+  t.true(JSON.stringify(full).length < 250_000, 'so many fit into a message beside 4096 shards');
+});
+
+test('configureBucket and removeBucket: the live bucket of the name changes, its id and mark stay', (t) => {
+  const old = aBucket({ id: bucketId(2), name: 'b', isRemoved: true });
+  const map = aMap(1, [n1, n2, n3], { buckets: [aBucket(), old, aBucket({ id: bucketId(3), name: 'b', ttlMs: 9 })] });
+  const changed = after(map, orders.configureBucket(map, { op: 'configureBucket', name: 'b', maxValueBytes: 5 }));
+  t.deepEqual(changed.buckets[1], old);
+  t.deepEqual(changed.buckets[2], aBucket({ id: bucketId(3), name: 'b', ttlMs: 9, maxValueBytes: 5 }));
+  t.is(orders.configureBucket(map, { op: 'configureBucket', name: 'b', ttlMs: 9 }), undefined);
+  const removed = after(map, orders.removeBucket(map, { op: 'removeBucket', name: 'b' }));
+  t.deepEqual(
+    removed.buckets.map(({ id, isRemoved }) => [Number(id), isRemoved]),
+    [
+      [1, false],
+      [2, true],
+      [3, true],
+    ],
+  );
+  for (const run of [
+    () => orders.removeBucket(removed, { op: 'removeBucket', name: 'b' }),
+    () => orders.configureBucket(removed, { op: 'configureBucket', name: 'b' }),
+  ])
+    t.is(refusal(run), 'NOT_FOUND');
 });

@@ -1,4 +1,5 @@
 /** up, down, status: the cluster on this machine. */
+import { join, resolve } from 'node:path';
 import { isRingraftError, RingraftError } from '../../base/index.js';
 import type { Context } from '../context.js';
 import { exitCodes } from '../exit-codes.js';
@@ -8,6 +9,7 @@ import { startMissingNodes } from '../local/nodes.js';
 import { type LocalState, readState } from '../local/state.js';
 import { type Connect, startLocalCluster, stopLocalCluster, untilReady } from '../local/supervisor.js';
 import { colorsFor, json, table } from '../output.js';
+import { fileNames } from '../secure/directory.js';
 import { formatBytes, parseCount } from '../values.js';
 import { type Arguments, type Command, flag, optionalText } from './command.js';
 
@@ -33,8 +35,14 @@ async function startAgain(context: Context, connect: Connect): Promise<LocalStat
 
 async function startFresh(context: Context, args: Arguments, connect: Connect): Promise<LocalState> {
   const { io, stateDirectory } = context;
+  const secure = optionalText(args, 'secure');
+  if (secure !== undefined && context.args.config !== undefined) {
+    throw new RingraftError('BAD_REQUEST', 'give --secure, whose directory has a configuration, or --config, not both');
+  }
+  const secureDirectory = secure === undefined ? undefined : resolve(secure);
   const options = {
-    configPath: context.configPath,
+    configPath: secureDirectory === undefined ? context.configPath : join(secureDirectory, fileNames.nodes),
+    secureDirectory,
     stateDirectory,
     port: count(args, 'port', 0) ?? 0,
     nodes: count(args, 'nodes', 1),
@@ -64,6 +72,11 @@ export const up = (connect: Connect): Command => ({
         type: 'string',
         requiresArg: true,
         describe: 'So many shards instead of the configured number',
+      })
+      .option('secure', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'With the keys and permissions that `kvctl init --secure` wrote here',
       })
       .option('fresh', { type: 'boolean', describe: 'Delete the data of an earlier cluster first' })
       .option('foreground', { type: 'boolean', describe: 'Stay until Ctrl-C, then stop it all' })

@@ -86,6 +86,9 @@ const isRefusal = (error: unknown): boolean =>
   error instanceof NatsError &&
   ['AUTHORIZATION_VIOLATION', 'AUTHENTICATION_EXPIRED', 'BAD_AUTHENTICATION'].includes(error.code);
 
+/** Node's own errors come from the handshake; the client wraps those of the socket. */
+const isAboutTls = (error: unknown): boolean => !(error instanceof NatsError) || error.code === 'TLS';
+
 /** The first connection: tried again until the time is out, since servers and clients may start together. */
 async function connectFirst(options: NatsOptions, lane: Lane): Promise<NatsConnection> {
   const deadlineMs = performance.now() + (options.connectTimeoutMs ?? defaultConnectTimeoutMs);
@@ -100,7 +103,8 @@ async function connectFirst(options: NatsOptions, lane: Lane): Promise<NatsConne
         });
       }
       if (performance.now() >= deadlineMs) {
-        throw new RingraftError('UNREACHABLE', `no NATS server answers at ${options.servers.join(', ')}`, { cause });
+        const what = isAboutTls(cause) ? `cannot trust NATS: ${messageOf(cause)}` : 'no NATS server answers';
+        throw new RingraftError('UNREACHABLE', `${what} at ${options.servers.join(', ')}`, { cause });
       }
       await new Promise((resolve) => setTimeout(resolve, firstRetryMs));
     }

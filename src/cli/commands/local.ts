@@ -21,11 +21,19 @@ const count = (args: Arguments, name: string, least: number): number | undefined
 };
 
 /** A cluster that runs is what was asked for; those of its nodes that do not run are started. undefined: none runs. */
-async function startAgain(context: Context, connect: Connect): Promise<LocalState | undefined> {
+async function startAgain(
+  context: Context,
+  connect: Connect,
+  secureDirectory: string | undefined,
+): Promise<LocalState | undefined> {
   const { io, stateDirectory, processes } = context;
   const found = startMissingNodes(stateDirectory, processes);
   if (found === undefined) return undefined;
   const { state, started } = found;
+  if (secureDirectory !== undefined && state.secureDirectory !== secureDirectory) {
+    const how = state.secureDirectory === undefined ? 'unsecured' : `with ${state.secureDirectory}`;
+    throw new RingraftError('CONFLICT', `a local cluster runs already, ${how}; \`kvctl down\` stops it`);
+  }
   io.err.write(`a local cluster runs already, at ${state.natsUrl}\n`);
   if (started.length === 0) return state;
   io.err.write(`starting ${started.join(', ')} again ...\n`);
@@ -33,13 +41,20 @@ async function startAgain(context: Context, connect: Connect): Promise<LocalStat
   return state;
 }
 
-async function startFresh(context: Context, args: Arguments, connect: Connect): Promise<LocalState> {
-  const { io, stateDirectory } = context;
+function secureDirectoryOf(context: Context, args: Arguments): string | undefined {
   const secure = optionalText(args, 'secure');
-  if (secure !== undefined && context.args.config !== undefined) {
-    throw new RingraftError('BAD_REQUEST', 'give --secure, whose directory has a configuration, or --config, not both');
-  }
-  const secureDirectory = secure === undefined ? undefined : resolve(secure);
+  if (secure === undefined) return undefined;
+  if (context.args.config === undefined) return resolve(secure);
+  throw new RingraftError('BAD_REQUEST', 'give --secure, whose directory has a configuration, or --config, not both');
+}
+
+async function startFresh(
+  context: Context,
+  args: Arguments,
+  connect: Connect,
+  secureDirectory: string | undefined,
+): Promise<LocalState> {
+  const { io, stateDirectory } = context;
   const options = {
     configPath: secureDirectory === undefined ? context.configPath : join(secureDirectory, fileNames.nodes),
     secureDirectory,
@@ -84,7 +99,8 @@ export const up = (connect: Connect): Command => ({
       .example('$0 up --nodes 5 --shards 64 --fresh', 'larger, and empty'),
   async run(context, args) {
     const { io, stateDirectory } = context;
-    const state = (await startAgain(context, connect)) ?? (await startFresh(context, args, connect));
+    const secure = secureDirectoryOf(context, args);
+    const state = (await startAgain(context, connect, secure)) ?? (await startFresh(context, args, connect, secure));
     await write(io.out, `${state.natsUrl}\n`);
     if (!flag(args, 'foreground')) return exitCodes.ok;
     io.err.write('running; Ctrl-C stops it all\n');

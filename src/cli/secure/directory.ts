@@ -192,15 +192,18 @@ function serverUsers(files: SecureFiles, state: SecurityState): readonly ServerU
   ];
 }
 
-/** Only nodes have data; what else a client finds there tells it the names of nodes and buckets. */
+/** What a client need not know is left out: of the cluster, an application is told where it is. */
 function writeClientConfig(files: SecureFiles, state: SecurityState, clusterConfig: object, user: UserName): void {
-  const { dataDirectory, ...shared } = clusterConfig as { readonly dataDirectory?: string };
+  const { dataDirectory, ...shared } = clusterConfig as Readonly<Record<string, unknown>>;
+  const { cluster, subjectPrefix, nodes, replication } = shared;
   const nats = {
     servers: serverUrls(state),
     nkeySeedFile: seedFileOf(user),
     inboxPrefix: inboxPrefixOf(user),
     tls: { caFile: fileNames.authority },
   };
-  const own = user === 'node' && dataDirectory !== undefined ? { dataDirectory } : {};
-  files.write(configFileOf(user), `${JSON.stringify({ ...shared, ...own, nats }, null, 2)}\n`);
+  const told = { node: { ...shared, dataDirectory }, admin: shared }[user as string] ?? {
+    ...{ cluster, subjectPrefix, nodes, replication },
+  };
+  files.write(configFileOf(user), `${JSON.stringify({ ...told, nats }, null, 2)}\n`);
 }

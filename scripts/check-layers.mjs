@@ -50,6 +50,9 @@ const oneDoor = {
   'prom-client': 'src/host/metrics.ts',
   zod: 'src/config/',
   protobufjs: 'src/proto/',
+  'nkeys.js': 'src/cli/secure/user-keys.ts',
+  '@peculiar/x509': 'src/cli/secure/certificates.ts',
+  'reflect-metadata': 'src/cli/secure/certificates.ts',
   'xxhash-wasm': 'src/ring/hash.ts',
   'lru-cache': 'src/kv/reader.ts',
 };

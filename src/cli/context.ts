@@ -5,6 +5,7 @@ import { type Clock, RingraftError, systemClock } from '../base/index.js';
 import type { Consistency, RingraftClient } from '../client/index.js';
 import { type ClusterConfig, loadConfig } from '../config/index.js';
 import type { Io } from './io.js';
+import { localConfig } from './local/access.js';
 import { type LocalProcesses, systemProcesses } from './local/processes.js';
 import { type LocalState, readState } from './local/state.js';
 import type { Output } from './output.js';
@@ -66,9 +67,14 @@ export class Context {
   }
 
   /** undefined when there is no configuration file and none was asked for. */
-  config(): ClusterConfig | undefined {
-    if (this.args.config === undefined && !existsSync(this.configPath)) return undefined;
-    return loadConfig(this.configPath);
+  private config(local: LocalState | undefined): ClusterConfig | undefined {
+    if (this.args.config !== undefined) return loadConfig(this.configPath);
+    const access = local === undefined || this.askedServers !== undefined ? undefined : localConfig(local);
+    return access ?? (existsSync(this.configPath) ? loadConfig(this.configPath) : undefined);
+  }
+
+  private get askedServers(): readonly string[] | undefined {
+    return (this.args.server ?? this.io.env.NATS_URL)?.split(',');
   }
 
   requireConfig(): ClusterConfig {
@@ -100,10 +106,9 @@ export class Context {
 
   /** The cluster: what was asked for, else the local one that runs, else what the configuration says. */
   private target(): Target {
-    const config = this.config();
     const local = readState(this.stateDirectory);
-    const asked = this.args.server ?? this.io.env.NATS_URL;
-    const servers = asked?.split(',') ??
+    const config = this.config(local);
+    const servers = this.askedServers ??
       (local === undefined ? config?.nats.servers : [local.natsUrl]) ?? ['nats://127.0.0.1:4222'];
     const cluster = this.args.cluster ?? config?.cluster ?? local?.cluster;
     if (cluster === undefined) {

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { connect } from './connect.js';
 import { exitCodes } from './exit-codes.js';
+import { localConfig } from './local/access.js';
 import { run } from './run.js';
 
 const packagePath = new URL('../../../package.json', import.meta.url);
@@ -31,7 +32,7 @@ async function main(): Promise<void> {
     version,
     connect,
     connectLocal: (state, timeoutMs) =>
-      connect({ config: undefined, servers: [state.natsUrl], cluster: state.cluster, timeoutMs }),
+      connect({ config: localConfig(state), servers: [state.natsUrl], cluster: state.cluster, timeoutMs }),
   });
 }
 

@@ -8,6 +8,7 @@ import { isRingraftError, messageOf } from '../base/index.js';
 import { bench } from './commands/bench.js';
 import { type Command, nameOf } from './commands/command.js';
 import { groups } from './commands/groups.js';
+import { init } from './commands/init.js';
 import { cas, del, get, put } from './commands/keys.js';
 import { type ConnectLocal, down, status, up } from './commands/local.js';
 import { metrics } from './commands/operate.js';
@@ -53,7 +54,10 @@ function restoreOperands(args: Record<string, unknown>, operands: readonly strin
   return restored;
 }
 
-const repeatable = ['--add', '--remove', '--node'];
+const repeatable = [
+  ...['--add', '--remove', '--node'],
+  ...['--app', '--host', '--add-app', '--remove-app', '--rotate-key'],
+];
 
 /** Of an option given several times the last counts; those that may be given several times become one list. */
 function joinRepeated(argv: readonly string[]): string[] {
@@ -150,6 +154,7 @@ export async function run(argv: readonly string[], io: Io, dependencies: RunDepe
     scan,
     importCommand,
     exportCommand,
+    init,
     up(dependencies.connectLocal),
     down,
     status,

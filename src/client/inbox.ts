@@ -26,6 +26,8 @@ export class Inbox {
   private readonly waiting = new Map<string, Waiting>();
   private nextRequest = 0;
   private onResults: (token: string, message: BusMessage) => void = () => {};
+  /** NATS lets this user not listen to its own answers: `inboxPrefix` is missing, or another's. */
+  private denial: RingraftError | undefined;
   private closed = false;
 
   constructor(
@@ -34,7 +36,11 @@ export class Inbox {
   ) {
     this.root = bus.newInbox();
     this.tokenAt = this.root.length + 1;
-    this.subscription = bus.subscribe('client', `${this.root}.*`, (message) => this.receive(message));
+    const subject = `${this.root}.*`;
+    bus.onError((lane, error) => {
+      if (lane === 'client' && error.code === 'DENIED') this.refuse(error, subject);
+    });
+    this.subscription = bus.subscribe('client', subject, (message) => this.receive(message));
   }
 
   /** Where everything goes whose token does not begin with `r`. */
@@ -64,14 +70,30 @@ export class Inbox {
     }
   }
 
+  /** Who may not ask, or may not hear, need not wait for the time-out. */
+  private refuse(error: RingraftError, ownSubject: string): void {
+    const { subject } = error.fields;
+    if (subject === ownSubject) this.denial = error;
+    for (const [replyTo, waiting] of this.waiting) {
+      if (subject !== ownSubject && subject !== waiting.subject) continue;
+      this.waiting.delete(replyTo);
+      waiting.timer.cancel();
+      waiting.reject(error);
+    }
+  }
+
   /**
    * One request, one answer. Rejects with UNREACHABLE at once when nobody listens on the subject, with TIMEOUT after
-   * `timeoutMs`, with CLOSED when the client is closed. The payload of the answer is valid as long as it is kept.
+   * `timeoutMs`, with DENIED when NATS does not permit it, with CLOSED when the client is closed. The payload of the answer is valid as long as it is kept.
    */
   request(subject: string, payload: Buffer, timeoutMs: number): Promise<BusMessage> {
     return new Promise((resolve, reject) => {
       if (this.closed) {
         reject(new RingraftError('CLOSED', 'the client is closed'));
+        return;
+      }
+      if (this.denial !== undefined) {
+        reject(this.denial);
         return;
       }
       const replyTo = this.subjectOf(`r${this.nextRequest++}`);

@@ -108,7 +108,7 @@ function freeze<T>(value: T): T {
 }
 
 /**
- * Loads and checks a configuration; `dataDirectory` comes back absolute. Throws CONFIG with every mistake at once, each
+ * Loads and checks a configuration; paths come back absolute. Throws CONFIG with every mistake at once, each
  * with its path (`fields.problems`).
  */
 export function loadConfig(path: string, options: LoadOptions = {}): ClusterConfig {
@@ -139,6 +139,18 @@ function readObject(path: string): object {
   throw failure(path, [{ path: '(the file)', message: 'must be a JSON object' }]);
 }
 
+/** The files of a connection, wherever the program was started. */
+function withAbsolutePaths(nats: ConfigShape['nats'], directory: string): ConfigShape['nats'] {
+  const absolute = <T extends object>(settings: T): T => {
+    const entries = Object.entries(settings).map(([name, value]) => {
+      const isPath = name.endsWith('File') && typeof value === 'string';
+      return [name, isPath ? resolve(directory, value) : value];
+    });
+    return Object.fromEntries(entries) as T;
+  };
+  return { ...absolute(nats), ...(nats.tls === undefined ? {} : { tls: absolute(nats.tls) }) };
+}
+
 function build(
   source: string,
   directory: string,
@@ -150,5 +162,6 @@ function build(
   const parsed = configSchema.safeParse(input);
   if (!parsed.success) throw failure(source, problemsOf(parsed.error, input, configJsonSchema()));
   const dataDirectory = resolve(directory, parsed.data.dataDirectory);
-  return freeze({ ...parsed.data, dataDirectory }) as unknown as ClusterConfig;
+  const nats = withAbsolutePaths(parsed.data.nats, directory);
+  return freeze({ ...parsed.data, nats, dataDirectory }) as unknown as ClusterConfig;
 }

@@ -16,6 +16,12 @@ const nats = z
     password: z.string().optional(),
     token: z.string().optional(),
     credentialsFile: z.string().optional().describe('NATS credentials file'),
+    nkeySeedFile: z.string().optional().describe('File with the seed of an nkey user'),
+    inboxPrefix: z
+      .string()
+      .regex(/^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/, 'tokens of letters, digits, - and _, with dots between them')
+      .optional()
+      .describe('First tokens of the subjects on which answers are awaited'),
     tls: z
       .strictObject({
         caFile: z.string().optional(),

@@ -18,6 +18,7 @@ export type BusMessage = {
   readonly subject: string;
   /** Valid only during the handler call, unless copied: adapters may reuse memory. Slices keep it alive. */
   readonly payload: Buffer;
+  /** Never an internal subject, whatever the sender asked for. */
   readonly replyTo: string | undefined;
   readonly headers: BusHeaders | undefined;
   /** Nobody listens on the subject a message with this reply subject was sent to (NATS status 503). */

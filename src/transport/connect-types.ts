@@ -8,6 +8,10 @@ export type NatsOptions = {
   readonly token?: string | undefined;
   /** Path of a NATS credentials file. */
   readonly credentialsFile?: string | undefined;
+  /** Path of a file with the seed of an nkey user. */
+  readonly nkeySeedFile?: string | undefined;
+  /** First tokens of every inbox, so that permissions can keep one user's answers from another; `_INBOX` by default. */
+  readonly inboxPrefix?: string | undefined;
   readonly tls?:
     | {
         readonly caFile?: string | undefined;

@@ -1,8 +1,11 @@
 /**
  * The bus over NATS: one connection a lane. The only file that imports `nats`.
  *
- * Invariant: nothing published while a lane is down is sent when it is up again (the client would keep it and flush it
- * later; stale consensus traffic is worse than none), so publishing checks the state of the connection first.
+ * Invariants:
+ * 1. Nothing published while a lane is down is sent when it is up again (the client would keep it and flush it later;
+ *    stale consensus traffic is worse than none), so publishing checks the state of the connection first.
+ * 2. No message asks for an answer on an internal subject: NATS does not check who may publish on a reply subject, so
+ *    an application could have a node say to another, with the node's permissions, what the application stored before.
  */
 import { readFileSync } from 'node:fs';
 import {
@@ -15,8 +18,10 @@ import {
   headers as makeHeaders,
   type NatsConnection,
   NatsError,
+  nkeyAuthenticator,
 } from 'nats';
 import { asBuffer, messageOf, RingraftError } from '../base/index.js';
+import { isInternalSubject } from '../wire/index.js';
 import type { Bus, BusHeaders, BusMessage, BusSubscription, Lane, PublishOptions } from './bus.js';
 import type { NatsOptions } from './connect-types.js';
 
@@ -29,6 +34,21 @@ const defaultConnectTimeoutMs = 5000;
 const noRespondersCode = 503;
 
 type LaneState = { readonly connection: NatsConnection; connected: boolean };
+
+/** The first line that is one: the `nk` tool writes remarks, and everybody a line end. */
+function readSeed(path: string): Buffer {
+  const seed = /^S[A-Z2-7]+$/m.exec(readSecret(path).toString())?.[0];
+  if (seed === undefined) throw new RingraftError('CONFIG', `${path} holds no seed of an nkey user`);
+  return Buffer.from(seed);
+}
+
+function readSecret(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    throw new RingraftError('CONFIG', `cannot read ${path}: ${messageOf(cause)}`, { cause });
+  }
+}
 
 function connectionOptions(options: NatsOptions, lane: Lane): ConnectionOptions {
   const { tls } = options;
@@ -47,7 +67,9 @@ function connectionOptions(options: NatsOptions, lane: Lane): ConnectionOptions 
     ...(options.token === undefined ? {} : { token: options.token }),
     ...(options.credentialsFile === undefined
       ? {}
-      : { authenticator: credsAuthenticator(readFileSync(options.credentialsFile)) }),
+      : { authenticator: credsAuthenticator(readSecret(options.credentialsFile)) }),
+    ...(options.nkeySeedFile === undefined ? {} : { authenticator: nkeyAuthenticator(readSeed(options.nkeySeedFile)) }),
+    ...(options.inboxPrefix === undefined ? {} : { inboxPrefix: options.inboxPrefix }),
     ...(tls === undefined
       ? {}
       : {
@@ -64,12 +86,16 @@ const isRefusal = (error: unknown): boolean =>
   error instanceof NatsError &&
   ['AUTHORIZATION_VIOLATION', 'AUTHENTICATION_EXPIRED', 'BAD_AUTHENTICATION'].includes(error.code);
 
+/** Node's own errors come from the handshake; the client wraps those of the socket. */
+const isAboutTls = (error: unknown): boolean => !(error instanceof NatsError) || error.code === 'TLS';
+
 /** The first connection: tried again until the time is out, since servers and clients may start together. */
 async function connectFirst(options: NatsOptions, lane: Lane): Promise<NatsConnection> {
   const deadlineMs = performance.now() + (options.connectTimeoutMs ?? defaultConnectTimeoutMs);
+  const wanted = connectionOptions(options, lane);
   for (;;) {
     try {
-      return await connect(connectionOptions(options, lane));
+      return await connect(wanted);
     } catch (cause) {
       if (isRefusal(cause)) {
         throw new RingraftError('DENIED', `NATS at ${options.servers.join(', ')} refused: ${messageOf(cause)}`, {
@@ -77,7 +103,8 @@ async function connectFirst(options: NatsOptions, lane: Lane): Promise<NatsConne
         });
       }
       if (performance.now() >= deadlineMs) {
-        throw new RingraftError('UNREACHABLE', `no NATS server answers at ${options.servers.join(', ')}`, { cause });
+        const what = isAboutTls(cause) ? `cannot trust NATS: ${messageOf(cause)}` : 'no NATS server answers';
+        throw new RingraftError('UNREACHABLE', `${what} at ${options.servers.join(', ')}`, { cause });
       }
       await new Promise((resolve) => setTimeout(resolve, firstRetryMs));
     }
@@ -95,7 +122,10 @@ class NatsBus implements Bus {
   private readonly errorListeners: ((lane: Lane, error: RingraftError) => void)[] = [];
   private closing: Promise<void> | undefined;
 
-  constructor(private readonly lanes: ReadonlyMap<Lane, LaneState>) {
+  constructor(
+    private readonly lanes: ReadonlyMap<Lane, LaneState>,
+    private readonly inboxPrefix: string | undefined,
+  ) {
     for (const [lane, state] of lanes) void this.watch(lane, state);
   }
 
@@ -109,7 +139,7 @@ class NatsBus implements Bus {
     for await (const status of state.connection.status()) {
       if (status.type === Events.Disconnect) this.setConnected(lane, state, false);
       else if (status.type === Events.Reconnect) this.setConnected(lane, state, true);
-      else if (status.type === Events.Error) this.report(lane, String(status.data));
+      else if (status.type === Events.Error) this.report(lane, String(status.data), status.permissionContext);
     }
   }
 
@@ -119,9 +149,14 @@ class NatsBus implements Bus {
     for (const listener of this.connectionListeners) listener(lane, connected);
   }
 
-  private report(lane: Lane, what: string): void {
+  private report(lane: Lane, what: string, refused?: { readonly operation: string; readonly subject: string }): void {
     const code = /permissions?[ _]violation|authorization/i.test(what) ? 'DENIED' : 'UNREACHABLE';
-    const error = new RingraftError(code, `NATS reports: ${what}`);
+    const error =
+      refused === undefined
+        ? new RingraftError(code, `NATS reports: ${what}`)
+        : new RingraftError('DENIED', `NATS refuses this user the ${refused.operation} to ${refused.subject}`, {
+            fields: { subject: refused.subject },
+          });
     for (const listener of this.errorListeners) listener(lane, error);
   }
 
@@ -140,14 +175,15 @@ class NatsBus implements Bus {
       ...options,
       callback: (error, message) => {
         if (error !== null) {
-          this.report(lane, messageOf(error));
+          // What is not permitted is told by the connection's status too.
+          if (error.permissionContext === undefined) this.report(lane, messageOf(error));
           return;
         }
         const payload = asBuffer(message.data);
         handler({
           subject: message.subject,
           payload,
-          replyTo: message.reply || undefined,
+          replyTo: isInternalSubject(message.reply) ? undefined : message.reply || undefined,
           headers: readHeaders(message),
           noResponders: payload.length === 0 && message.headers?.code === noRespondersCode,
         });
@@ -199,7 +235,7 @@ class NatsBus implements Bus {
   }
 
   newInbox(): string {
-    return createInbox();
+    return createInbox(this.inboxPrefix);
   }
 
   async flush(lane: Lane): Promise<void> {
@@ -236,5 +272,5 @@ export async function connectNats(options: NatsOptions, wanted: readonly Lane[])
     if (result.status === 'fulfilled' && lane !== undefined)
       lanes.set(lane, { connection: result.value, connected: true });
   });
-  return new NatsBus(lanes);
+  return new NatsBus(lanes, options.inboxPrefix);
 }

@@ -1,6 +1,10 @@
 /** Every NATS subject of the system (docs/protocol.md). `cluster` and node ids are subject tokens by construction. */
 import type { NodeId } from '../base/index.js';
 
+const internalRoot = '_kv.';
+/** Whether nodes and administrators alone speak on it, of whatever cluster. */
+export const isInternalSubject = (subject: string | undefined): boolean => subject?.startsWith(internalRoot) === true;
+
 export const nodeSubject = (cluster: string, node: NodeId): string => `_kv.${cluster}.node.${node}`;
 export const scanSubject = (cluster: string, node: NodeId): string => `_kv.${cluster}.scan.${node}`;
 export const mapSubject = (cluster: string): string => `_kv.${cluster}.map`;

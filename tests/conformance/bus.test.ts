@@ -1,5 +1,9 @@
 /** Goal: the message port keeps its promises. Method: the NATS adapter on a real server, one for each test that stops it. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import test from 'ava';
+import { createUser } from 'nkeys.js';
 import type { RingraftError } from '../../src/base/index.js';
 import { type Bus, type BusMessage, connectNats, type Lane } from '../../src/transport/index.js';
 import { type NatsServer, startNatsServer } from '../support/nats-server.js';
@@ -171,6 +175,56 @@ test('a subject that is not permitted is told to onError', async (t) => {
   const told = new Promise<RingraftError>((resolve) => bus.onError((_, error) => resolve(error)));
   bus.publish('client', 'forbidden', Buffer.from('x'));
   t.is((await told).code, 'DENIED');
+});
+
+test('an nkey user connects with its seed, listens only to its own inbox, and nobody else connects', async (t) => {
+  const [own, other] = [createUser(), createUser()];
+  const permissions = '{ publish: ["ok", "_INBOX.>"], subscribe: ["ok", "_INBOX.mine.>"] }';
+  const user = `{ nkey: ${own.getPublicKey()}, permissions: ${permissions} }`;
+  const server = await startNatsServer(`accounts { ONE { users: [ ${user} ] } }`);
+  t.teardown(() => server.stop());
+  const directory = mkdtempSync(join(tmpdir(), 'ringraft-nkey-'));
+  t.teardown(() => rmSync(directory, { recursive: true }));
+  const seedOf = (name: string, text: string): string => {
+    writeFileSync(join(directory, name), text);
+    return join(directory, name);
+  };
+  const seed = Buffer.from(own.getSeed()).toString();
+  const options = { servers: [server.url], name: 'test', connectTimeoutMs: 2000 };
+  const nkeySeedFile = seedOf('own', `# a remark\n${seed}\r\n`);
+  const bus = await connectNats({ ...options, nkeySeedFile, inboxPrefix: '_INBOX.mine' }, ['client']);
+  buses.push(bus);
+  const inbox = bus.newInbox();
+  t.regex(inbox, /^_INBOX\.mine\.[A-Za-z0-9]+$/);
+  const { until } = collect(bus, `${inbox}.*`);
+  bus.publish('client', `${inbox}.x`, Buffer.from('heard'));
+  await until(1);
+
+  const told = new Promise<RingraftError>((resolve) => bus.onError((_, error) => resolve(error)));
+  bus.subscribe('client', '_INBOX.others.>', () => {});
+  t.like(await told, { code: 'DENIED', fields: { subject: '_INBOX.others.>' } });
+
+  const stranger = seedOf('other', Buffer.from(other.getSeed()).toString());
+  await t.throwsAsync(connectNats({ ...options, nkeySeedFile: stranger }, ['client']), { code: 'DENIED' });
+  await t.throwsAsync(connectNats(options, ['client']), { code: 'DENIED' });
+  const wrong = [seedOf('wrong', 'no seed'), join(directory, 'missing')];
+  for (const path of wrong) {
+    await t.throwsAsync(connectNats({ ...options, nkeySeedFile: path }, ['client']), { code: 'CONFIG' });
+  }
+});
+
+test('no message asks for an answer on an internal subject', async (t) => {
+  const [from, to] = [await connect(), await connect()];
+  const { seen, until } = collect(to, 'asked');
+  await to.flush('client');
+  for (const replyTo of ['_kv.main.admin.n1', '_kv.main.raft.n1', '_INBOX.x', 'anything']) {
+    from.publish('client', 'asked', Buffer.from('x'), { replyTo });
+  }
+  await until(4);
+  t.deepEqual(
+    seen.map(({ replyTo }) => replyTo),
+    [undefined, undefined, '_INBOX.x', 'anything'],
+  );
 });
 
 test('closing sends what is pending, twice is once, and a closed bus publishes nothing', async (t) => {

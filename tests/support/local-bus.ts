@@ -19,6 +19,7 @@ export class LocalBus implements Bus {
   readonly maxPayloadBytes: number;
   private readonly listeners = new Set<Listener>();
   private readonly onChange: ((lane: Lane, connected: boolean) => void)[] = [];
+  private readonly onRefusal: ((lane: Lane, error: RingraftError) => void)[] = [];
   private inboxes = 0;
   private connected = true;
   closed = false;
@@ -94,7 +95,15 @@ export class LocalBus implements Bus {
     this.onChange.push(listener);
   }
 
-  onError(): void {}
+  onError(listener: (lane: Lane, error: RingraftError) => void): void {
+    this.onRefusal.push(listener);
+  }
+
+  /** What NATS says when permissions do not let a message or a subscription through; the test sees to the rest. */
+  refuseUser(subject: string): void {
+    const error = new RingraftError('DENIED', `not permitted: ${subject}`, { fields: { subject } });
+    for (const listener of this.onRefusal) listener('client', error);
+  }
 
   pendingBytes(): number {
     return 0;

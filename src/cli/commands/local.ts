@@ -1,4 +1,5 @@
 /** up, down, status: the cluster on this machine. */
+import { join, resolve } from 'node:path';
 import { isRingraftError, RingraftError } from '../../base/index.js';
 import type { Context } from '../context.js';
 import { exitCodes } from '../exit-codes.js';
@@ -8,6 +9,7 @@ import { startMissingNodes } from '../local/nodes.js';
 import { type LocalState, readState } from '../local/state.js';
 import { type Connect, startLocalCluster, stopLocalCluster, untilReady } from '../local/supervisor.js';
 import { colorsFor, json, table } from '../output.js';
+import { fileNames } from '../secure/directory.js';
 import { formatBytes, parseCount } from '../values.js';
 import { type Arguments, type Command, flag, optionalText } from './command.js';
 
@@ -19,11 +21,19 @@ const count = (args: Arguments, name: string, least: number): number | undefined
 };
 
 /** A cluster that runs is what was asked for; those of its nodes that do not run are started. undefined: none runs. */
-async function startAgain(context: Context, connect: Connect): Promise<LocalState | undefined> {
+async function startAgain(
+  context: Context,
+  connect: Connect,
+  secureDirectory: string | undefined,
+): Promise<LocalState | undefined> {
   const { io, stateDirectory, processes } = context;
   const found = startMissingNodes(stateDirectory, processes);
   if (found === undefined) return undefined;
   const { state, started } = found;
+  if (secureDirectory !== undefined && state.secureDirectory !== secureDirectory) {
+    const how = state.secureDirectory === undefined ? 'unsecured' : `with ${state.secureDirectory}`;
+    throw new RingraftError('CONFLICT', `a local cluster runs already, ${how}; \`kvctl down\` stops it`);
+  }
   io.err.write(`a local cluster runs already, at ${state.natsUrl}\n`);
   if (started.length === 0) return state;
   io.err.write(`starting ${started.join(', ')} again ...\n`);
@@ -31,10 +41,23 @@ async function startAgain(context: Context, connect: Connect): Promise<LocalStat
   return state;
 }
 
-async function startFresh(context: Context, args: Arguments, connect: Connect): Promise<LocalState> {
+function secureDirectoryOf(context: Context, args: Arguments): string | undefined {
+  const secure = optionalText(args, 'secure');
+  if (secure === undefined) return undefined;
+  if (context.args.config === undefined) return resolve(secure);
+  throw new RingraftError('BAD_REQUEST', 'give --secure, whose directory has a configuration, or --config, not both');
+}
+
+async function startFresh(
+  context: Context,
+  args: Arguments,
+  connect: Connect,
+  secureDirectory: string | undefined,
+): Promise<LocalState> {
   const { io, stateDirectory } = context;
   const options = {
-    configPath: context.configPath,
+    configPath: secureDirectory === undefined ? context.configPath : join(secureDirectory, fileNames.nodes),
+    secureDirectory,
     stateDirectory,
     port: count(args, 'port', 0) ?? 0,
     nodes: count(args, 'nodes', 1),
@@ -65,13 +88,19 @@ export const up = (connect: Connect): Command => ({
         requiresArg: true,
         describe: 'So many shards instead of the configured number',
       })
+      .option('secure', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'With the keys and permissions that `kvctl init --secure` wrote here',
+      })
       .option('fresh', { type: 'boolean', describe: 'Delete the data of an earlier cluster first' })
       .option('foreground', { type: 'boolean', describe: 'Stay until Ctrl-C, then stop it all' })
       .example('$0 up', 'three nodes, in the background; beside a cluster that runs: those that do not')
       .example('$0 up --nodes 5 --shards 64 --fresh', 'larger, and empty'),
   async run(context, args) {
     const { io, stateDirectory } = context;
-    const state = (await startAgain(context, connect)) ?? (await startFresh(context, args, connect));
+    const secure = secureDirectoryOf(context, args);
+    const state = (await startAgain(context, connect, secure)) ?? (await startFresh(context, args, connect, secure));
     await write(io.out, `${state.natsUrl}\n`);
     if (!flag(args, 'foreground')) return exitCodes.ok;
     io.err.write('running; Ctrl-C stops it all\n');

@@ -21,7 +21,9 @@ function flagsOf(stateDirectory: string, state: LocalState, id: string): readonl
   const ending = ['--data', dataPathOf(stateDirectory, id), '--log-format', 'json'];
   const added = readMembership(stateDirectory).added.find((node) => node.id === id);
   if (added === undefined) return ['--config', state.configPath, '--node', id, ...ending];
-  const cluster = ['--join', '--cluster', state.cluster, '--nats', state.natsUrl];
+  // Who the node is to NATS stands in the file; what else it says of the cluster is not read by one that joins.
+  const access = state.secureDirectory === undefined ? [] : ['--config', state.configPath];
+  const cluster = ['--join', '--cluster', state.cluster, '--nats', state.natsUrl, ...access];
   return [...cluster, '--node', id, '--zone', added.zone, '--weight', String(added.weight), ...ending];
 }
 

@@ -14,6 +14,8 @@ export type LocalState = {
   readonly cluster: string;
   readonly configPath: string;
   readonly natsUrl: string;
+  /** Where its keys and certificates are; undefined: everybody on this machine may connect. */
+  readonly secureDirectory?: string | undefined;
   readonly nats: LocalProcess;
   readonly nodes: readonly LocalNode[];
   /** Settings the nodes were started with, beside the configuration. */

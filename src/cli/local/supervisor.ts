@@ -11,6 +11,7 @@ import { delimiter, join } from 'node:path';
 import { isRingraftError, RingraftError } from '../../base/index.js';
 import type { RingraftClient } from '../../client/index.js';
 import { type ClusterConfig, loadConfig } from '../../config/index.js';
+import { fileNames } from '../secure/directory.js';
 import { mapWithLeaders } from './leaders.js';
 import { forgetMembership } from './membership.js';
 import { isClusterRunning, logPathOf, logTail, memberIds, startNode } from './nodes.js';
@@ -29,6 +30,8 @@ export type StartOptions = {
   readonly shards?: number | undefined;
   /** Deletes the data of an earlier cluster first. */
   readonly fresh: boolean;
+  /** Written by `kvctl init --secure`; the configuration is the one in it. */
+  readonly secureDirectory?: string | undefined;
 };
 
 export type Connect = (state: LocalState, timeoutMs: number) => Promise<RingraftClient>;
@@ -57,6 +60,8 @@ function freePort(): Promise<number> {
   });
 }
 
+const portOf = ([server = '']: readonly string[]): number => Number(new URL(server).port);
+
 const accepts = (port: number): Promise<boolean> =>
   new Promise((resolve) => {
     const socket = connectSocket(port, '127.0.0.1');
@@ -70,7 +75,8 @@ const accepts = (port: number): Promise<boolean> =>
 /** The configuration the nodes run with: the user's, with what belongs to this machine put in. */
 function writeEffectiveConfig(options: StartOptions, natsUrl: string): { path: string; config: ClusterConfig } {
   const input = JSON.parse(readFileSync(options.configPath, 'utf8')) as Record<string, unknown>;
-  input.nats = { servers: [natsUrl] };
+  const access = options.secureDirectory === undefined ? {} : loadConfig(options.configPath).nats;
+  input.nats = { ...access, servers: [natsUrl] };
   input.dataDirectory = join(options.stateDirectory, 'data');
   delete input.$schema;
   if (options.shards !== undefined) input.shards = options.shards;
@@ -98,22 +104,26 @@ export async function startLocalCluster(
     });
   }
   if (before !== undefined) await stopLocalCluster(stateDirectory, ports);
-  loadConfig(options.configPath);
+  const { nats: given } = loadConfig(options.configPath);
   if (options.fresh) {
     rmSync(join(stateDirectory, 'data'), { recursive: true, force: true });
     forgetMembership(stateDirectory);
   }
   mkdirSync(join(stateDirectory, 'logs'), { recursive: true });
-  const port = options.port > 0 ? options.port : await freePort();
+  const { secureDirectory } = options;
+  const port = options.port || (secureDirectory === undefined ? await freePort() : portOf(given.servers));
   if (await accepts(port)) throw new RingraftError('CONFLICT', `something listens on port ${port} already`);
-  const natsUrl = `nats://127.0.0.1:${port}`;
+  const natsUrl = `${secureDirectory === undefined ? 'nats' : 'tls'}://127.0.0.1:${port}`;
   const { path, config } = writeEffectiveConfig(options, natsUrl);
   const natsLog = logPathOf(stateDirectory, 'nats-server');
-  const nats = processes.start(findNatsServer(env), ['-a', '127.0.0.1', '-p', String(port)], natsLog);
+  const natsConfig = secureDirectory === undefined ? [] : ['-c', join(secureDirectory, fileNames.server)];
+  const natsFlags = ['-a', '127.0.0.1', '-p', String(port), ...natsConfig];
+  const nats = processes.start(findNatsServer(env), natsFlags, natsLog);
   let state: LocalState = {
     cluster: config.cluster,
     configPath: path,
     natsUrl,
+    secureDirectory,
     nats,
     nodes: [],
     settings: [],

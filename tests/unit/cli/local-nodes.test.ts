@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { RingraftError } from '../../../src/base/index.js';
 import { readMembership } from '../../../src/cli/local/membership.js';
+import { writeState } from '../../../src/cli/local/state.js';
 import type { ManagerRequest } from '../../../src/wire/index.js';
 import { FakeClient, hastyClock, kvctl } from '../../support/fake-client.js';
 import { FakeLocal } from '../../support/fake-local.js';
@@ -398,4 +399,24 @@ test('a wrong --pause or --wait-timeout stops nobody', async (t) => {
     t.is((await local.run(['cluster', 'rolling-restart', ...argv])).code, 2);
   }
   t.deepEqual(local.signals, []);
+});
+
+test('up --secure beside a cluster that runs without is refused, and so is a second configuration', async (t) => {
+  const local = aLocal(t);
+  const { client, processes, directory } = local;
+  const secure = join(directory, 'keys');
+  const refused = await kvctl(['up', '--secure', secure, '--state-dir', directory], { client, processes });
+  t.is(refused.code, 4);
+  t.regex(refused.err, /runs already, unsecured/);
+  t.deepEqual(local.started, []);
+  t.is((await local.run(['up', '--secure', secure])).code, 2);
+});
+
+test('a node that is added to a secured cluster is given its configuration, for the key in it', async (t) => {
+  const local = aLocal(t);
+  writeState(local.directory, { ...local.recorded, secureDirectory: join(local.directory, 'keys') });
+  const { code, err } = await local.run(['node', 'add', 'n4', '--zone', 'z4']);
+  t.is(code, 0, err);
+  const [flags = []] = local.started;
+  t.is(flags[flags.indexOf('--config') + 1], 'DIR/cluster.config.json');
 });

@@ -69,3 +69,19 @@ test('an override cannot reach the prototype of objects', (t) => {
 test('the configuration that ships is without mistakes', (t) => {
   t.true(loadConfig(join(process.cwd(), 'cluster.config.json')).nodes.length >= 3);
 });
+
+test('files of the connection are relative to the configuration, wherever the program was started', (t) => {
+  const nats = { nkeySeedFile: 'node.nk', inboxPrefix: '_INBOX.node', tls: { caFile: '../ca.pem', keyFile: '/k.pem' } };
+  const overrides = [`nats=${JSON.stringify({ ...nats, credentialsFile: 'a.creds', user: 'node.nk' })}`];
+  t.like(loadConfig(path, { overrides }).nats, {
+    nkeySeedFile: join(directory, 'node.nk'),
+    credentialsFile: join(directory, 'a.creds'),
+    inboxPrefix: '_INBOX.node',
+    user: 'node.nk',
+    tls: { caFile: join(directory, '..', 'ca.pem'), keyFile: '/k.pem' },
+  });
+  t.is(loadConfig(path).nats.tls, undefined);
+  for (const wrong of ['_INBOX.>', '_INBOX.*', '_INBOX.', 'a b']) {
+    t.throws(() => loadConfig(path, { overrides: [`nats.inboxPrefix=${wrong}`] }), { code: 'CONFIG' }, wrong);
+  }
+});

@@ -9,8 +9,9 @@ import { errorCodes, RingraftError } from '../../../src/base/index.js';
 import { exitCodeOf } from '../../../src/cli/exit-codes.js';
 import { maxSpan } from '../../../src/client/sequence-window.js';
 import { initHash, ringHash } from '../../../src/ring/index.js';
-import { answerHeaders } from '../../../src/service/answer.js';
-import { requestHeaders } from '../../../src/service/request.js';
+import { answerHeaders, errorHeaders } from '../../../src/service/answer.js';
+
+import { requestHeaders } from '../../../src/service/raw-request.js';
 import { statusOf } from '../../../src/service/statuses.js';
 import { codeNumber } from '../../../src/wire/index.js';
 
@@ -72,7 +73,7 @@ test('docs/protocol.md places keys where the ring does', async (t) => {
 });
 
 test('docs/protocol.md names every header and the bound of the window', (t) => {
-  for (const name of [...Object.values(requestHeaders), ...Object.values(answerHeaders)])
+  for (const name of [requestHeaders, answerHeaders, errorHeaders].flatMap(Object.values))
     t.true(protocol.includes(name), name);
   t.true(protocol.includes(`(${maxSpan} in the`));
 });

@@ -9,8 +9,9 @@ import { defined, timeoutOf } from './options.js';
 
 const defaultScanLimit = 100;
 export const maxScanLimit = 10_000;
-/** A scan asks every node and looks at many keys: it counts for as many requests. */
-const scanWeight = 16;
+/** A scan asks every node and may look at many keys, a count looks at all of them: they count for as many requests. */
+const scanWeight = (limit: number): number => 16 + Math.ceil(limit / 50);
+const countWeight = 256;
 /** Room in a message for headers and what surrounds the items. */
 const surroundingBytes = 1024;
 
@@ -41,7 +42,7 @@ function scanOptions(fields: Fields): ScanOptions & { readonly limit: number } {
 export function prepareScan(fields: Fields, bucket: string, form: Form): Work {
   const options = scanOptions(fields);
   fields.finish();
-  return { weight: scanWeight, run: (serving) => scan(serving, bucket, form, options) };
+  return { weight: scanWeight(options.limit), run: (serving) => scan(serving, bucket, form, options) };
 }
 
 /** One item more than asked for is read, to know whether there is more. */
@@ -122,5 +123,5 @@ export function prepareCount(fields: Fields, bucket: string, form: Form): Work {
   fields.finish();
   const run = async ({ client }: Serving): Promise<Answer> =>
     keyAnswer(form, { count: await client.count(bucket, options) }, 'count');
-  return { weight: scanWeight, run };
+  return { weight: countWeight, run };
 }

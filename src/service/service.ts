@@ -73,7 +73,14 @@ class KvService implements Service {
     }
     const startedAtMs = this.clock.wallMs();
     const identity = { id: `${cluster}-${nodeId}`, version, metadata: { cluster, node: nodeId }, startedAtMs };
-    this.subscriptions.push(...serveDiscovery(bus, identity, () => this.statistics));
+    this.subscriptions.push(
+      ...serveDiscovery(
+        bus,
+        identity,
+        () => this.statistics,
+        (replyTo) => this.mayAnswer(replyTo),
+      ),
+    );
   }
 
   get statistics(): readonly EndpointStatistics[] {
@@ -84,10 +91,14 @@ class KvService implements Service {
     return { client: this.client, clock: this.clock, maxPayloadBytes: this.bus.maxPayloadBytes };
   }
 
+  private mayAnswer(replyTo: string): boolean {
+    return !this.ownSubjects.some((own) => replyTo.startsWith(own));
+  }
+
   private receive(served: Served, message: BusMessage): void {
     const { replyTo } = message;
     if (replyTo === undefined && served.endpoint.isRead) return;
-    if (this.ownSubjects.some((own) => replyTo?.startsWith(own) === true)) return;
+    if (replyTo !== undefined && !this.mayAnswer(replyTo)) return;
     const beganMs = this.clock.nowMs();
     const target = targetOf(message.subject, served.subjectRoot);
     const form = formOf(target, message);

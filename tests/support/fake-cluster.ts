@@ -235,7 +235,8 @@ export class FakeCluster {
     if (needsKey && old === undefined) return result(requestId);
     const { value, number } = changed(operation, old?.value);
     if (Number.isNaN(number)) return refusal(requestId, 'BAD_REQUEST', { message: 'not a whole number' });
-    if (value.length > this.bus.maxPayloadBytes - 200) return refusal(requestId, 'TOO_LARGE');
+    const hasGrownTooMuch = operation.kind === OperationKind.Append && value.length > this.bus.maxPayloadBytes - 200;
+    if (hasGrownTooMuch) return refusal(requestId, 'TOO_LARGE');
     const revision = ++this.revision;
     this.data.delete(place);
     if (operation.kind === OperationKind.Delete) return result(requestId, { found: true, revision });

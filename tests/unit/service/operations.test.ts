@@ -195,6 +195,7 @@ test('no answer is sent to a subject of the cluster itself, and what asked for i
   for (const replyTo of ['kv.put.default.forged', '_kv.test.admin.n1', '$SYS.REQ.SERVER.PING']) {
     bus.publish('client', 'kv.put.default.k', Buffer.from('v'), { replyTo });
     bus.publish('client', 'kv.get.default.k', Buffer.from(''), { replyTo });
+    bus.publish('client', '$SRV.PING', Buffer.from(''), { replyTo });
   }
   await clock.advance(100);
   t.is(cluster.applied.length, 0);

@@ -154,9 +154,4 @@ export class Context {
   valueText(bytes: Buffer): string {
     return bytes.toString(this.args.valueEncoding);
   }
-
-  get readOptions(): { consistency?: Consistency; timeoutMs: number } {
-    const { consistency } = this.args;
-    return consistency === undefined ? { timeoutMs: this.timeoutMs } : { consistency, timeoutMs: this.timeoutMs };
-  }
 }

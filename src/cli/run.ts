@@ -5,16 +5,19 @@
  * `--`, or run a command whose arguments are wrong.
  */
 import { isRingraftError, messageOf } from '../base/index.js';
+import { consistencies } from '../client/index.js';
+import { append, incr } from './commands/additions.js';
 import { bench } from './commands/bench.js';
 import { type Command, nameOf } from './commands/command.js';
 import { groups } from './commands/groups.js';
 import { init } from './commands/init.js';
-import { cas, del, get, put } from './commands/keys.js';
+import { cas, del, get, mget, put } from './commands/keys.js';
+import { exists, touch, ttl } from './commands/lifetimes.js';
 import { type ConnectLocal, down, status, up } from './commands/local.js';
 import { metrics } from './commands/operate.js';
 import { ring } from './commands/ring.js';
 import { ringPlan } from './commands/ring-plan.js';
-import { scan } from './commands/scan.js';
+import { count, scan } from './commands/scan.js';
 import { exportCommand, importCommand } from './commands/transfer.js';
 import { Context, type Dependencies, type GlobalArguments } from './context.js';
 import { exitCodeOf, exitCodes } from './exit-codes.js';
@@ -38,8 +41,8 @@ function hideOperands(argv: readonly string[]): { visible: string[]; operands: r
   };
 }
 
-/** The one argument that is a list; of any other that was given several times the last counts. */
-const variadic = 'settings';
+/** The arguments that are lists; of any other that was given several times the last counts. */
+const variadic = ['settings', 'keys'];
 
 function restoreOperands(args: Record<string, unknown>, operands: readonly string[]): Record<string, unknown> {
   const restore = (value: unknown): unknown => {
@@ -49,7 +52,7 @@ function restoreOperands(args: Record<string, unknown>, operands: readonly strin
   const restored: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(args)) {
     const isList = Array.isArray(value);
-    restored[name] = isList && name === variadic ? value.map(restore) : restore(isList ? value.at(-1) : value);
+    restored[name] = isList && variadic.includes(name) ? value.map(restore) : restore(isList ? value.at(-1) : value);
   }
   return restored;
 }
@@ -110,8 +113,8 @@ function globalOptions(parser: Argv): Argv {
       describe: 'Most an operation may take',
     })
     .option('consistency', {
-      choices: ['linearizable', 'lease'] as const,
-      describe: 'Of reads [default: linearizable]',
+      choices: consistencies,
+      describe: 'Of reads [default: that of the bucket]',
     })
     .option('key-encoding', { choices: encodings, default: 'utf8' as const, describe: 'How keys are written' })
     .option('value-encoding', { choices: encodings, default: 'utf8' as const, describe: 'How values are written' })
@@ -151,7 +154,14 @@ export async function run(argv: readonly string[], io: Io, dependencies: RunDepe
     put,
     del,
     cas,
+    incr,
+    append,
+    exists,
+    touch,
+    ttl,
+    mget,
     scan,
+    count,
     importCommand,
     exportCommand,
     init,

@@ -9,6 +9,7 @@ import {
   toIncrementResult,
   toKeyFacts,
   toPutResult,
+  toServed,
   toTouchResult,
 } from './outcome.js';
 import type { BatchOperation, BatchResult } from './types.js';
@@ -39,9 +40,9 @@ export function operationOf(bucketId: BucketId, asked: BatchOperation): Operatio
 export function batchResult({ op }: BatchOperation, result: OperationResult): BatchResult {
   switch (op) {
     case 'get':
-      return { op, result: toGetResult(result) };
+      return { op, result: toGetResult(result), served: toServed(result) };
     case 'exists':
-      return { op, result: toKeyFacts(result) };
+      return { op, result: toKeyFacts(result), served: toServed(result) };
     case 'put':
       return { op, result: toPutResult(result) };
     case 'append':

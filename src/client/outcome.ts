@@ -45,7 +45,7 @@ const consistencyOf = (level: ConsistencyLevel): Consistency => {
   }
 };
 
-const toServed = ({ servedLevel, maybeStale, ageMs }: OperationResult): Served => ({
+export const toServed = ({ servedLevel, maybeStale, ageMs }: OperationResult): Served => ({
   consistency: consistencyOf(servedLevel),
   maybeStale,
   ...(maybeStale && ageMs > 0 ? { stalenessMs: ageMs } : {}),

@@ -72,8 +72,8 @@ export type BatchOperation =
   | { readonly op: 'touch'; readonly key: Key; readonly options?: WriteOptions };
 
 export type BatchResult =
-  | { readonly op: 'get'; readonly result: GetResult | undefined }
-  | { readonly op: 'exists'; readonly result: KeyFacts | undefined }
+  | { readonly op: 'get'; readonly result: GetResult | undefined; readonly served: Served }
+  | { readonly op: 'exists'; readonly result: KeyFacts | undefined; readonly served: Served }
   | { readonly op: 'put'; readonly result: PutResult }
   | { readonly op: 'append'; readonly result: AppendResult }
   | { readonly op: 'delete'; readonly result: DeleteResult }

@@ -14,6 +14,7 @@ import type { ReadState } from '../raft/index.js';
 import { ringHash } from '../ring/index.js';
 import type { Bus, BusMessage, BusSubscription } from '../transport/index.js';
 import {
+  ConditionKind,
   ConsistencyLevel,
   codeOf,
   decodeOperationBatch,
@@ -37,6 +38,8 @@ const clientIdBytes = 8;
 const maxTtlMs = 10 * 366 * 24 * 3_600_000;
 /** Numbers the state machine keeps have 48 bits. */
 const isStorable = (value: number): boolean => Number.isSafeInteger(value) && value >= 0 && value < 2 ** 48;
+
+const conditionKinds: ReadonlySet<number> = new Set(Object.values(ConditionKind));
 
 const isRead = ({ kind }: Operation): boolean => kind === OperationKind.Get || kind === OperationKind.Exists;
 const isWrite = ({ kind }: Operation): boolean => commandKindOf(kind) !== undefined;
@@ -192,6 +195,14 @@ export class OperationServer {
     }
     if (kind === OperationKind.Increment && Number.isNaN(numberIn(operation.value))) {
       return errorResult(requestId, 'BAD_REQUEST', 'an amount is a whole number within 2^53');
+    }
+    if (!conditionKinds.has(operation.condition) || !Number.isSafeInteger(operation.expectedRevision)) {
+      // In the log it would stop every replica, again and again.
+      return errorResult(
+        requestId,
+        'BAD_REQUEST',
+        `unknown condition ${operation.condition}, or a revision beyond 2^53`,
+      );
     }
     if (!isStorable(operation.sequence)) return errorResult(requestId, 'BAD_REQUEST', 'a sequence is at most 2^48 - 1');
     if (!(operation.ttlMs <= maxTtlMs)) {

@@ -6,6 +6,7 @@
  */
 import type { Bus } from '../transport/index.js';
 import { encodeResultBatch, type OperationResult } from '../wire/index.js';
+import { errorResult } from './pending.js';
 
 /** Bytes of one result on the wire beside its value and message; generous. */
 const resultOverheadBytes = 64;
@@ -24,7 +25,8 @@ export class ResultOutbox {
     private readonly mapEpoch: () => number,
   ) {}
 
-  add(replyTo: string, result: OperationResult): void {
+  add(replyTo: string, outcome: OperationResult): void {
+    const result = this.sendable(outcome);
     let mailbox = this.mailboxes.get(replyTo);
     if (mailbox === undefined) {
       mailbox = { results: [], bytes: 0 };
@@ -34,6 +36,14 @@ export class ResultOutbox {
     if (mailbox.bytes + bytes > this.bus.maxPayloadBytes && mailbox.results.length > 0) this.send(replyTo, mailbox);
     mailbox.results.push(result);
     mailbox.bytes += bytes;
+  }
+
+  /** A value can have grown, by appending, beyond what a message of this server carries. */
+  private sendable(result: OperationResult): OperationResult {
+    const { maxPayloadBytes } = this.bus;
+    if (result.value.length + 2 * resultOverheadBytes <= maxPayloadBytes) return result;
+    const message = `the value has ${result.value.length} bytes; a message of this NATS server carries ${maxPayloadBytes}`;
+    return errorResult(result.requestId, 'TOO_LARGE', message);
   }
 
   flush(): void {

@@ -1,91 +1,100 @@
-/** Answers of the public API: payload and headers. */
+/** Answers of the public API: what they hold, and how that looks in each form. */
 import { isUtf8 } from 'node:buffer';
 import { emptyBytes, type RingraftError } from '../base/index.js';
-import type { GetResult, ScanItem } from '../client/index.js';
 import type { BusHeaders } from '../transport/index.js';
-import type { Form } from './request.js';
+import { encodePublicAnswer } from '../wire/index.js';
+import { contentTypeHeader } from './raw-request.js';
 import { statusOf } from './statuses.js';
 
+/** How to answer: one field as the body and the others in headers, or everything in JSON or protobuf. */
+export type Form = 'raw' | 'json' | 'protobuf';
+
 export type Answer = { readonly payload: Buffer; readonly headers: BusHeaders };
+
+/** What an answer may hold; each operation has some of it. */
+export type AnswerFields = {
+  readonly key?: Buffer;
+  readonly value?: Buffer;
+  /** What an increment came to. */
+  readonly number?: number;
+  readonly bytes?: number;
+  readonly found?: boolean;
+  /** -1: for ever. */
+  readonly ttlMs?: number;
+  readonly count?: number;
+  readonly revision?: number;
+  readonly consistency?: string;
+  readonly stale?: boolean;
+  readonly stalenessMs?: number;
+  readonly expiresAtMs?: number;
+};
 
 export const answerHeaders = {
   revision: 'Kv-Revision',
   consistency: 'Kv-Consistency',
   stale: 'Kv-Stale',
+  stalenessMs: 'Kv-Staleness',
+  expiresAtMs: 'Kv-Expires-At',
   found: 'Kv-Found',
-  error: 'Nats-Service-Error',
-  errorCode: 'Nats-Service-Error-Code',
-  contentType: 'Content-Type',
+  bytes: 'Kv-Bytes',
 } as const;
 
-const jsonType: BusHeaders = { [answerHeaders.contentType]: 'application/json' };
+export const errorHeaders = { error: 'Nats-Service-Error', errorCode: 'Nats-Service-Error-Code' } as const;
 
-const jsonAnswer = (body: object, headers: BusHeaders = jsonType): Answer => ({
-  payload: Buffer.from(JSON.stringify(body)),
-  headers,
-});
+/** In this order. An increment's number is its value: text that is a number. */
+const jsonNames = {
+  key: 'key',
+  value: 'value',
+  number: 'value',
+  bytes: 'bytes',
+  found: 'found',
+  ttlMs: 'ttlMs',
+  count: 'count',
+  revision: 'revision',
+  consistency: 'consistency',
+  stale: 'stale',
+  stalenessMs: 'stalenessMs',
+  expiresAtMs: 'expiresAtMs',
+} as const satisfies Record<keyof AnswerFields, string>;
+
+const jsonType: BusHeaders = { [contentTypeHeader]: 'application/json' };
+const protobufType: BusHeaders = { [contentTypeHeader]: 'application/protobuf' };
+export const headersOf = (form: Form): BusHeaders => (form === 'protobuf' ? protobufType : jsonType);
 
 /** `{[name]: text}`, or `{[name + 'B64']: base64}` for bytes that are not UTF-8. */
 export const bytesField = (name: string, bytes: Buffer): Readonly<Record<string, string>> =>
   isUtf8(bytes) ? { [name]: bytes.toString() } : { [`${name}B64`]: bytes.toString('base64') };
 
-export function getAnswer(form: Form, key: Buffer, result: GetResult): Answer {
-  const { value, revision, consistency, maybeStale } = result;
-  if (form === 'json') {
-    const fields = { ...bytesField('key', key), ...bytesField('value', value) };
-    return jsonAnswer({ ...fields, revision, consistency, stale: maybeStale });
+export function jsonFields(fields: AnswerFields): Readonly<Record<string, unknown>> {
+  const shown: Record<string, unknown> = {};
+  for (const [name, as] of Object.entries(jsonNames) as [keyof AnswerFields, string][]) {
+    const field = fields[name];
+    if (Buffer.isBuffer(field)) Object.assign(shown, bytesField(as, field));
+    else if (field !== undefined) shown[as] = field;
   }
-  const headers = {
-    [answerHeaders.revision]: String(revision),
-    [answerHeaders.consistency]: consistency,
-    [answerHeaders.stale]: String(maybeStale),
-  };
-  return { payload: value, headers };
+  return shown;
 }
 
-export function putAnswer(form: Form, key: Buffer, revision: number): Answer {
-  if (form === 'json') return jsonAnswer({ ...bytesField('key', key), revision });
-  return { payload: emptyBytes, headers: { [answerHeaders.revision]: String(revision) } };
+function rawAnswer(fields: AnswerFields, body: keyof AnswerFields | undefined): Answer {
+  const headers: Record<string, string> = {};
+  for (const [name, header] of Object.entries(answerHeaders) as [keyof typeof answerHeaders, string][]) {
+    const field = fields[name];
+    if (field !== undefined) headers[header] = String(field);
+  }
+  const field = body === undefined ? undefined : fields[body];
+  if (field === undefined) return { payload: emptyBytes, headers };
+  return { payload: Buffer.isBuffer(field) ? field : Buffer.from(String(field)), headers };
 }
 
-export function deleteAnswer(form: Form, key: Buffer, found: boolean, revision: number): Answer {
-  if (form === 'json') return jsonAnswer({ ...bytesField('key', key), found, revision });
-  const headers = { [answerHeaders.revision]: String(revision), [answerHeaders.found]: String(found) };
-  return { payload: emptyBytes, headers };
-}
-
-/** Gathers the items of a scan until a message is full. */
-export class ScanAnswer {
-  private readonly items: string[] = [];
-  private bytes = 0;
-  private last: Buffer | undefined;
-
-  constructor(
-    private readonly maxBytes: number,
-    private readonly keysOnly: boolean,
-  ) {}
-
-  get isEmpty(): boolean {
-    return this.items.length === 0;
-  }
-
-  /** False when the item does not fit any more. */
-  add({ key, value, revision }: ScanItem): boolean {
-    const fields = { ...bytesField('key', key), ...(this.keysOnly ? {} : bytesField('value', value)), revision };
-    const item = JSON.stringify(fields);
-    const bytes = Buffer.byteLength(item) + 1;
-    if (this.bytes + bytes > this.maxBytes) return false;
-    this.items.push(item);
-    this.bytes += bytes;
-    this.last = key;
-    return true;
-  }
-
-  /** `more`: ask again with `after` set to the key of `resumeAfter`. */
-  finish(more: boolean): Answer {
-    const resume = more && this.last !== undefined ? bytesField('resumeAfter', this.last) : {};
-    const rest = JSON.stringify({ more, ...resume }).slice(1);
-    return { payload: Buffer.from(`{"items":[${this.items.join(',')}],${rest}`), headers: jsonType };
+/** `body`: the field that is the body of the raw form. */
+export function keyAnswer(form: Form, fields: AnswerFields, body: keyof AnswerFields | undefined): Answer {
+  switch (form) {
+    case 'raw':
+      return rawAnswer(fields, body);
+    case 'json':
+      return { payload: Buffer.from(JSON.stringify(jsonFields(fields))), headers: jsonType };
+    case 'protobuf':
+      return { payload: encodePublicAnswer('KvAnswer', fields), headers: protobufType };
   }
 }
 
@@ -96,18 +105,54 @@ export function headerBytes(headers: BusHeaders): number {
   return bytes;
 }
 
-/** A header is one line of printable ASCII, and no novel. */
-const oneLine = (text: string): string => text.replaceAll(/[^\x20-\x7e]+/g, ' ').slice(0, 512);
+const maxMessageLength = 512;
 
-/** The same in both forms. */
-export function errorAnswer(error: RingraftError): Answer {
-  const { code, message, happened, fields } = error;
-  const revision = code === 'CONFLICT' && typeof fields.revision === 'number' ? fields.revision : undefined;
-  const body = { error: { code, message, happened, ...(revision === undefined ? {} : { revision }) } };
-  return jsonAnswer(body, {
-    ...jsonType,
-    [answerHeaders.error]: oneLine(`${code}: ${message}`),
-    [answerHeaders.errorCode]: String(statusOf(code)),
-    ...(revision === undefined ? {} : { [answerHeaders.revision]: String(revision) }),
-  });
+/** A header is one line of printable ASCII. */
+const oneLine = (text: string): string => text.replaceAll(/[^\x20-\x7e]+/g, ' ').slice(0, maxMessageLength);
+
+/** Of characters that are whole: the cut may go through one. */
+const shortened = (text: string): string =>
+  text.length <= maxMessageLength ? text : `${Buffer.from(text.slice(0, maxMessageLength - 3)).toString()}...`;
+
+/** An error as it stands in every form. Its message may quote what was asked, which may be as long as a NATS message. */
+export function errorFields({ code, message, happened, fields }: RingraftError): {
+  readonly code: string;
+  readonly message: string;
+  readonly happened: string;
+  readonly revision?: number;
+  readonly consistency?: string;
+  readonly stale?: boolean;
+  readonly stalenessMs?: number;
+} {
+  const { revision } = fields;
+  const served = code === 'NOT_FOUND' ? (fields.served as AnswerFields | undefined) : undefined;
+  const shown = { code, message: shortened(message), happened, ...served };
+  return code === 'CONFLICT' && typeof revision === 'number' ? { ...shown, revision } : shown;
+}
+
+const servedOf = ({ consistency, stale, stalenessMs }: AnswerFields): AnswerFields => ({
+  ...(consistency === undefined ? {} : { consistency }),
+  ...(stale === undefined ? {} : { stale }),
+  ...(stalenessMs === undefined ? {} : { stalenessMs }),
+});
+
+/** The headers say it in every form; the body is JSON unless protobuf was asked for. */
+export function errorAnswer(form: Form, error: RingraftError): Answer & { readonly text: string } {
+  const shown = errorFields(error);
+  const { code, message, revision } = shown;
+  const text = oneLine(`${code}: ${message}`);
+  const payload =
+    form === 'protobuf'
+      ? encodePublicAnswer('KvAnswer', { error: shown })
+      : Buffer.from(JSON.stringify({ error: shown }));
+  return {
+    text,
+    payload,
+    headers: {
+      ...headersOf(form),
+      [errorHeaders.error]: text,
+      [errorHeaders.errorCode]: String(statusOf(error.code)),
+      ...rawAnswer({ ...(revision === undefined ? {} : { revision }), ...servedOf(shown) }, undefined).headers,
+    },
+  };
 }

@@ -16,17 +16,18 @@ const description = 'A strongly consistent, sharded key-value store';
 const verbs = ['PING', 'INFO', 'STATS'] as const;
 type Verb = (typeof verbs)[number];
 
-/** Answers on `$SRV.<verb>`, `$SRV.<verb>.ringraft` and `$SRV.<verb>.ringraft.<id>`. */
+/** `mayAnswer`: whether an answer may go to a reply subject. Answers on `$SRV.<verb>`, `$SRV.<verb>.ringraft` and `$SRV.<verb>.ringraft.<id>`. */
 export function serveDiscovery(
   bus: Bus,
   identity: ServiceIdentity,
   endpoints: () => readonly EndpointStatistics[],
+  mayAnswer: (replyTo: string) => boolean,
 ): readonly BusSubscription[] {
   const subscriptions: BusSubscription[] = [];
   for (const verb of verbs) {
     for (const suffix of ['', `.${serviceName}`, `.${serviceName}.${identity.id}`]) {
       const subscription = bus.subscribe('client', `$SRV.${verb}${suffix}`, ({ replyTo }) => {
-        if (replyTo === undefined) return;
+        if (replyTo === undefined || !mayAnswer(replyTo)) return;
         bus.publish('client', replyTo, Buffer.from(JSON.stringify(discoveryAnswer(verb, identity, endpoints()))));
       });
       subscriptions.push(subscription);

@@ -1,30 +1,35 @@
-/**
- * Reads JSON bodies of requests field by field. Strict: a field nobody asked for is refused, because a misspelt
- * condition would otherwise turn a conditional write into an unconditional one.
- */
-import { messageOf, RingraftError } from '../base/index.js';
+/** The fields of a JSON body. */
+import { isUtf8 } from 'node:buffer';
+import { messageOf } from '../base/index.js';
+import { badRequest, checkedInteger, type Fields, fromBase64, quoted } from './fields.js';
 
-const base64Pattern = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?$/;
-
-const badRequest = (message: string, cause?: unknown): RingraftError =>
-  new RingraftError('BAD_REQUEST', message, cause === undefined ? {} : { cause });
-
-export class JsonBody {
-  private readonly fields: Readonly<Record<string, unknown>>;
+export class JsonBody implements Fields {
   private readonly asked = new Set<string>();
 
+  private constructor(private readonly fields: Readonly<Record<string, unknown>>) {}
+
   /** Throws BAD_REQUEST for what is not a JSON object. */
-  constructor(payload: Buffer) {
+  static parse(payload: Buffer): JsonBody {
+    // Bytes that are no text would come out as others, and be stored as those.
+    if (!isUtf8(payload)) throw badRequest('the body is not JSON: it is not UTF-8');
     let parsed: unknown;
     try {
       parsed = JSON.parse(payload.toString());
     } catch (cause) {
       throw badRequest(`the body is not JSON: ${messageOf(cause)}`, cause);
     }
-    if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) {
-      throw badRequest('the body is not a JSON object');
+    return JsonBody.of(parsed, 'the body');
+  }
+
+  private static of(value: unknown, what: string): JsonBody {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      throw badRequest(`${what} is not a JSON object`);
     }
-    this.fields = parsed as Record<string, unknown>;
+    return new JsonBody(value as Record<string, unknown>);
+  }
+
+  nameOf(name: string, isBytes = false): string {
+    return isBytes ? `"${name}" or "${name}B64"` : `"${name}"`;
   }
 
   private take(name: string): unknown {
@@ -34,7 +39,10 @@ export class JsonBody {
 
   string(name: string): string | undefined {
     const value = this.take(name);
-    if (value !== undefined && typeof value !== 'string') throw badRequest(`"${name}" is not a string`);
+    if (value === undefined) return undefined;
+    if (typeof value !== 'string') throw badRequest(`"${name}" is not a string`);
+    // Half a surrogate pair has no bytes of its own: it would be stored as another character.
+    if (!/^\P{Surrogate}*$/u.test(value)) throw badRequest(`"${name}" is not Unicode text`);
     return value;
   }
 
@@ -44,37 +52,31 @@ export class JsonBody {
     return value;
   }
 
-  /** A whole number from `min`. */
   integer(name: string, min: number): number | undefined {
     const value = this.take(name);
-    if (value === undefined) return undefined;
-    if (!Number.isSafeInteger(value) || (value as number) < min) {
-      throw badRequest(`"${name}" is not a whole number from ${min}`);
-    }
-    return value as number;
+    return value === undefined ? undefined : checkedInteger(this, name, value, min);
   }
 
-  /** Bytes as `name` (text) or `nameB64` (base64), not both. */
+  /** As `name` (text) or `nameB64` (base64), not both. */
   bytes(name: string): Buffer | undefined {
     const text = this.string(name);
     const base64 = this.string(`${name}B64`);
     if (text !== undefined && base64 !== undefined) throw badRequest(`"${name}" and "${name}B64" exclude each other`);
     if (base64 === undefined) return text === undefined ? undefined : Buffer.from(text);
-    if (!base64Pattern.test(base64)) throw badRequest(`"${name}B64" is not base64`);
-    return Buffer.from(base64, 'base64');
+    return fromBase64(base64, `"${name}B64"`);
   }
 
-  requiredBytes(name: string): Buffer {
-    const bytes = this.bytes(name);
-    if (bytes === undefined) throw badRequest(`"${name}" or "${name}B64" is missing`);
-    return bytes;
+  list(name: string): readonly (() => Fields)[] | undefined {
+    const value = this.take(name);
+    if (value === undefined) return undefined;
+    if (!Array.isArray(value)) throw badRequest(`"${name}" is not an array`);
+    return value.map((item: unknown) => () => JsonBody.of(item, `an item of "${name}"`));
   }
 
-  /** Call it last. */
   finish(): void {
     for (const name of Object.keys(this.fields)) {
       if (this.asked.has(name)) continue;
-      throw badRequest(`unknown field "${name}"; known here: ${[...this.asked].join(', ')}`);
+      throw badRequest(`unknown field ${quoted(name)}; known here: ${[...this.asked].join(', ')}`);
     }
   }
 }

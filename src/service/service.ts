@@ -3,16 +3,21 @@
  * client of its own.
  *
  * Invariants:
- * 1. Every request with a reply subject gets exactly one answer.
+ * 1. Every request with a reply subject gets exactly one answer, whatever it holds.
  * 2. A write without a reply subject is executed all the same; a read without one is nothing.
+ * 3. No answer goes to a subject of the cluster's own: a user who may not publish there must not make a node do it.
+ * 4. An answer fits into a message: what a stranger wrote is never quoted at length.
  */
 import { type Clock, isRingraftError, type NodeId, RingraftError, systemClock } from '../base/index.js';
 import type { RingraftClient } from '../client/index.js';
 import type { Bus, BusMessage, BusSubscription } from '../transport/index.js';
 import { queueGroup } from '../wire/index.js';
-import { type Answer, deleteAnswer, errorAnswer, getAnswer, headerBytes, putAnswer, ScanAnswer } from './answer.js';
+import { Admission, type AdmissionLimits, usualLimits } from './admission.js';
+import { type Answer, errorAnswer, type Form, headerBytes } from './answer.js';
 import { serveDiscovery } from './discovery.js';
-import { type EndpointName, endpointNames, type Form, type KvRequest, parseRequest, targetOf } from './request.js';
+import type { Endpoint, Serving } from './endpoint.js';
+import { endpoints } from './endpoints.js';
+import { fieldsOf, formOf, type Target, targetOf } from './request.js';
 import { EndpointCounter, type EndpointStatistics } from './statistics.js';
 
 export type ServiceOptions = {
@@ -22,6 +27,7 @@ export type ServiceOptions = {
   readonly version: string;
   readonly nodeId: NodeId;
   readonly clock?: Clock;
+  readonly limits?: AdmissionLimits;
 };
 
 export type Service = {
@@ -31,19 +37,18 @@ export type Service = {
   readonly statistics: readonly EndpointStatistics[];
 };
 
-/** Requests under way beyond which new ones are answered BUSY. */
-const maxRequests = 16_384;
-/** Room in a message for headers and what surrounds the items. */
-const answerOverheadBytes = 1024;
-
 /** Serves at once; the caller keeps bus and client, and closes them after `stop`. */
 export function startService(bus: Bus, client: RingraftClient, options: ServiceOptions): Service {
   return new KvService(bus, client, options);
 }
 
+type Served = { readonly endpoint: Endpoint; readonly counter: EndpointCounter; readonly subjectRoot: string };
+
 class KvService implements Service {
   private readonly clock: Clock;
-  private readonly counters: readonly EndpointCounter[];
+  private readonly served: readonly Served[];
+  private readonly admission: Admission;
+  private readonly ownSubjects: readonly string[];
   private readonly subscriptions: BusSubscription[] = [];
   private underWay = 0;
   private stopping: Promise<void> | undefined;
@@ -56,80 +61,70 @@ class KvService implements Service {
   ) {
     const { prefix, cluster, version, nodeId } = options;
     this.clock = options.clock ?? systemClock;
-    this.counters = endpointNames.map((name) => new EndpointCounter(name, `${prefix}.${name}.>`));
-    for (const counter of this.counters) {
-      const root = `${prefix}.${counter.name}.`;
-      const handle = (message: BusMessage): void => this.receive(counter, root, message);
-      this.subscriptions.push(bus.subscribe('client', counter.subject, handle, { queue: queueGroup }));
+    this.admission = new Admission(options.limits ?? usualLimits);
+    this.ownSubjects = [`${prefix}.`, '_kv.', '$'];
+    this.served = endpoints.map((endpoint) => {
+      const subjectRoot = `${prefix}.${endpoint.name}.`;
+      return { endpoint, subjectRoot, counter: new EndpointCounter(endpoint.name, `${subjectRoot}>`) };
+    });
+    for (const served of this.served) {
+      const handle = (message: BusMessage): void => this.receive(served, message);
+      this.subscriptions.push(bus.subscribe('client', served.counter.subject, handle, { queue: queueGroup }));
     }
     const startedAtMs = this.clock.wallMs();
     const identity = { id: `${cluster}-${nodeId}`, version, metadata: { cluster, node: nodeId }, startedAtMs };
-    this.subscriptions.push(...serveDiscovery(bus, identity, () => this.statistics));
+    this.subscriptions.push(
+      ...serveDiscovery(
+        bus,
+        identity,
+        () => this.statistics,
+        (replyTo) => this.mayAnswer(replyTo),
+      ),
+    );
   }
 
   get statistics(): readonly EndpointStatistics[] {
-    return this.counters.map((counter) => counter.snapshot());
+    return this.served.map(({ counter }) => counter.snapshot());
   }
 
-  private receive(counter: EndpointCounter, subjectRoot: string, message: BusMessage): void {
-    const isRead = counter.name === 'get' || counter.name === 'scan';
-    if (isRead && message.replyTo === undefined) return;
+  private get serving(): Serving {
+    return { client: this.client, clock: this.clock, maxPayloadBytes: this.bus.maxPayloadBytes };
+  }
+
+  private mayAnswer(replyTo: string): boolean {
+    return !this.ownSubjects.some((own) => replyTo.startsWith(own));
+  }
+
+  private receive(served: Served, message: BusMessage): void {
+    const { replyTo } = message;
+    if (replyTo === undefined && served.endpoint.isRead) return;
+    if (replyTo !== undefined && !this.mayAnswer(replyTo)) return;
     const beganMs = this.clock.nowMs();
+    const target = targetOf(message.subject, served.subjectRoot);
+    const form = formOf(target, message);
     this.underWay++;
     // What is no operating error is not caught here: it stops the node.
-    void this.answerTo(counter.name, subjectRoot, message)
-      .then((answer) => this.reply(message.replyTo, answer))
-      .catch((error: unknown) => this.replyError(message.replyTo, error))
+    void this.answerTo(served.endpoint, target, form, message)
+      .then((answer) => this.reply(replyTo, answer))
+      .catch((error: unknown) => this.replyError(replyTo, form, error))
       .then((error) => {
-        counter.count(this.clock.nowMs() - beganMs, error);
+        served.counter.count(this.clock.nowMs() - beganMs, error);
         this.underWay--;
         if (this.underWay === 0) this.onIdle();
       });
   }
 
-  private async answerTo(name: EndpointName, subjectRoot: string, message: BusMessage): Promise<Answer> {
-    if (this.underWay > maxRequests)
-      throw new RingraftError('BUSY', `${maxRequests} requests are under way on this node`);
-    const target = targetOf(message.subject, subjectRoot);
-    const form: Form = target.key === undefined ? 'json' : 'raw';
-    return this.execute(parseRequest(name, target, message), form);
-  }
-
-  private async execute(request: KvRequest, form: Form): Promise<Answer> {
-    const { client } = this;
-    switch (request.op) {
-      case 'get': {
-        const result = await client.get(request.bucket, request.key, request.options);
-        if (result === undefined) throw new RingraftError('NOT_FOUND', 'no such key');
-        return getAnswer(form, request.key, result);
-      }
-      case 'put': {
-        const { revision } = await client.put(request.bucket, request.key, request.value, request.options);
-        return putAnswer(form, request.key, revision);
-      }
-      case 'del': {
-        const { found, revision } = await client.delete(request.bucket, request.key, request.options);
-        return deleteAnswer(form, request.key, found, revision);
-      }
-      case 'scan':
-        return this.scan(request.bucket, request.options);
+  private async answerTo(endpoint: Endpoint, target: Target, form: Form, message: BusMessage): Promise<Answer> {
+    // Before anything is parsed: refusing must cost less than doing.
+    const ticket = this.admission.enter(message.payload.length);
+    try {
+      const fields = fieldsOf(endpoint, target, form, message);
+      const work = endpoint.prepare(fields, target.bucket, form);
+      ticket.grow(work.weight);
+      return await work.run(this.serving);
+    } finally {
+      ticket.leave();
     }
-  }
-
-  /** One item more than asked for is read, to know whether there is more. */
-  private async scan(bucket: string, options: Extract<KvRequest, { op: 'scan' }>['options']): Promise<Answer> {
-    const limit = options.limit ?? 0;
-    const answer = new ScanAnswer(this.bus.maxPayloadBytes - answerOverheadBytes, options.keysOnly === true);
-    let count = 0;
-    for await (const item of this.client.scan(bucket, { ...options, limit: limit + 1 })) {
-      if (count === limit) return answer.finish(true);
-      if (!answer.add(item)) {
-        if (!answer.isEmpty) return answer.finish(true);
-        throw new RingraftError('TOO_LARGE', 'an item of the scan does not fit into a message; read it by its key');
-      }
-      count++;
-    }
-    return answer.finish(false);
   }
 
   private reply(replyTo: string | undefined, { payload, headers }: Answer): undefined {
@@ -146,13 +141,11 @@ class KvService implements Service {
   }
 
   /** The text of the error, for the statistics. */
-  private replyError(replyTo: string | undefined, cause: unknown): string {
+  private replyError(replyTo: string | undefined, form: Form, cause: unknown): string {
     if (!isRingraftError(cause)) throw cause;
-    if (replyTo !== undefined) {
-      const { payload, headers } = errorAnswer(cause);
-      this.bus.publish('client', replyTo, payload, { headers });
-    }
-    return `${cause.code}: ${cause.message}`;
+    const { payload, headers, text } = errorAnswer(form, cause);
+    if (replyTo !== undefined) this.bus.publish('client', replyTo, payload, { headers });
+    return text;
   }
 
   stop(): Promise<void> {

@@ -11,6 +11,9 @@ import type { RingraftError } from '../base/index.js';
 export const lanes = ['raft', 'snapshot', 'client'] as const;
 export type Lane = (typeof lanes)[number];
 
+/** Headers of a message beyond this are not read: they cost much time, and nothing of ours is as long. */
+export const maxHeaderBytes = 8192;
+
 /** Header names are case-sensitive; one value a name. */
 export type BusHeaders = Readonly<Record<string, string>>;
 
@@ -21,6 +24,8 @@ export type BusMessage = {
   /** Never an internal subject, whatever the sender asked for. */
   readonly replyTo: string | undefined;
   readonly headers: BusHeaders | undefined;
+  /** It had headers that cannot be read, or too many of them to be: `headers` is undefined. */
+  readonly hasBadHeaders?: true;
   /** Nobody listens on the subject a message with this reply subject was sent to (NATS status 503). */
   readonly noResponders: boolean;
 };

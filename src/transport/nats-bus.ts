@@ -22,7 +22,15 @@ import {
 } from 'nats';
 import { asBuffer, messageOf, RingraftError } from '../base/index.js';
 import { isInternalSubject } from '../wire/index.js';
-import type { Bus, BusHeaders, BusMessage, BusSubscription, Lane, PublishOptions } from './bus.js';
+import {
+  type Bus,
+  type BusHeaders,
+  type BusMessage,
+  type BusSubscription,
+  type Lane,
+  maxHeaderBytes,
+  type PublishOptions,
+} from './bus.js';
 import type { NatsOptions } from './connect-types.js';
 
 const pingIntervalMs = 1000;
@@ -111,10 +119,27 @@ async function connectFirst(options: NatsOptions, lane: Lane): Promise<NatsConne
   }
 }
 
-function readHeaders(message: Msg): BusHeaders | undefined {
-  const { headers } = message;
-  if (headers === undefined) return undefined;
-  return Object.fromEntries(headers.keys().map((key) => [key, headers.get(key)]));
+/** Where the client keeps how long the headers are, before it reads them. A conformance test needs it to be there. */
+type ParsedMsg = Msg & { readonly _msg: { readonly hdr: number } };
+
+/**
+ * Anybody can send any headers. The client reads them when they are first looked at, throws for those it does not like,
+ * which ends its reading of the connection, and takes time that grows with the square of their number.
+ */
+function readHeaders(message: Msg): Pick<BusMessage, 'headers' | 'hasBadHeaders' | 'noResponders'> {
+  const { data } = message;
+  const headerBytes = Math.max(0, (message as ParsedMsg)._msg.hdr);
+  if (headerBytes === 0) return { headers: undefined, noResponders: false };
+  if (headerBytes > maxHeaderBytes) return { headers: undefined, hasBadHeaders: true, noResponders: false };
+  try {
+    const { headers } = message;
+    if (headers === undefined) return { headers, noResponders: false };
+    const read: BusHeaders = Object.fromEntries([...headers].map(([name, values]) => [name, values[0] ?? '']));
+    return { headers: read, noResponders: data.length === 0 && headers.code === noRespondersCode };
+  } catch (error) {
+    if (!(error instanceof NatsError)) throw error;
+    return { headers: undefined, hasBadHeaders: true, noResponders: false };
+  }
 }
 
 class NatsBus implements Bus {
@@ -179,14 +204,16 @@ class NatsBus implements Bus {
           if (error.permissionContext === undefined) this.report(lane, messageOf(error));
           return;
         }
-        const payload = asBuffer(message.data);
-        handler({
-          subject: message.subject,
-          payload,
-          replyTo: isInternalSubject(message.reply) ? undefined : message.reply || undefined,
-          headers: readHeaders(message),
-          noResponders: payload.length === 0 && message.headers?.code === noRespondersCode,
-        });
+        try {
+          const { subject, data, reply } = message;
+          const replyTo = isInternalSubject(reply) ? undefined : reply || undefined;
+          handler({ subject, payload: asBuffer(data), replyTo, ...readHeaders(message) });
+        } catch (bug) {
+          // The client would stop reading and say nothing; a broken invariant has to stop the process.
+          queueMicrotask(() => {
+            throw bug;
+          });
+        }
       },
     });
     return { unsubscribe: () => subscription.unsubscribe() };

@@ -8,4 +8,5 @@ export * from './management.js';
 export * from './operation-codec.js';
 export * from './operations.js';
 export * from './request-checks.js';
+export * from './service-codec.js';
 export * from './subjects.js';

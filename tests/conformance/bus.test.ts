@@ -7,6 +7,7 @@ import { createUser } from 'nkeys.js';
 import type { RingraftError } from '../../src/base/index.js';
 import { type Bus, type BusMessage, connectNats, type Lane } from '../../src/transport/index.js';
 import { type NatsServer, startNatsServer } from '../support/nats-server.js';
+import { RawNats } from '../support/raw-nats.js';
 
 let server: NatsServer;
 const buses: Bus[] = [];
@@ -237,4 +238,29 @@ test('closing sends what is pending, twice is once, and a closed bus publishes n
   await until(1);
   t.is(seen.length, 1);
   t.false(from.isConnected('client'));
+});
+
+test('issue: a header that the client does not like ended the reading of its connection', async (t) => {
+  const bus = await connect();
+  const { seen, until } = collect(bus, 'headers.*');
+  await bus.flush('client');
+  const raw = await RawNats.connect(server.port);
+  const wrong = [
+    'NATS/1.0\r\nKv Name: x\r\n\r\n',
+    'NATS/1.0\r\nA: b\nc\r\n\r\n',
+    `NATS/1.0\r\n${'a: b\r\n'.repeat(2000)}\r\n`,
+  ];
+  for (const text of wrong) raw.publish('headers.wrong', Buffer.from('body'), { headers: Buffer.from(text) });
+  raw.publish('headers.strange', Buffer.from('x'), { headers: Buffer.from('\xff\x00 nothing like headers', 'latin1') });
+  raw.publish('headers.right', Buffer.from(''), { headers: Buffer.from('NATS/1.0\r\nA: 1\r\nB:  2 \r\nA: 3\r\n\r\n') });
+  await until(wrong.length + 2);
+  raw.close();
+  for (const { payload, headers, hasBadHeaders } of seen.slice(0, wrong.length)) {
+    t.is(payload.toString(), 'body');
+    t.is(headers, undefined);
+    t.true(hasBadHeaders);
+  }
+  t.is(seen.at(-2)?.payload.toString(), 'x');
+  t.deepEqual(seen.at(-1)?.headers, { A: '1', B: '2' });
+  t.is(seen.at(-1)?.hasBadHeaders, undefined);
 });

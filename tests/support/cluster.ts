@@ -140,6 +140,12 @@ export class TestCluster {
     return node;
   }
 
+  /** Of the process that was started last under this name; undefined once it has ended. */
+  pidOf(id: string): number | undefined {
+    const child = this.processes.get(id)?.child;
+    return child === undefined || child.exitCode !== null || child.signalCode !== null ? undefined : child.pid;
+  }
+
   logOf(id: string): string {
     return this.processes.get(id)?.log.join('') ?? '';
   }

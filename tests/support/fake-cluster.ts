@@ -30,6 +30,7 @@ import {
 } from '../../src/wire/index.js';
 import type { LocalBus } from './local-bus.js';
 import { aClusterMap, aMapShard } from './maps.js';
+import { wallStartMs } from './virtual-clock.js';
 
 export type Received = { readonly node: NodeId; readonly batch: OperationBatch };
 /** undefined: serve it; a result: answer that; 'lost': never answer; 'unanswered': execute it and lose the answer. */
@@ -61,6 +62,24 @@ export const result = (requestId: number, fields: Partial<OperationResult> = {})
 export const refusal = (requestId: number, code: ErrorCode, fields: Partial<OperationResult> = {}): OperationResult =>
   result(requestId, { code: codeNumber(code), ...fields });
 
+/** What a key holds after the operation, and the number that is its answer. */
+function changed({ kind, value }: Operation, old: Buffer | undefined): { value: Buffer; number: number } {
+  switch (kind) {
+    case OperationKind.Increment: {
+      const sum = Number(old?.toString() ?? '0') + Number(value);
+      return { value: Buffer.from(String(sum)), number: sum };
+    }
+    case OperationKind.Append: {
+      const whole = Buffer.concat([old ?? emptyBytes, value]);
+      return { value: whole, number: whole.length };
+    }
+    case OperationKind.Touch:
+      return { value: old ?? emptyBytes, number: 0 };
+    default:
+      return { value: Buffer.from(value), number: 0 };
+  }
+}
+
 const buckets = [
   { id: 1, name: 'default' },
   { id: 2, name: 'cities' },
@@ -76,6 +95,8 @@ export class FakeCluster {
   /** Writes that took effect, `client:sequence`, in order. */
   readonly applied: string[] = [];
   readonly data = new Map<string, ScanPair>();
+  /** By the same names; the nodes' own clocks stand still. */
+  readonly expiries = new Map<string, number>();
   script: (operation: Operation, node: NodeId) => Verdict = () => undefined;
   /** Most pairs of one page of a scan. */
   scanPagePairs = 1000;
@@ -156,8 +177,11 @@ export class FakeCluster {
       const answer = typeof verdict === 'object' ? verdict : this.execute(node, operation, batch);
       if (verdict !== 'unanswered') results.push(answer);
     }
-    if (results.length > 0)
-      this.bus.publish('client', replyTo, encodeResultBatch({ results, mapEpoch: this.map.epoch }));
+    const answer = (some: OperationResult[]): void =>
+      this.bus.publish('client', replyTo, encodeResultBatch({ results: some, mapEpoch: this.map.epoch }));
+    const bytes = results.reduce((sum, { value }) => sum + value.length + 100, 0);
+    if (bytes > this.bus.maxPayloadBytes) for (const one of results) answer([one]);
+    else if (results.length > 0) answer(results);
   }
 
   private execute(node: NodeId, operation: Operation, batch: OperationBatch): OperationResult {
@@ -165,8 +189,9 @@ export class FakeCluster {
     const shard = this.shardAt(operation.key);
     const leader = this.leaders[shard];
     if (leader !== node) return refusal(requestId, 'NOT_LEADER', { leaderHint: leader ?? '' });
-    if (operation.kind === OperationKind.Get) return this.read(operation);
-    const session = this.session(`${shard}:${batch.clientId}`, batch.ackedBelow);
+    if (operation.kind === OperationKind.Get || operation.kind === OperationKind.Exists) return this.read(operation);
+    const ownName = operation.clientId.toString('latin1');
+    const session = this.session(`${shard}:${ownName || batch.clientId}`, ownName === '' ? batch.ackedBelow : 0);
     const known = session.outcomes.get(operation.sequence);
     if (operation.sequence < session.ackedBelow) return refusal(requestId, 'SESSION_EXPIRED');
     const outcome = known ?? this.apply(operation, batch.clientId);
@@ -190,7 +215,9 @@ export class FakeCluster {
     const pair = this.data.get(this.place(operation));
     if (pair === undefined) return result(operation.requestId);
     const servedLevel = operation.level || ConsistencyLevel.Linearizable;
-    return result(operation.requestId, { found: true, value: pair.value, revision: pair.revision, servedLevel });
+    const expiresAtMs = this.expiries.get(this.place(operation)) ?? 0;
+    const value = operation.kind === OperationKind.Exists ? emptyBytes : pair.value;
+    return result(operation.requestId, { found: true, value, revision: pair.revision, servedLevel, expiresAtMs });
   }
 
   private apply(operation: Operation, clientId: string): OperationResult {
@@ -204,14 +231,20 @@ export class FakeCluster {
       (condition === ConditionKind.Value && old?.value.equals(operation.expectedValue) === true);
     this.applied.push(`${Buffer.from(clientId, 'latin1').toString('hex')}:${operation.sequence}`);
     if (!holds) return refusal(requestId, 'CONFLICT', { revision: old?.revision ?? 0 });
-    if (operation.kind === OperationKind.Delete && old === undefined) return result(requestId);
+    const needsKey = operation.kind === OperationKind.Delete || operation.kind === OperationKind.Touch;
+    if (needsKey && old === undefined) return result(requestId);
+    const { value, number } = changed(operation, old?.value);
+    if (Number.isNaN(number)) return refusal(requestId, 'BAD_REQUEST', { message: 'not a whole number' });
+    const hasGrownTooMuch = operation.kind === OperationKind.Append && value.length > this.bus.maxPayloadBytes - 200;
+    if (hasGrownTooMuch) return refusal(requestId, 'TOO_LARGE');
     const revision = ++this.revision;
-    if (operation.kind === OperationKind.Delete) {
-      this.data.delete(place);
-      return result(requestId, { found: true, revision });
-    }
-    this.data.set(place, { key: Buffer.from(operation.key), value: Buffer.from(operation.value), revision });
-    return result(requestId, { found: true, revision });
+    this.data.delete(place);
+    if (operation.kind === OperationKind.Delete) return result(requestId, { found: true, revision });
+    const keepsTime = operation.kind === OperationKind.Increment || operation.kind === OperationKind.Append;
+    if (operation.ttlMs > 0) this.expiries.set(place, wallStartMs + operation.ttlMs);
+    else if (!keepsTime) this.expiries.delete(place);
+    this.data.set(place, { key: Buffer.from(operation.key), value, revision });
+    return result(requestId, { found: true, revision, number });
   }
 
   private scan(node: NodeId, payload: Buffer, replyTo: string): void {

@@ -3,7 +3,8 @@ import type { Clock, Timer } from '../../src/base/index.js';
 
 type Scheduled = { readonly atMs: number; readonly order: number; readonly action: () => void; cancelled: boolean };
 
-const wallStartMs = 1_700_000_000_000;
+/** The wall clock when a virtual one begins. */
+export const wallStartMs = 1_700_000_000_000;
 
 export class VirtualClock implements Clock {
   private time = 0;

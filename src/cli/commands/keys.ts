@@ -1,41 +1,42 @@
-/** get, put, del, cas: one key at a time. */
+/** get, mget, put, del, cas. */
 import { readFile } from 'node:fs/promises';
 import { isRingraftError, messageOf, RingraftError } from '../../base/index.js';
-import type { WriteOptions } from '../../client/index.js';
 import type { Context } from '../context.js';
-import { exitCodes } from '../exit-codes.js';
+import { exitCodeOf, exitCodes } from '../exit-codes.js';
 import { readAll, write } from '../io.js';
-import { json } from '../output.js';
-import { isUtf8, parseCount, parseDuration } from '../values.js';
-import { type Arguments, type Command, flag, optionalText, text } from './command.js';
-
-/** A value in JSON: as text where it is text, else base64, as the service API has it. */
-export const valueFields = (value: Buffer): { value: string } | { valueB64: string } =>
-  isUtf8(value) ? { value: value.toString() } : { valueB64: value.toString('base64') };
-
-export const keyFields = (key: Buffer): { key: string } | { keyB64: string } =>
-  isUtf8(key) ? { key: key.toString() } : { keyB64: key.toString('base64') };
+import { colorsFor, json, table } from '../output.js';
+import { parserRules } from '../yargs.js';
+import { type Arguments, type Command, flag, optionalText, text, texts } from './command.js';
+import {
+  factFields,
+  keyFields,
+  readOptions,
+  reportMissing,
+  valueFields,
+  warnIfStale,
+  withReadOptions,
+  withRequestId,
+  writeOptions,
+} from './key-options.js';
+import { shownKey, shownValue } from './shown.js';
 
 export const get: Command = {
   command: 'get <key>',
   describe: 'Print the value of a key',
   builder: (parser) =>
-    parser
-      .positional('key', { type: 'string', describe: 'The key' })
+    withReadOptions(parser.positional('key', { type: 'string', describe: 'The key' }))
       .example('$0 get paris', 'the value, byte for byte')
-      .example('$0 get -b cities FR/11/Paris -o json', 'with its revision and the consistency it was read at'),
+      .example('$0 get -b cities FR/11/Paris -o json', 'with its revision and the consistency it was read at')
+      .example('$0 get paris --consistency one --max-staleness 2s', 'from any replica that is recent enough'),
   async run(context, args) {
     const key = context.key(text(args, 'key'));
     const client = await context.connect();
-    const found = await client.get(context.args.bucket, key, context.readOptions);
-    if (found === undefined) {
-      context.io.err.write(`kvctl: NOT_FOUND: no such key: ${text(args, 'key')}\n`);
-      return exitCodes.notFound;
-    }
+    const found = await client.get(context.args.bucket, key, readOptions(context, args));
+    if (found === undefined) return reportMissing(context, text(args, 'key'));
+    warnIfStale(context, found);
     const { out } = context.io;
     if (context.args.output === 'json') {
-      const { revision, consistency, maybeStale } = found;
-      await write(out, json({ ...keyFields(key), ...valueFields(found.value), revision, consistency, maybeStale }));
+      await write(out, json({ ...keyFields(key), ...valueFields(found.value), ...factFields(found) }));
     } else if (context.args.valueEncoding !== 'utf8') {
       await write(out, `${context.valueText(found.value)}\n`);
     } else {
@@ -47,7 +48,52 @@ export const get: Command = {
   },
 };
 
-async function valueFor(context: Context, args: Arguments): Promise<Buffer> {
+export const mget: Command = {
+  command: 'mget <keys..>',
+  describe: 'Print the values of several keys',
+  builder: (parser) =>
+    withReadOptions(parser)
+      // Without it only the last of them would count.
+      .parserConfiguration({ ...parserRules, 'duplicate-arguments-array': true })
+      .positional('keys', { type: 'string', array: true, describe: 'The keys' })
+      .example('$0 mget paris rome oslo', 'exit code 3 when one is missing, after the others')
+      .example('$0 mget paris rome -o json', 'each with its revision, or its error'),
+  async run(context, args) {
+    const names = texts(args, 'keys');
+    const keys = names.map((name) => context.key(name));
+    const client = await context.connect();
+    const { out } = context.io;
+    const { output = 'table' } = context.args;
+    const items: object[] = [];
+    const rows: (readonly (string | number)[])[] = [];
+    let exitCode: number = exitCodes.ok;
+    const settled = await client.getMany(context.args.bucket, keys, readOptions(context, args));
+    for (const [at, key] of keys.entries()) {
+      const outcome = settled[at];
+      if (outcome?.ok === true && outcome.result !== undefined) {
+        const { value, ...facts } = outcome.result;
+        warnIfStale(context, facts);
+        items.push({ ...keyFields(key), ...valueFields(value), ...factFields(facts) });
+        rows.push([shownKey(context, key), facts.revision, shownValue(value)]);
+        if (output === 'raw') await write(out, `${context.keyText(key)}\t${context.valueText(value)}\n`);
+        continue;
+      }
+      const missing = new RingraftError('NOT_FOUND', `no such key: ${names[at]}`);
+      const error = outcome?.ok === false ? outcome.error : missing;
+      if (!isRingraftError(error)) throw error;
+      const { code, message, happened } = error;
+      items.push({ ...keyFields(key), error: { code, message, happened } });
+      if (output !== 'json') context.io.err.write(`kvctl: ${code}: ${message}\n`);
+      exitCode = Math.max(exitCode, exitCodeOf(error));
+    }
+    if (output === 'json') await write(out, json(items));
+    const columns = [{ name: 'KEY' }, { name: 'REVISION', right: true }, { name: 'VALUE' }];
+    if (output === 'table' && rows.length > 0) await write(out, table(columns, rows, colorsFor(out, context.io.env)));
+    return exitCode;
+  },
+};
+
+export async function valueFor(context: Context, args: Arguments): Promise<Buffer> {
   const file = optionalText(args, 'fromFile');
   const value = optionalText(args, 'value');
   if (file !== undefined && value !== undefined) {
@@ -61,17 +107,6 @@ async function valueFor(context: Context, args: Arguments): Promise<Buffer> {
   return value === undefined ? readAll(context.io.in) : context.value(value);
 }
 
-function writeOptions(context: Context, args: Arguments): WriteOptions {
-  const ttl = optionalText(args, 'ttl');
-  const revision = optionalText(args, 'revision');
-  return {
-    timeoutMs: context.timeoutMs,
-    ...(ttl === undefined ? {} : { ttlMs: parseDuration(ttl) }),
-    ...(revision === undefined ? {} : { ifRevision: parseCount(revision, '--revision') }),
-    ...(flag(args, 'absent') ? { ifAbsent: true } : {}),
-  };
-}
-
 async function reportWritten(context: Context, key: Buffer, revision: number): Promise<void> {
   if (context.args.output === 'json') await write(context.io.out, json({ ...keyFields(key), revision }));
   else if (context.args.output === 'table') await write(context.io.out, `revision ${revision}\n`);
@@ -81,7 +116,7 @@ export const put: Command = {
   command: 'put <key> [value]',
   describe: 'Store a value (from standard input when it is left out)',
   builder: (parser) =>
-    parser
+    withRequestId(parser)
       .positional('key', { type: 'string', describe: 'The key' })
       .positional('value', { type: 'string', describe: 'The value' })
       .option('from-file', { type: 'string', requiresArg: true, describe: 'Take the value from this file' })
@@ -103,7 +138,7 @@ export const del: Command = {
   command: ['del <key>', 'delete <key>'],
   describe: 'Remove a key',
   builder: (parser) =>
-    parser
+    withRequestId(parser)
       .positional('key', { type: 'string', describe: 'The key' })
       .option('revision', { type: 'string', requiresArg: true, describe: 'Only if it still has this revision' })
       .example('$0 del greeting', 'exit code 3 when there was no such key'),
@@ -112,8 +147,7 @@ export const del: Command = {
     const client = await context.connect();
     const { found, revision } = await client.delete(context.args.bucket, key, writeOptions(context, args));
     if (context.args.output === 'json') await write(context.io.out, json({ ...keyFields(key), found, revision }));
-    if (!found) context.io.err.write(`kvctl: NOT_FOUND: no such key: ${text(args, 'key')}\n`);
-    return found ? exitCodes.ok : exitCodes.notFound;
+    return found ? exitCodes.ok : reportMissing(context, text(args, 'key'));
   },
 };
 
@@ -121,7 +155,7 @@ export const cas: Command = {
   command: 'cas <key> <value> [new]',
   describe: 'Replace a value only if nobody changed it meanwhile',
   builder: (parser) =>
-    parser
+    withRequestId(parser)
       .positional('key', { type: 'string', describe: 'The key' })
       .positional('value', { type: 'string', describe: 'The value expected (the new one with --revision or --absent)' })
       .positional('new', { type: 'string', describe: 'The new value' })

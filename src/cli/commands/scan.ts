@@ -1,19 +1,12 @@
-/** scan: the keys of a bucket, in order. */
+/** scan and count: the keys of a bucket, in order. */
 import type { ScanOptions } from '../../client/index.js';
 import { exitCodes } from '../exit-codes.js';
 import { write } from '../io.js';
 import { colorsFor, json, table } from '../output.js';
-import { isUtf8, parseCount } from '../values.js';
+import { parseCount } from '../values.js';
 import { type Command, flag, optionalText } from './command.js';
-import { keyFields, valueFields } from './keys.js';
-
-const shownValueBytes = 60;
-
-const shorten = (value: Buffer): string => {
-  const shown = isUtf8(value) ? value.toString() : `0x${value.toString('hex')}`;
-  const line = shown.replace(/\s+/g, ' ');
-  return line.length > shownValueBytes ? `${line.slice(0, shownValueBytes - 1)}…` : line;
-};
+import { keyFields, valueFields } from './key-options.js';
+import { shownKey, shownValue } from './shown.js';
 
 export const scan: Command = {
   command: ['scan', 'ls'],
@@ -52,9 +45,8 @@ export const scan: Command = {
       } else if (output === 'json') {
         items.push({ ...keyFields(key), ...(keysOnly ? {} : valueFields(value)), revision });
       } else {
-        const name =
-          context.args.keyEncoding === 'utf8' && !isUtf8(key) ? `0x${key.toString('hex')}` : context.keyText(key);
-        rows.push(keysOnly ? [name, revision] : [name, revision, shorten(value)]);
+        const name = shownKey(context, key);
+        rows.push(keysOnly ? [name, revision] : [name, revision, shownValue(value)]);
       }
     }
     if (output === 'json') await write(out, json(items));
@@ -63,6 +55,24 @@ export const scan: Command = {
       if (rows.length > 0) await write(out, table(columns, rows, colorsFor(out, context.io.env)));
       else context.io.err.write('no keys\n');
     }
+    return exitCodes.ok;
+  },
+};
+
+export const count: Command = {
+  command: 'count [prefix]',
+  describe: 'Count the keys of a bucket, or those that begin with a prefix',
+  builder: (parser) =>
+    parser
+      .positional('prefix', { type: 'string', describe: 'What the keys begin with' })
+      .example('$0 count -b cities', 'all of them')
+      .example('$0 count -b cities IS/', 'those of Iceland'),
+  async run(context, args) {
+    const prefix = optionalText(args, 'prefix');
+    const bounds = prefix === undefined ? {} : { prefix: context.key(prefix) };
+    const client = await context.connect();
+    const keys = await client.count(context.args.bucket, { ...bounds, timeoutMs: context.timeoutMs });
+    await write(context.io.out, context.args.output === 'json' ? json({ count: keys }) : `${keys}\n`);
     return exitCodes.ok;
   },
 };

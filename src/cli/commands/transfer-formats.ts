@@ -9,7 +9,7 @@ import { parse } from 'csv-parse';
 import { stringify } from 'csv-stringify/sync';
 import { messageOf, RingraftError } from '../../base/index.js';
 import { decodeText, isUtf8 } from '../values.js';
-import { keyFields, valueFields } from './keys.js';
+import { keyFields, valueFields } from './key-options.js';
 
 export const formats = ['ndjson', 'csv'] as const;
 export type Format = (typeof formats)[number];

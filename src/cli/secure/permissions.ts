@@ -17,7 +17,20 @@ export type SubjectRoots = { readonly cluster: string; readonly subjectPrefix: s
 const inboxes = '_INBOX';
 
 /** Operations with the key in the subject. `scan` reads only keys that begin with it. */
-export const keyOperations = ['get', 'put', 'del', 'cas', 'scan'] as const;
+export const keyOperations = [
+  'get',
+  'exists',
+  'ttl',
+  'put',
+  'putIfAbsent',
+  'cas',
+  'del',
+  'incr',
+  'append',
+  'touch',
+  'scan',
+  'count',
+] as const;
 
 export const applicationUser = (name: string): UserName => `app-${name}`;
 

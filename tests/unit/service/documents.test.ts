@@ -9,9 +9,15 @@ import { errorCodes, RingraftError } from '../../../src/base/index.js';
 import { exitCodeOf } from '../../../src/cli/exit-codes.js';
 import { maxSpan } from '../../../src/client/sequence-window.js';
 import { initHash, ringHash } from '../../../src/ring/index.js';
-import { answerHeaders } from '../../../src/service/answer.js';
-import { requestHeaders } from '../../../src/service/request.js';
+import { usualLimits } from '../../../src/service/admission.js';
+import { answerHeaders, errorHeaders } from '../../../src/service/answer.js';
+import { maxBatchOperations } from '../../../src/service/batch.js';
+import { endpoints } from '../../../src/service/endpoints.js';
+
+import { requestHeaders } from '../../../src/service/raw-request.js';
+import { maxScanLimit } from '../../../src/service/scan.js';
 import { statusOf } from '../../../src/service/statuses.js';
+import { maxHeaderBytes } from '../../../src/transport/index.js';
 import { codeNumber } from '../../../src/wire/index.js';
 
 const read = (...path: string[]): string => readFileSync(join(process.cwd(), ...path), 'utf8');
@@ -46,7 +52,7 @@ test('docs/protocol.md has the messages of the schema, field by field', (t) => {
       [...plain.matchAll(/(?:message|enum) (\w+) \{([^}]*)\}/g)].map(([, name = '', body = '']) => [name, body.trim()]),
     );
   };
-  const schema = definitions(read('src', 'proto', 'kv.proto'));
+  const schema = definitions(read('src', 'proto', 'kv.proto') + read('src', 'proto', 'service.proto'));
   const described = definitions(
     [...protocol.matchAll(/```proto\n([\s\S]*?)```/g)].map(([, block]) => block).join('\n'),
   );
@@ -58,9 +64,25 @@ test('docs/protocol.md has the messages of the schema, field by field', (t) => {
     'ScanRequest',
     'ScanPair',
     'ScanPage',
+    ...definitions(read('src', 'proto', 'service.proto')).keys(),
   ];
   for (const name of needed) t.true(described.has(name), name);
   for (const [name, body] of described) t.is(body, schema.get(name) ?? `${name} is not in the schema`);
+});
+
+test('docs/protocol.md has every endpoint in every form, every status, and the limits there are', (t) => {
+  for (const { name, raw } of endpoints) {
+    if (raw !== undefined) t.regex(protocol, new RegExp(`\\| \`<prefix>\\.${name}\\.<bucket>\\.<key`), name);
+    t.regex(protocol, new RegExp(`^\\| ${name} \\| .+ \\| .+ \\|$`, 'm'), name);
+  }
+  const rows = [...protocol.matchAll(/^\| ([45]\d\d) \| ([A-Z_, ]+) \|/gm)];
+  const statuses = new Map(rows.flatMap(([, status, codes = '']) => codes.split(', ').map((code) => [code, status])));
+  for (const code of errorCodes) t.is(statuses.get(code), String(statusOf(code)), code);
+  const { maxRequests, maxBytes } = usualLimits;
+  t.true(protocol.includes(`at most ${maxRequests} requests and ${maxBytes / 2 ** 20} MiB of their bodies`));
+  t.true(protocol.includes(`up to ${maxBatchOperations} requests as above`));
+  t.true(protocol.includes(`headers of more than ${maxHeaderBytes} bytes`));
+  t.true(protocol.includes(`(1 to ${maxScanLimit}, default 100)`));
 });
 
 test('docs/protocol.md places keys where the ring does', async (t) => {
@@ -72,7 +94,7 @@ test('docs/protocol.md places keys where the ring does', async (t) => {
 });
 
 test('docs/protocol.md names every header and the bound of the window', (t) => {
-  for (const name of [...Object.values(requestHeaders), ...Object.values(answerHeaders)])
+  for (const name of [requestHeaders, answerHeaders, errorHeaders].flatMap(Object.values))
     t.true(protocol.includes(name), name);
   t.true(protocol.includes(`(${maxSpan} in the`));
 });

@@ -3,32 +3,8 @@
  * Method: a service with a real client against fake nodes; requests as any NATS client would make them.
  */
 import test from 'ava';
-import { nodeId } from '../../../src/base/index.js';
-import { type Service, startService } from '../../../src/service/index.js';
-import type { BusMessage } from '../../../src/transport/index.js';
-import { type Fixture, type FixtureOptions, startFixture } from '../../support/client-fixture.js';
 import { refusal } from '../../support/fake-cluster.js';
-
-type ServiceFixture = Fixture & {
-  readonly service: Service;
-  /** Sends a request and gives its answer: body as text, headers. */
-  readonly ask: (subject: string, body?: string | Buffer | object, headers?: Record<string, string>) => Promise<Asked>;
-};
-type Asked = { readonly body: string; readonly headers: Record<string, string>; readonly message: BusMessage };
-
-async function startServiceFixture(options: FixtureOptions = {}): Promise<ServiceFixture> {
-  const fixture = await startFixture(options);
-  const { bus, client, clock } = fixture;
-  const identity = { prefix: 'kv', cluster: 'test', version: '1.2.3', nodeId: nodeId('n1') };
-  const service = startService(bus, client, { ...identity, clock });
-  const ask: ServiceFixture['ask'] = async (subject, body = '', headers) => {
-    const payload =
-      typeof body === 'string' ? Buffer.from(body) : Buffer.isBuffer(body) ? body : Buffer.from(JSON.stringify(body));
-    const message = await clock.until(bus.request(subject, payload, headers));
-    return { body: message.payload.toString(), headers: { ...message.headers }, message };
-  };
-  return { ...fixture, service, ask };
-}
+import { startServiceFixture } from '../../support/service-fixture.js';
 
 test('key in the subject: put, get, delete', async (t) => {
   const { ask } = await startServiceFixture();
@@ -60,9 +36,14 @@ test('key in the subject: binary values pass unchanged', async (t) => {
 test('key in the subject: a missing key is 404', async (t) => {
   const { ask } = await startServiceFixture();
   const { body, headers } = await ask('kv.get.default.nothing');
-  t.deepEqual(JSON.parse(body), { error: { code: 'NOT_FOUND', message: 'no such key', happened: 'no' } });
+  const served = { consistency: 'linearizable', stale: false };
+  t.deepEqual(JSON.parse(body), {
+    error: { code: 'NOT_FOUND', message: 'no such key', happened: 'no', ...served },
+  });
   t.deepEqual(headers, {
     'Content-Type': 'application/json',
+    'Kv-Consistency': 'linearizable',
+    'Kv-Stale': 'false',
     'Nats-Service-Error': 'NOT_FOUND: no such key',
     'Nats-Service-Error-Code': '404',
   });
@@ -166,9 +147,9 @@ test('JSON: what is wrong with a body is said', async (t) => {
 
 test('a Content-Type that is not served is refused by name', async (t) => {
   const { ask } = await startServiceFixture();
-  const { headers, body } = await ask('kv.get.default', 'x', { 'Content-Type': 'application/protobuf' });
+  const { headers, body } = await ask('kv.get.default', 'x', { 'Content-Type': 'text/xml' });
   t.is(headers['Nats-Service-Error-Code'], '400');
-  t.regex(JSON.parse(body).error.message, /application\/protobuf is not served/);
+  t.regex(JSON.parse(body).error.message, /"text\/xml" is not served/);
 });
 
 test('scan gives pages that can be continued', async (t) => {
@@ -291,7 +272,10 @@ test('service discovery answers PING, INFO and STATS for all, by name and by id'
     t.deepEqual(info.endpoints[0], { name: 'get', subject: 'kv.get.>', queue_group: 'kv', metadata: {} });
     t.deepEqual(
       info.endpoints.map(({ name }: { name: string }) => name),
-      ['get', 'put', 'del', 'cas', 'scan'],
+      [
+        ...['get', 'exists', 'ttl', 'put', 'putIfAbsent', 'cas', 'del', 'incr', 'append', 'touch'],
+        ...['batch', 'scan', 'count'],
+      ],
     );
   }
   await ask('kv.put.default.k', 'v');
@@ -299,7 +283,8 @@ test('service discovery answers PING, INFO and STATS for all, by name and by id'
   const stats = JSON.parse((await ask('$SRV.STATS.ringraft')).body);
   t.is(stats.type, 'io.nats.micro.v1.stats_response');
   t.is(stats.started, '2023-11-14T22:13:20.002Z');
-  const [get, put] = stats.endpoints;
+  const endpoint = (wanted: string) => stats.endpoints.find(({ name }: { name: string }) => name === wanted);
+  const [get, put] = [endpoint('get'), endpoint('put')];
   t.is(put.num_requests, 1);
   t.is(put.num_errors, 0);
   t.is(put.last_error, '');

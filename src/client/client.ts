@@ -393,7 +393,8 @@ class Client implements RingraftClient {
     const settings = routes.map.buckets.find(({ id }) => id === bucketId);
     const isOne = (options.consistency ?? settings?.defaultLevel) === 'one';
     const isAvailable = options.available ?? settings?.mode === 'available';
-    const { onWeaker = () => {} } = options;
+    const { onLevel = () => {} } = options;
+    onLevel(isOne ? 'one' : 'linearizable');
     return mergedScan(
       {
         cluster: this.options.cluster,
@@ -409,7 +410,7 @@ class Client implements RingraftClient {
         random,
         onMapDoubted: () => this.doubtMap(),
         level: isOne ? ConsistencyLevel.One : ConsistencyLevel.Default,
-        onWeaker: isAvailable ? onWeaker : undefined,
+        onWeaker: isAvailable ? () => onLevel('one') : undefined,
       },
       bounds,
       limit,

@@ -95,8 +95,8 @@ export type ScanOptions = {
   readonly consistency?: 'linearizable' | 'one';
   /** When there is no leader in time: go on at level `one`. Default: the bucket's mode. */
   readonly available?: boolean;
-  /** Called once when that happens: from here on items are possibly stale. */
-  readonly onWeaker?: () => void;
+  /** Told the level at the beginning, and again if it falls: from there on items are possibly stale. */
+  readonly onLevel?: (level: 'linearizable' | 'one') => void;
   readonly timeoutMs?: number;
 };
 

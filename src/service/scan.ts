@@ -4,7 +4,7 @@ import type { ScanItem, ScanOptions } from '../client/index.js';
 import { encodePublicAnswer } from '../wire/index.js';
 import { type Answer, bytesField, type Form, headersOf, keyAnswer } from './answer.js';
 import type { Serving, Work } from './endpoint.js';
-import { badRequest, type Fields } from './fields.js';
+import { badRequest, type Fields, quoted } from './fields.js';
 import { defined, timeoutOf } from './options.js';
 
 const defaultScanLimit = 100;
@@ -17,7 +17,12 @@ const surroundingBytes = 1024;
 
 function boundsOf(fields: Fields): ScanOptions {
   const bounds = { prefix: fields.bytes('prefix'), gte: fields.bytes('gte'), lt: fields.bytes('lt') };
-  return defined<ScanOptions>({ ...bounds, timeoutMs: timeoutOf(fields) });
+  const consistency = fields.string('consistency');
+  if (consistency !== undefined && consistency !== 'linearizable' && consistency !== 'one') {
+    throw badRequest(`a scan is linearizable or of level one, not ${quoted(consistency)}`);
+  }
+  const available = fields.boolean('available');
+  return defined<ScanOptions>({ ...bounds, consistency, available, timeoutMs: timeoutOf(fields) });
 }
 
 /** `after` continues behind a key given before, in the direction of the scan. */
@@ -55,15 +60,29 @@ async function scan(
   const { limit } = options;
   const page = new ScanPage(form, maxPayloadBytes - surroundingBytes, options.keysOnly === true);
   let count = 0;
-  for await (const item of client.scan(bucket, { ...options, limit: limit + 1 })) {
-    if (count === limit) return page.finish(true);
+  const level = new ScanLevel();
+  for await (const item of client.scan(bucket, { ...options, limit: limit + 1, onLevel: level.note })) {
+    if (count === limit) return page.finish(true, level.facts);
     if (!page.add(item)) {
-      if (!page.isEmpty) return page.finish(true);
+      if (!page.isEmpty) return page.finish(true, level.facts);
       throw new RingraftError('TOO_LARGE', 'an item of the scan does not fit into a message; read it by its key');
     }
     count++;
   }
-  return page.finish(false);
+  return page.finish(false, level.facts);
+}
+
+/** The weakest level that anything of the answer was served at. */
+class ScanLevel {
+  private level: 'linearizable' | 'one' = 'linearizable';
+
+  readonly note = (level: 'linearizable' | 'one'): void => {
+    this.level = level;
+  };
+
+  get facts(): { readonly consistency: string; readonly stale: boolean } {
+    return { consistency: this.level, stale: this.level === 'one' };
+  }
 }
 
 /** Gathers the items of a scan until a message is full. */
@@ -103,17 +122,17 @@ class ScanPage {
   }
 
   /** `more`: ask again with `after` set to the key of `resumeAfter`. */
-  finish(more: boolean): Answer {
+  finish(more: boolean, level: ScanLevel['facts']): Answer {
     const headers = headersOf(this.form);
     const resumeAfter = more ? this.last : undefined;
     if (this.form === 'protobuf') {
-      const rest = encodePublicAnswer('KvScanAnswer', defined({ more, resumeAfter }));
+      const rest = encodePublicAnswer('KvScanAnswer', defined({ more, resumeAfter, ...level }));
       return { payload: Buffer.concat([...this.pieces, rest]), headers };
     }
     const resume = resumeAfter === undefined ? {} : bytesField('resumeAfter', resumeAfter);
     const items = Buffer.concat(this.pieces);
     const list = items.subarray(0, Math.max(0, items.length - 1));
-    const rest = Buffer.from(`],${JSON.stringify({ more, ...resume }).slice(1)}`);
+    const rest = Buffer.from(`],${JSON.stringify({ more, ...resume, ...level }).slice(1)}`);
     return { payload: Buffer.concat([Buffer.from('{"items":['), list, rest]), headers };
   }
 }
@@ -121,7 +140,10 @@ class ScanPage {
 export function prepareCount(fields: Fields, bucket: string, form: Form): Work {
   const options = boundsOf(fields);
   fields.finish();
-  const run = async ({ client }: Serving): Promise<Answer> =>
-    keyAnswer(form, { count: await client.count(bucket, options) }, 'count');
+  const run = async ({ client }: Serving): Promise<Answer> => {
+    const level = new ScanLevel();
+    const count = await client.count(bucket, { ...options, onLevel: level.note });
+    return keyAnswer(form, { count, ...level.facts }, 'count');
+  };
   return { weight: countWeight, run };
 }

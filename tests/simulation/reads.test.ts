@@ -186,15 +186,15 @@ test(
     await s.run(300);
     const [survivor, ...others] = s.nodes;
     for (const node of others) node.crash(true);
-    let weaker = 0;
+    const levels: string[] = [];
     const found: string[] = [];
     const scan = async (): Promise<void> => {
-      const options = { prefix: Buffer.from('k-'), available: true, onWeaker: () => weaker++ };
+      const options = { prefix: Buffer.from('k-'), available: true, onLevel: (level: string) => levels.push(level) };
       for await (const { key } of s.client.raw.scan('default', options)) found.push(key.toString());
     };
     await s.wait(scan());
     t.deepEqual(found, keys);
-    t.is(weaker, 1);
+    t.deepEqual(levels, ['linearizable', 'one']);
     await t.throwsAsync(s.wait(s.client.raw.count('default', { timeoutMs: 800 })));
     t.is(await s.wait(s.client.raw.count('default', { consistency: 'one', timeoutMs: 2000 })), keys.length);
     t.truthy(survivor);

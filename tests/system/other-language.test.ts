@@ -31,10 +31,10 @@ a misspelt header: error 400 BAD_REQUEST, happened: no
 JSON put: {"keyB64":"/w==","revision":R}
 JSON get: {"keyB64":"/w==","value":"one","revision":R,"consistency":"linearizable","stale":false}
 JSON with a misspelt field: error 400 BAD_REQUEST, happened: no
-batch: {"results":[{"key":"s/1","revision":R},{"key":"s/2","revision":R},{"error":{"code":"NOT_FOUND","message":"no such key","happened":"no"}},{"key":"visits","value":42,"revision":R},{"key":"none","found":false}]}
-scan: {"items":[{"key":"s/1","value":"a","revision":R}],"more":true,"resumeAfter":"s/1"}
-scan on: {"items":[{"key":"s/2","value":"b","revision":R}],"more":false}
-raw scan: {"items":[{"key":"s/2","revision":R},{"key":"s/1","revision":R}],"more":false}
+batch: {"results":[{"key":"s/1","revision":R},{"key":"s/2","revision":R},{"error":{"code":"NOT_FOUND","message":"no such key","happened":"no","consistency":"linearizable","stale":false}},{"key":"visits","value":42,"revision":R},{"key":"none","found":false,"consistency":"linearizable","stale":false}]}
+scan: {"items":[{"key":"s/1","value":"a","revision":R}],"more":true,"resumeAfter":"s/1","consistency":"linearizable","stale":false}
+scan on: {"items":[{"key":"s/2","value":"b","revision":R}],"more":false,"consistency":"linearizable","stale":false}
+raw scan: {"items":[{"key":"s/2","revision":R},{"key":"s/1","revision":R}],"more":false,"consistency":"linearizable","stale":false}
 count: 2
 protobuf put: has a revision
 protobuf get: bytes

@@ -3,6 +3,7 @@
  * Method: a service with a real client against fake nodes.
  */
 import test from 'ava';
+import type { ScanOptions } from '../../../src/client/index.js';
 import { result } from '../../support/fake-cluster.js';
 import { startServiceFixture } from '../../support/service-fixture.js';
 import { wallStartMs } from '../../support/virtual-clock.js';
@@ -188,8 +189,11 @@ test('scan and count take their bounds from headers as well', async (t) => {
   t.deepEqual(Object.keys(item), ['key', 'revision']);
   t.is(JSON.parse((await ask('kv.scan.cities')).body).items.length, 4, 'no body: everything');
   t.is((await ask('kv.count.cities.a')).body, '3');
-  t.is((await ask('kv.count.cities')).body, '{"count":4}');
-  t.is((await ask('kv.count.cities', { gte: 'a2', lt: 'b' })).body, '{"count":2}');
+  t.is((await ask('kv.count.cities')).body, '{"count":4,"consistency":"linearizable","stale":false}');
+  t.is(
+    (await ask('kv.count.cities', { gte: 'a2', lt: 'b' })).body,
+    '{"count":2,"consistency":"linearizable","stale":false}',
+  );
   t.is(statusOf(await ask('kv.count.cities', { limit: 5 })), '400');
 });
 
@@ -231,4 +235,23 @@ test('what a node says at length is cut, not lost', async (t) => {
   const { body, headers } = await ask('kv.put.default.k', 'v');
   t.is(headers['Nats-Service-Error-Code'], '400');
   t.true(JSON.parse(body).error.message.endsWith('...'));
+});
+
+test('scans and counts of level one say so, by request and where there is no leader; other levels are refused', async (t) => {
+  const { ask, client } = await startServiceFixture();
+  const asked: unknown[] = [];
+  client.scan = async function* (_bucket, { consistency, available, onLevel }: ScanOptions = {}) {
+    asked.push([consistency, available]);
+    onLevel?.('linearizable');
+    yield { key: Buffer.from('a'), value: Buffer.from('1'), revision: 1 };
+    onLevel?.('one');
+  };
+  const page = JSON.parse((await ask('kv.scan.default', { available: true })).body);
+  t.like(page, { more: false, consistency: 'one', stale: true });
+  await ask('kv.scan.default.a', '', { 'Kv-Consistency': 'one' });
+  t.deepEqual(asked, [
+    [undefined, true],
+    ['one', undefined],
+  ]);
+  t.is(statusOf(await ask('kv.scan.default', { consistency: 'lease' })), '400');
 });

@@ -185,7 +185,12 @@ test('scan gives pages that can be continued', async (t) => {
   const raw = JSON.parse((await ask('kv.scan.cities.a', '', { 'Kv-Limit': '1' })).body);
   t.is(raw.items.length, 1);
   t.true(raw.more);
-  t.deepEqual(JSON.parse((await ask('kv.scan.cities', { prefix: 'x' })).body), { items: [], more: false });
+  t.deepEqual(JSON.parse((await ask('kv.scan.cities', { prefix: 'x' })).body), {
+    items: [],
+    more: false,
+    consistency: 'linearizable',
+    stale: false,
+  });
   t.is((await ask('kv.scan.cities', { limit: 10_001 })).headers['Nats-Service-Error-Code'], '400');
 });
 

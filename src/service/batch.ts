@@ -44,6 +44,9 @@ function parseItem(open: () => Fields, timeoutMs: number | undefined): Item | Ri
   }
 }
 
+/** In one message they cost a node a good deal less than alone. */
+const operationsPerRequest = 4;
+
 export function prepareBatch(fields: Fields, bucket: string, form: Form): Work {
   const timeoutMs = timeoutOf(fields);
   const opens = fields.list('ops');
@@ -53,7 +56,8 @@ export function prepareBatch(fields: Fields, bucket: string, form: Form): Work {
     throw new RingraftError('TOO_LARGE', `a batch has at most ${maxBatchOperations} operations, not ${opens.length}`);
   }
   const items = opens.map((open) => parseItem(open, timeoutMs));
-  return { weight: Math.max(1, items.length), run: (serving) => new BatchRun(serving, bucket, form, items).run() };
+  const weight = Math.max(1, Math.ceil(items.length / operationsPerRequest));
+  return { weight, run: (serving) => new BatchRun(serving, bucket, form, items).run() };
 }
 
 class BatchRun {

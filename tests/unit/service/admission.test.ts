@@ -34,7 +34,7 @@ test('bodies under way are bounded in bytes; one request is always taken in', as
 
 test('a batch counts for its operations, a scan for several requests', async (t) => {
   const { bus, ask, clock } = await startServiceFixture({ limits: { maxRequests: 20, maxBytes: 1_000_000 } });
-  const ops = Array.from({ length: 15 }, (_, at) => ({ op: 'get', key: `k${at}` }));
+  const ops = Array.from({ length: 60 }, (_, at) => ({ op: 'get', key: `k${at}` }));
   const batch = Buffer.from(JSON.stringify({ ops }));
   const two = await clock.until(Promise.all([1, 2].map(() => bus.request('kv.batch.default', batch))));
   t.deepEqual(two.map(statusOf), [undefined, '429']);
@@ -45,6 +45,6 @@ test('a batch counts for its operations, a scan for several requests', async (t)
 
 test('a batch that is larger than all that may be under way is taken in alone', async (t) => {
   const { ask } = await startServiceFixture({ limits: { maxRequests: 5, maxBytes: 1_000_000 } });
-  const ops = Array.from({ length: 15 }, (_, at) => ({ op: 'get', key: `k${at}` }));
+  const ops = Array.from({ length: 60 }, (_, at) => ({ op: 'get', key: `k${at}` }));
   t.is(statusOf(await ask('kv.batch.default', { ops })), undefined);
 });

@@ -68,6 +68,14 @@ export class BucketNames {
     return attempt(id);
   }
 
+  /** Whether the bucket's defaults change nothing about these options: nearly always. */
+  areDefaultsPlain(bucket: string, { consistency, available }: ReadOptions): boolean {
+    const settings = this.parts.routes.bucket(bucket);
+    if (settings === undefined) return true;
+    const isLevelPlain = consistency !== undefined || settings.defaultLevel === 'linearizable';
+    return isLevelPlain && (available !== undefined || settings.mode === 'consistent');
+  }
+
   /** What the bucket has for reads that do not say. */
   withDefaults(bucket: string, options: ReadOptions): ReadOptions {
     const settings = this.parts.routes.bucket(bucket);

@@ -208,6 +208,9 @@ class Client implements RingraftClient {
     options: ReadOptions,
     convert: (result: OperationResult) => T,
   ): Promise<T> {
+    if (this.buckets.areDefaultsPlain(bucket, options) && isPlain(options)) {
+      return this.single(bucket, options.timeoutMs, (id) => readOperation(id, key, options, kind), convert);
+    }
     const asked = this.buckets.withDefaults(bucket, options);
     const build = (id: BucketId): Operation => readOperation(id, key, asked, kind);
     if (isPlain(asked)) return this.single(bucket, asked.timeoutMs, build, convert);

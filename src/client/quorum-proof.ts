@@ -31,18 +31,20 @@ const holdsMajority = (ids: readonly number[], present: ReadonlySet<number>): bo
 
 /** `answers` are those of different replicas, each given after the question was asked; at least one. */
 export function judge(answers: readonly OperationResult[]): Verdict {
-  const present = new Set(answers.map(({ replicaId }) => replicaId));
-  const hasMajority = answers.every(
-    ({ voters, outgoing }) =>
-      voters.length > 0 &&
-      holdsMajority(voters, present) &&
-      (outgoing.length === 0 || holdsMajority(outgoing, present)),
+  const replicas = answers.map(({ replica }) => replica);
+  const present = new Set(replicas.map((replica) => replica?.replicaId ?? 0));
+  const hasMajority = replicas.every(
+    (replica) =>
+      replica !== null &&
+      replica.voters.length > 0 &&
+      holdsMajority(replica.voters, present) &&
+      (replica.outgoing.length === 0 || holdsMajority(replica.outgoing, present)),
   );
   let newest = answers[0] as OperationResult;
   let touched = 0;
   for (const answer of answers) {
     if (answer.appliedIndex > newest.appliedIndex) newest = answer;
-    touched = Math.max(touched, answer.touchedIndex);
+    touched = Math.max(touched, answer.replica?.touchedIndex ?? 0);
   }
   return { newest, hasMajority, isProven: hasMajority && newest.appliedIndex >= touched };
 }

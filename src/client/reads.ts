@@ -27,12 +27,11 @@ export type ReadsParts = {
 };
 
 /** Whether a read can go the leader's way and no other. */
-export const isPlain = ({ consistency, available, readQuorum, maxStalenessMs }: ReadOptions): boolean =>
-  consistency !== 'quorum' &&
-  consistency !== 'one' &&
-  available !== true &&
-  readQuorum === undefined &&
-  maxStalenessMs === undefined;
+export function isPlain(options: ReadOptions): boolean {
+  const { consistency } = options;
+  if (consistency === 'quorum' || consistency === 'one' || options.available === true) return false;
+  return options.readQuorum === undefined && options.maxStalenessMs === undefined;
+}
 
 /** Worth trying at a weaker level: the stronger one cannot be had at the moment. */
 const isUnavailable = (error: unknown): boolean =>

@@ -35,20 +35,6 @@ export type ReadRound = {
   readonly confirmations: readonly Confirmation[];
 };
 
-const noIds: readonly number[] = [];
-
-/** The fields that few results use. */
-const noReplicaFacts = {
-  number: 0,
-  expiresAtMs: 0,
-  appliedIndex: 0,
-  ageMs: 0,
-  touchedIndex: 0,
-  replicaId: 0,
-  voters: noIds,
-  outgoing: noIds,
-};
-
 /** A result of `code` 0 with every field present (one shape for all results). */
 export const okResult = (
   requestId: number,
@@ -67,7 +53,11 @@ export const okResult = (
   maybeStale: false,
   leaderHint: '',
   message: '',
-  ...noReplicaFacts,
+  number: 0,
+  expiresAtMs: 0,
+  appliedIndex: 0,
+  ageMs: 0,
+  replica: null,
 });
 
 export const errorResult = (
@@ -86,5 +76,9 @@ export const errorResult = (
   maybeStale: false,
   leaderHint: options.leaderHint ?? '',
   message,
-  ...noReplicaFacts,
+  number: 0,
+  expiresAtMs: 0,
+  appliedIndex: 0,
+  ageMs: 0,
+  replica: null,
 });

@@ -91,10 +91,12 @@ export class ReplicaReads {
       appliedIndex,
       ageMs: age,
       maybeStale: true,
-      touchedIndex: this.newestTouching(group, nameOf(bucketId, key)),
-      replicaId: group.replicaId,
-      voters: configuration.voters,
-      outgoing: configuration.outgoing,
+      replica: {
+        replicaId: group.replicaId,
+        touchedIndex: this.newestTouching(group, nameOf(bucketId, key)),
+        voters: configuration.voters,
+        outgoing: configuration.outgoing,
+      },
     };
   }
 

@@ -74,6 +74,8 @@ export class Core {
   activeAtMs: number;
 
   readonly freshness = new Freshness();
+  /** Leader: when followers are told again what their data's age rests on. */
+  factsDueMs = Number.NEGATIVE_INFINITY;
 
   messages: Message[] = [];
   messagesAfterPersist: Message[] = [];
@@ -264,6 +266,7 @@ export class Core {
     this.activeAtMs = this.nowMs;
     this.heartbeatDueMs = this.nowMs;
     this.quorumCheckDueMs = this.nowMs + this.options.electionTimeoutMs;
+    this.factsDueMs = Number.NEGATIVE_INFINITY;
     this.termStartIndex = this.log.lastIndex + 1;
     this.appendOwn(EntryType.NoOp, Buffer.alloc(0));
   }

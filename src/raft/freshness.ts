@@ -42,16 +42,18 @@ export class Freshness {
     this.points = [];
   }
 
-  /** A heartbeat came, and is answered now. */
+  /** A heartbeat with facts came, and is answered now. */
   onHeartbeat(term: number, facts: RoundFacts, nowMs: number): void {
     const { round, answeredRound, confirmedRound, leaderCommitIndex } = facts;
     if (term !== this.term) this.reset(term);
-    const answered = this.answers.find((answer) => answer.round === answeredRound);
+    // An answer to an earlier round left earlier: the moment is as true, and less close.
+    const answered = this.answers.findLast((answer) => answer.round <= answeredRound);
     const isNew = round > (this.rounds.at(-1)?.round ?? 0);
-    if (answered !== undefined && leaderCommitIndex > 0 && isNew) {
+    if (answered !== undefined && isNew) {
       this.rounds.push({ round, sinceMs: answered.sentMs, commitIndex: leaderCommitIndex });
     }
-    this.answers = this.answers.filter((answer) => answer.round >= answeredRound).slice(-mostKept);
+    const needed = answered?.round ?? 0;
+    this.answers = this.answers.filter((answer) => answer.round >= needed).slice(-mostKept);
     this.answers.push({ round, sentMs: nowMs });
     const confirmed = this.rounds.findLast((known) => known.round <= confirmedRound);
     if (confirmed === undefined) return;

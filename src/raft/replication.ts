@@ -96,7 +96,10 @@ export function handleHeartbeatRequest(core: Core, message: HeartbeatRequest): v
   // The leader sends no more than it knows this log to hold.
   core.log.commitTo(message.commitIndex);
   const { round, answeredRound = 0, confirmedRound = 0, leaderCommitIndex = 0 } = message;
-  core.freshness.onHeartbeat(core.currentTerm, { round, answeredRound, confirmedRound, leaderCommitIndex }, core.nowMs);
+  if (leaderCommitIndex > 0) {
+    const facts = { round, answeredRound, confirmedRound, leaderCommitIndex };
+    core.freshness.onHeartbeat(core.currentTerm, facts, core.nowMs);
+  }
   if (message.quiesce === true && core.log.committed === core.log.lastIndex) core.quiesce();
   core.messages.push({
     type: 'HeartbeatResponse',
@@ -136,8 +139,11 @@ export function broadcastHeartbeat(core: Core): void {
   const quiesce = core.mayQuiesce;
   core.round++;
   core.reads.noteSent(core.round, core.nowMs);
-  const confirmedRound = quorumReached(core.configuration, core.roundAckedBy);
-  const leaderCommitIndex = core.hasCommittedInTerm ? core.log.committed : 0;
+  // Rounds for reads follow each other closely: now and then is enough to tell how old data can be.
+  const tellsFacts = core.nowMs >= core.factsDueMs && core.hasCommittedInTerm;
+  if (tellsFacts) core.factsDueMs = core.nowMs + interval / 2;
+  const confirmedRound = tellsFacts ? quorumReached(core.configuration, core.roundAckedBy) : 0;
+  const leaderCommitIndex = tellsFacts ? core.log.committed : 0;
   for (const [to, progress] of core.progress) {
     core.messages.push({
       type: 'HeartbeatRequest',
@@ -146,7 +152,7 @@ export function broadcastHeartbeat(core: Core): void {
       term: core.currentTerm,
       commitIndex: Math.min(progress.matchIndex, core.log.committed),
       round: core.round,
-      answeredRound: progress.roundAcked,
+      answeredRound: tellsFacts ? progress.roundAcked : 0,
       confirmedRound,
       leaderCommitIndex,
       ...(quiesce ? { quiesce } : {}),

@@ -75,6 +75,16 @@ export type Operation = {
 
 export type OperationBatch = { clientId: string; ackedBelow: number; mapEpoch: number; operations: Operation[] };
 
+/** What a replica says for a quorum read. */
+export type ReplicaFacts = {
+  readonly replicaId: number;
+  /** Newest entry of its log that touches the key and is not applied yet; 0: none. */
+  readonly touchedIndex: number;
+  /** The newest configuration in its log. */
+  readonly voters: readonly number[];
+  readonly outgoing: readonly number[];
+};
+
 export type OperationResult = {
   requestId: number;
   /** 0: ok; else `codeNumber(...)` of an error code. */
@@ -94,12 +104,8 @@ export type OperationResult = {
   /** Levels `quorum` and `one`: what the replica has applied, and how old that can be. */
   appliedIndex: number;
   ageMs: number;
-  /** Level `quorum`: newest entry of the replica's log that touches the key and is not applied yet; 0: none. */
-  touchedIndex: number;
-  /** Level `quorum`: the replica, and the newest configuration in its log. */
-  replicaId: number;
-  voters: readonly number[];
-  outgoing: readonly number[];
+  /** Level `quorum` alone. */
+  replica: ReplicaFacts | null;
 };
 
 /** `mapEpoch`: of the answering node's cluster map. */

@@ -52,10 +52,7 @@ export const result = (requestId: number, fields: Partial<OperationResult> = {})
   expiresAtMs: 0,
   appliedIndex: 0,
   ageMs: 0,
-  touchedIndex: 0,
-  replicaId: 0,
-  voters: [],
-  outgoing: [],
+  replica: null,
   ...fields,
 });
 

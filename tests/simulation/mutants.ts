@@ -12,7 +12,6 @@ import { SystemKind } from '../../src/kv/keys.js';
 import { SessionTable } from '../../src/kv/sessions.js';
 import { encodeConfiguration, enterConfiguration } from '../../src/raft/configuration.js';
 import { Core } from '../../src/raft/core.js';
-import { Freshness, type RoundFacts } from '../../src/raft/freshness.js';
 import { Raft } from '../../src/raft/index.js';
 import { RaftLog } from '../../src/raft/log.js';
 import { quorumReached } from '../../src/raft/quorum.js';
@@ -207,14 +206,6 @@ function touchingEntriesIgnored(): void {
   ReplicaReads.prototype.newestTouching = () => 0;
 }
 
-/** A heartbeat alone vouches for the age of data: an old leader that nobody else follows goes on vouching. */
-function ageWithoutMajority(): void {
-  const { onHeartbeat } = Freshness.prototype;
-  Freshness.prototype.onHeartbeat = function (this: Freshness, term: number, facts: RoundFacts, nowMs: number) {
-    onHeartbeat.call(this, term, { ...facts, confirmedRound: facts.round }, nowMs);
-  };
-}
-
 const mutants = {
   'commit-old-terms-by-counting': commitOldTerms,
   'vote-not-persisted': voteNotPersisted,
@@ -232,7 +223,6 @@ const mutants = {
   'applied-index-not-atomic': appliedIndexNotAtomic,
   'damage-taken-for-a-torn-tail': damageTakenForTornTail,
   'quorum-read-ignores-the-log': touchingEntriesIgnored,
-  'age-without-a-majority': ageWithoutMajority,
   ...clusterMutants,
 } as const;
 

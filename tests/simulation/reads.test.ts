@@ -201,3 +201,25 @@ test(
     for (const node of others) node.start();
   }),
 );
+
+test(
+  'partition 2-3 (leader with a follower and a client): its heartbeats alone vouch for no age of data',
+  scenario({ nodes: 5, seeds: [1, 2, 3] }, async (t, s) => {
+    const beside = s.newClient('c2');
+    await s.wait(beside.connect());
+    await s.put('a', 'old');
+    await s.run(200);
+    const leader = s.leader();
+    const [follower, ...others] = s.followers();
+    const bound = { consistency: 'one', maxStalenessMs: 200, timeoutMs: 40 } as const;
+    t.is(text(await s.wait(beside.lookUp('a', bound))), 'old');
+    s.cut([leader.id, follower?.id ?? '', beside.name], [...others.map(({ id }) => id), s.client.name]);
+    await s.run(300);
+    for (let n = 0; n < 15; n++) {
+      await t.throwsAsync(s.wait(beside.lookUp('a', bound)));
+      await s.run(10);
+    }
+    t.is(text(await s.wait(beside.lookUp('a', { consistency: 'one' }))), 'old');
+    s.mend();
+  }),
+);

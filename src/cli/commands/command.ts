@@ -25,3 +25,15 @@ export function texts(args: Arguments, name: string): readonly string[] {
   return Array.isArray(given) ? given.map(String) : String(given).split(',');
 }
 export const flag = (args: Arguments, name: string): boolean => args[name] === true;
+
+/** `--name`, `--no-name`, or undefined where neither was given. */
+export const optionalFlag = (args: Arguments, name: string): boolean | undefined => {
+  const value = args[name];
+  return typeof value === 'boolean' ? value : undefined;
+};
+
+/** Whether a read may be weaker than it asks for; the bucket says where nobody does. */
+export function availableOf(args: Arguments): { readonly available?: boolean } {
+  const available = optionalFlag(args, 'available');
+  return available === undefined ? {} : { available };
+}

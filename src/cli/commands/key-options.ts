@@ -4,7 +4,7 @@ import type { Context } from '../context.js';
 import { exitCodes } from '../exit-codes.js';
 import { isUtf8, parseCount, parseDuration } from '../values.js';
 import type { Argv } from '../yargs.js';
-import { type Arguments, flag, optionalText } from './command.js';
+import { type Arguments, availableOf, flag, optionalText } from './command.js';
 
 /** A value in JSON: as text where it is text, else base64, as the service API has it. */
 export const valueFields = (value: Buffer): { value: string } | { valueB64: string } =>
@@ -25,7 +25,10 @@ export const withReadOptions = (parser: Argv): Argv =>
       requiresArg: true,
       describe: 'With --consistency one: how old it may be (500ms, 5s)',
     })
-    .option('available', { type: 'boolean', describe: 'Without a leader: the best that can be read' });
+    .option('available', {
+      type: 'boolean',
+      describe: 'Without a leader: the best that can be read [default: as the bucket]',
+    });
 
 export const withRequestId = (parser: Argv): Argv =>
   parser.option('request-id', {
@@ -43,7 +46,7 @@ export function readOptions(context: Context, args: Arguments): ReadOptions {
     ...(consistency === undefined ? {} : { consistency }),
     ...(readQuorum === undefined ? {} : { readQuorum: parseCount(readQuorum, '--read-quorum', 1) }),
     ...(maxStaleness === undefined ? {} : { maxStalenessMs: parseDuration(maxStaleness) }),
-    ...(flag(args, 'available') ? { available: true } : {}),
+    ...availableOf(args),
   };
 }
 

@@ -7,7 +7,7 @@ import { exitCodes } from '../exit-codes.js';
 import { write } from '../io.js';
 import { colorsFor, json, table } from '../output.js';
 import { parseCount } from '../values.js';
-import { type Arguments, type Command, flag, optionalText } from './command.js';
+import { type Arguments, availableOf, type Command, flag, optionalText } from './command.js';
 import { keyFields, valueFields } from './key-options.js';
 import { shownKey, shownValue } from './shown.js';
 
@@ -22,7 +22,7 @@ function scanLevel(context: Context, args: Arguments): ScanOptions {
   return {
     timeoutMs: context.timeoutMs,
     ...(consistency === undefined ? {} : { consistency }),
-    ...(flag(args, 'available') ? { available: true } : {}),
+    ...availableOf(args),
     onLevel: (level) => {
       if (level === 'one') context.io.err.write('kvctl: possibly stale: read at level one\n');
     },

@@ -36,8 +36,8 @@ async function periodsToDetect(seed: number, nodes: number, how: 'crash' | 'halt
 
 for (const [nodes, most, seeds] of [
   [5, 8, 10],
-  [20, 12, 8],
-  [100, 15, 2],
+  [20, 12, 4],
+  [100, 15, 1],
 ] as const) {
   for (const how of ['crash', 'halt'] as const) {
     test(`all of ${nodes} nodes find a node dead within ${most} periods of its ${how}, and nobody else`, async (t) => {
@@ -51,7 +51,7 @@ for (const [nodes, most, seeds] of [
 
 test('100 nodes that start in one moment all know each other within 12 periods', async (t) => {
   const took: number[] = [];
-  for (let seed = 1; seed <= 3; seed++) {
+  for (let seed = 1; seed <= 2; seed++) {
     const cluster = new GossipCluster(seed, namesOf(100));
     for (const name of cluster.names) cluster.start(name);
     took.push(await cluster.periodsUntil(12, () => cluster.allSeeAll('alive'), 'all alive'));

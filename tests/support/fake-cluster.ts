@@ -77,6 +77,17 @@ function changed({ kind, value }: Operation, old: Buffer | undefined): { value: 
   }
 }
 
+/** As a node pages: whole pairs up to `maxBytes`, and one at least. */
+function fittingPrefix(pairs: ScanPair[], maxBytes: number): ScanPair[] {
+  const pairOverheadBytes = 24;
+  let bytes = 0;
+  const end = pairs.findIndex(({ key, value }) => {
+    bytes += key.length + value.length + pairOverheadBytes;
+    return bytes > maxBytes;
+  });
+  return end < 0 ? pairs : pairs.slice(0, Math.max(1, end));
+}
+
 const buckets = [
   { id: 1, name: 'default' },
   { id: 2, name: 'cities' },
@@ -261,7 +272,9 @@ export class FakeCluster {
       .filter(({ key }) => Buffer.compare(key, request.gte) >= 0)
       .filter(({ key }) => request.lt.length === 0 || Buffer.compare(key, request.lt) < 0)
       .sort((a, b) => (request.reverse ? Buffer.compare(b.key, a.key) : Buffer.compare(a.key, b.key)));
-    const pairs = wanted.slice(0, Math.min(request.limit, this.scanPagePairs));
+    const room = this.bus.maxPayloadBytes - 1024;
+    const maxBytes = request.maxBytes > 0 ? Math.min(request.maxBytes, room) : room;
+    const pairs = fittingPrefix(wanted.slice(0, Math.min(request.limit, this.scanPagePairs)), maxBytes);
     const more = wanted.length > pairs.length;
     const page = {
       code: 0,

@@ -2,7 +2,7 @@
  * Long work beside the operations of users: it does a little at a time and rests in between, so that whoever waits for an
  * answer waits for one slice of it at most, and so that the processor has time for others.
  */
-import type { Clock } from './clock.js';
+import { type Clock, pause } from './clock.js';
 
 /** A slice that took less goes on at once. */
 const leastSliceMs = 1;
@@ -23,7 +23,7 @@ export class BackgroundWork {
     const workedMs = this.clock.nowMs() - this.resumedMs;
     if (workedMs < leastSliceMs) return;
     const restMs = Math.min(restTimes * workedMs, mostRestMs);
-    await new Promise<void>((resolve) => this.clock.after(restMs, resolve));
+    await pause(this.clock, restMs);
     this.resumedMs = this.clock.nowMs();
   }
 }

@@ -25,3 +25,7 @@ export const systemClock: Clock = {
     setImmediate(action);
   },
 };
+
+/** Resolves after at least `delayMs`. */
+export const pause = (clock: Clock, delayMs: number): Promise<void> =>
+  new Promise((resolve) => clock.after(delayMs, resolve));

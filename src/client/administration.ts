@@ -1,5 +1,5 @@
 /** Requests to one node's administration: status, metrics, leadership transfer, rebuilding a replica. */
-import { type Clock, isNodeId, isRingraftError, messageOf, type NodeId, RingraftError } from '../base/index.js';
+import { type Clock, isNodeId, isRingraftError, messageOf, type NodeId, pause, RingraftError } from '../base/index.js';
 import {
   type AdminAnswer,
   type AdminRequest,
@@ -75,7 +75,7 @@ export class Administration {
         if (error.happened === 'unknown' || error.code === 'TIMEOUT') maybeHappened = true;
         else if (!isNoResponders(error) && error.code !== 'NOT_LEADER' && error.code !== 'NO_LEADER') throw error;
       }
-      await new Promise<void>((resolve) => this.clock.after(managePauseMs, resolve));
+      await pause(this.clock, managePauseMs);
     }
   }
 
@@ -134,7 +134,7 @@ export class Administration {
         // The time was up in the middle of a question: what was learned before says more.
         if (!isRingraftError(error, 'TIMEOUT') || !(begun || refusal !== undefined)) throw error;
       }
-      await new Promise<void>((resolve) => this.clock.after(pollMs, resolve));
+      await pause(this.clock, pollMs);
     }
   }
 

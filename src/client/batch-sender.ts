@@ -64,8 +64,7 @@ export class BatchSender {
       }
       onSend(pending);
       operations.push(pending.operation);
-      if (pending.isWrite && pending.operation.clientId.length === 0)
-        ackedBelow = Math.min(ackedBelow, sequences.ackedBelow(pending.shard));
+      if (pending.takesSequence) ackedBelow = Math.min(ackedBelow, sequences.ackedBelow(pending.shard));
       bytes += size;
     }
     this.publish(link, operations, ackedBelow);

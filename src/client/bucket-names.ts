@@ -2,7 +2,7 @@
  * What names of buckets stand for. A bucket may be created after this client's map, or removed and its name given to another
  * one; nodes asked for the map may be behind for a moment.
  */
-import { type BucketId, type Clock, isRingraftError, RingraftError } from '../base/index.js';
+import { type BucketId, type Clock, isRingraftError, pause, RingraftError } from '../base/index.js';
 import type { MapSource } from './map-source.js';
 import type { RoutingTable } from './routing-table.js';
 import type { ReadOptions } from './types.js';
@@ -39,7 +39,7 @@ export class BucketNames {
     const known = routes.bucketId(bucket);
     if (known !== undefined) return known;
     for (const pauseMs of [0, ...pausesMs]) {
-      if (pauseMs > 0) await new Promise<void>((resolve) => clock.after(pauseMs, resolve));
+      if (pauseMs > 0) await pause(clock, pauseMs);
       checkOpen();
       if (maps.ageMs() >= mapFreshMs) await maps.fetch(timeoutMs);
       const bucketId = routes.bucketId(bucket);
@@ -56,7 +56,7 @@ export class BucketNames {
       await maps.fetch(timeoutMs);
       const id = routes.bucketId(bucket);
       if (id !== gone) return id;
-      await new Promise<void>((resolve) => clock.after(pauseMs, resolve));
+      await pause(clock, pauseMs);
     }
     return undefined;
   }

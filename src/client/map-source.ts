@@ -1,7 +1,15 @@
 /**
  * Fetches the cluster map: at most one request at a time, however many ask.
  */
-import { type Clock, type ErrorCode, emptyBytes, errorCodes, isRingraftError, RingraftError } from '../base/index.js';
+import {
+  type Clock,
+  type ErrorCode,
+  emptyBytes,
+  errorCodes,
+  isRingraftError,
+  pause,
+  RingraftError,
+} from '../base/index.js';
 import type { BusMessage } from '../transport/index.js';
 import { type ClusterMapAnswer, type ErrorBody, mapSubject } from '../wire/index.js';
 import { type Inbox, isNoResponders } from './inbox.js';
@@ -63,7 +71,7 @@ export class MapSource {
         if (noResponders >= noResponderAttempts || isOver || !isWorthRepeating(error)) {
           throw explain(error, this.cluster, timeoutMs);
         }
-        await new Promise<void>((resolve) => this.clock.after(pauseMs, resolve));
+        await pause(this.clock, pauseMs);
       }
     }
   }

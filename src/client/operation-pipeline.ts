@@ -90,7 +90,7 @@ export class OperationPipeline {
 
   private hasRoomFor(pending: PendingOperation): boolean {
     if (this.live.length >= this.parts.maxInFlight) return false;
-    return !takesSequence(pending) || this.sequences.hasRoom(this.parts.routes.routeAt(pending.ringPosition).id);
+    return !pending.takesSequence || this.sequences.hasRoom(this.parts.routes.routeAt(pending.ringPosition).id);
   }
 
   private admitWaiting(): void {
@@ -103,7 +103,7 @@ export class OperationPipeline {
   }
 
   private admit(pending: PendingOperation): void {
-    if (takesSequence(pending)) {
+    if (pending.takesSequence) {
       pending.shard = this.parts.routes.routeAt(pending.ringPosition).id;
       pending.operation.sequence = this.sequences.take(pending.shard);
     }
@@ -361,7 +361,7 @@ export class OperationPipeline {
       attempt.link.abandon(1);
     }
     pending.state = OperationState.Settled;
-    if (operation.sequence > 0 && takesSequence(pending)) this.sequences.settle(pending.shard, operation.sequence);
+    if (operation.sequence > 0 && pending.takesSequence) this.sequences.settle(pending.shard, operation.sequence);
     const last = this.live.pop() as PendingOperation;
     if (last !== pending) {
       this.live[slot] = last;
@@ -381,10 +381,6 @@ export class OperationPipeline {
     this.waiting.expire(Number.POSITIVE_INFINITY, (pending) => pending.sink.fail(pending, closedError(pending)));
   }
 }
-
-/** A write under a request id is numbered by it, and not by this client. */
-const takesSequence = (pending: PendingOperation): boolean =>
-  pending.isWrite && pending.operation.clientId.length === 0;
 
 /** Why the attempt is worth repeating; undefined when its answer is final. */
 function refusalOf(result: OperationResult): Refusal | undefined {

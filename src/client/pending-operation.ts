@@ -70,6 +70,11 @@ export class PendingOperation {
     return isWriteKind(this.operation.kind);
   }
 
+  /** A write under a request id is numbered by it, and not by this client. */
+  get takesSequence(): boolean {
+    return this.isWrite && this.operation.clientId.length === 0;
+  }
+
   /** Whether an attempt may have been executed, or may yet be, without our knowing. */
   get isUncertain(): boolean {
     return this.maybeHappened || this.state === OperationState.Sent || this.lost !== undefined;

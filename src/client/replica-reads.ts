@@ -126,7 +126,7 @@ export class ReplicaReads {
     live.dueMs = Number.POSITIVE_INFINITY;
     const { replicas } = this.route(live);
     if (live.read.operation.level === ConsistencyLevel.Quorum) {
-      this.forget(live);
+      live.round.clear();
       for (const link of replicas) this.ask(live, link);
       // Whoever has not answered by then is asked again, and so are the others.
       live.dueMs = this.parts.clock.nowMs() + patienceMs;
@@ -136,7 +136,7 @@ export class ReplicaReads {
     const there = replicas.filter((link) => !link.isDown(nowMs));
     const candidates = there.length > 0 ? there : replicas;
     const link = candidates[live.turn++ % candidates.length] as NodeLink;
-    this.forget(live);
+    live.round.clear();
     this.ask(live, link);
     live.dueMs = nowMs + patienceMs;
   }
@@ -171,9 +171,8 @@ export class ReplicaReads {
   private publish(link: NodeLink, operations: Operation[]): void {
     const { bus, clientId, routes, replySubject } = this.parts;
     const payload = encodeOperationBatch({ clientId, ackedBelow: 0, mapEpoch: routes.map.epoch, operations });
-    // What nobody listens to comes back under the reply subject: it names the first and the last question.
-    const first = operations[0]?.requestId ?? 0;
-    const replyTo = replySubject(`${replicaToken}${first}-${operations.length}`);
+    // What nobody listens to comes back under the reply subject: it names the node.
+    const replyTo = replySubject(`${replicaToken}${link.number}`);
     try {
       bus.publish('client', link.subject, payload, { replyTo });
     } catch (error) {
@@ -198,9 +197,8 @@ export class ReplicaReads {
 
   /** Nobody listens on the node's subject: it has none of the questions. */
   private onNobody(token: string): void {
-    const question = this.asked.get(Number.parseInt(token.slice(replicaToken.length), 10));
-    if (question === undefined) return;
-    const { link } = question;
+    const link = this.parts.routes.linkOfToken(token.slice(replicaToken.length));
+    if (link === undefined) return;
     const nowMs = this.parts.clock.nowMs();
     this.parts.routes.onUnreachable(link, nowMs + patienceMs);
     this.parts.onMapDoubted();
@@ -314,10 +312,6 @@ export class ReplicaReads {
     if (refused === 'TOO_STALE') this.fail(live, new RingraftError('TOO_STALE', why));
     else
       this.fail(live, new RingraftError('TIMEOUT', `no replica answered within ${timeoutMs} ms${why && `: ${why}`}`));
-  }
-
-  private forget(live: Live): void {
-    live.round.clear();
   }
 
   private settle(live: Live, result: OperationResult): void {

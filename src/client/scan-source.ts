@@ -6,7 +6,15 @@
  * 2. When a node does not lead some of the shards, these become sources of their own with the bounds of the request
  *    that said so: nothing is skipped, nothing comes twice.
  */
-import { type BucketId, type Clock, emptyBytes, isRingraftError, type Random, RingraftError } from '../base/index.js';
+import {
+  type BucketId,
+  type Clock,
+  emptyBytes,
+  isRingraftError,
+  pause,
+  type Random,
+  RingraftError,
+} from '../base/index.js';
 import {
   ConsistencyLevel,
   codeOf,
@@ -174,7 +182,7 @@ export class ScanSource {
       }
       attempt.throwIfOver();
       if (attempt.hops++ >= maxHops || page !== undefined) {
-        await new Promise<void>((resolve) => clock.after(backOffMs(random, backOffs++), resolve));
+        await pause(clock, backOffMs(random, backOffs++));
         attempt.hops = 0;
       }
     }

@@ -1,9 +1,15 @@
 /** The public surface of the TypeScript client. */
 import type { BusHeaders } from '../transport/index.js';
-import type { ClusterMapAnswer, ManagerAnswer, ManagerRequest, NodeStatus } from '../wire/index.js';
+import {
+  bucketLevels,
+  type ClusterMapAnswer,
+  type ManagerAnswer,
+  type ManagerRequest,
+  type NodeStatus,
+} from '../wire/index.js';
 
 /** What a read asks for; the answer says what it got. */
-export const consistencies = ['linearizable', 'lease', 'quorum', 'one'] as const;
+export const consistencies = bucketLevels;
 export type Consistency = (typeof consistencies)[number];
 
 export type ReadOptions = {

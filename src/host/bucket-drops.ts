@@ -3,11 +3,9 @@
  * what a condition finds must be the same on every replica: so the log says from which command on there is nothing of the
  * bucket. Its data may go at any time after that.
  */
-import { type BucketId, systemShardId } from '../base/index.js';
-import { CommandKind, ConditionKind, encodeCommandBatch } from '../wire/index.js';
+import { type BucketId, emptyBytes, systemShardId } from '../base/index.js';
+import { CommandKind, encodeCommandBatch, ownCommand } from '../wire/index.js';
 import type { Group } from './group.js';
-
-const nothing = Buffer.alloc(0);
 
 /**
  * Has the group, which this node leads, drop what is in `removed` and not in `dropped`; whether it was asked to just now.
@@ -24,19 +22,7 @@ export function dropRemoved(
   if (dropping.term === raft.currentTerm && raft.appliedIndex < dropping.index) return false;
   const commands = removed
     .filter((id) => !dropped.has(id))
-    .map((bucketId) => ({
-      kind: CommandKind.DropBucket,
-      bucketId,
-      key: nothing,
-      value: nothing,
-      condition: ConditionKind.None,
-      expectedRevision: 0,
-      expectedValue: nothing,
-      expiresAtMs: 0,
-      session: 0,
-      sequence: 0,
-      maxValueBytes: 0,
-    }));
+    .map((bucketId) => ownCommand(CommandKind.DropBucket, bucketId, emptyBytes));
   if (commands.length === 0) return false;
   const proposed = raft.propose(encodeCommandBatch({ timeStampMs: wallMs, sessions: [], commands }));
   if (typeof proposed === 'string') return false;

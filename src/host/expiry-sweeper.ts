@@ -7,10 +7,10 @@
  *    key is still expired is decided when that command is applied.
  * 2. One round of commands is under way at a time, of at most `mostPerRound` keys.
  */
-import { type Clock, emptyBytes, type ShardId, type Timer } from '../base/index.js';
+import type { Clock, ShardId, Timer } from '../base/index.js';
 import type { ExpiredKey, Store } from '../kv/index.js';
 import { ringHash } from '../ring/index.js';
-import { type Command, CommandKind, ConditionKind, encodeCommandBatch } from '../wire/index.js';
+import { type Command, CommandKind, encodeCommandBatch, ownCommand } from '../wire/index.js';
 import type { Group } from './group.js';
 import type { LocalMap } from './local-map.js';
 
@@ -105,16 +105,5 @@ export class ExpirySweeper {
   }
 }
 
-const reclaimOf = ({ bucketId, key, expiresAtMs }: ExpiredKey): Command => ({
-  kind: CommandKind.Reclaim,
-  bucketId,
-  key,
-  value: emptyBytes,
-  condition: ConditionKind.None,
-  expectedRevision: 0,
-  expectedValue: emptyBytes,
-  expiresAtMs,
-  session: 0,
-  sequence: 0,
-  maxValueBytes: 0,
-});
+const reclaimOf = ({ bucketId, key, expiresAtMs }: ExpiredKey): Command =>
+  ownCommand(CommandKind.Reclaim, bucketId, key, { expiresAtMs });

@@ -4,7 +4,7 @@
  * Life: `Host.start` brings up the replicas of this node; `stop` hands leaderships over, answers what it can and lets go.
  * A failed write of the log or a broken invariant is fatal: `onFatal` must end the process.
  */
-import type { Clock, Logger, NodeId, Random, ShardId, Timer } from '../base/index.js';
+import { type Clock, type Logger, type NodeId, pause, type Random, type ShardId, type Timer } from '../base/index.js';
 import type { SnapshotFiles, Store } from '../kv/index.js';
 import type { Message } from '../raft/index.js';
 import type { Bus, BusSubscription } from '../transport/index.js';
@@ -427,7 +427,7 @@ export class Host {
           break;
         for (const group of this.held.all()) this.turns.mark(group);
       }
-      await new Promise<void>((resolve) => this.parts.clock.after(tickMs, resolve));
+      await pause(this.parts.clock, tickMs);
     }
     this.trimmer.stop();
     this.sweeper.stop();

@@ -19,6 +19,7 @@ import {
   codeOf,
   decodeOperationBatch,
   type MapBucket,
+  mostTtlMs,
   nodeSubject,
   type Operation,
   type OperationBatch,
@@ -30,12 +31,18 @@ import { commandKindOf } from './command-builder.js';
 import type { Group } from './group.js';
 import type { LocalMap } from './local-map.js';
 import type { HostOptions } from './options.js';
-import { type Confirmation, errorResult, okResult, type PendingOperation, type ReadRound } from './pending.js';
+import {
+  type Confirmation,
+  errorResult,
+  okResult,
+  type PendingOperation,
+  type ReadRound,
+  readResult,
+} from './pending.js';
 import { ReplicaReads } from './replica-reads.js';
 import type { ResultOutbox } from './result-outbox.js';
 
 const clientIdBytes = 8;
-const maxTtlMs = 10 * 366 * 24 * 3_600_000;
 /** Numbers the state machine keeps have 48 bits. */
 const isStorable = (value: number): boolean => Number.isSafeInteger(value) && value >= 0 && value < 2 ** 48;
 
@@ -205,7 +212,7 @@ export class OperationServer {
       );
     }
     if (!isStorable(operation.sequence)) return errorResult(requestId, 'BAD_REQUEST', 'a sequence is at most 2^48 - 1');
-    if (!(operation.ttlMs <= maxTtlMs)) {
+    if (!(operation.ttlMs <= mostTtlMs)) {
       return errorResult(requestId, 'BAD_REQUEST', 'a time to live is at most ten years');
     }
     if (operation.level > ConsistencyLevel.One) {
@@ -338,12 +345,7 @@ export class OperationServer {
   }
 
   private answerRead({ pending, level, appliedIndex }: ServableRead, value: ReadValue): void {
-    const { requestId } = pending.operation;
-    const bytes = pending.operation.kind === OperationKind.Exists ? undefined : value?.value;
-    const result = okResult(requestId, value?.revision ?? 0, value !== undefined, bytes, level);
-    result.expiresAtMs = value?.expiresAtMs ?? 0;
-    result.appliedIndex = appliedIndex;
-    this.answer(pending, result);
+    this.answer(pending, readResult(pending.operation, value, level, appliedIndex));
   }
 
   /** Entries were applied: the operations behind them have their outcome. */

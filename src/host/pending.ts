@@ -2,7 +2,8 @@
  * What the host remembers of operations it has accepted and not yet answered. Hot: plain mutable objects.
  */
 import { type ErrorCode, emptyBytes } from '../base/index.js';
-import { ConsistencyLevel, codeNumber, type Operation, type OperationResult } from '../wire/index.js';
+import type { ReadValue } from '../kv/index.js';
+import { ConsistencyLevel, codeNumber, type Operation, OperationKind, type OperationResult } from '../wire/index.js';
 
 export type PendingOperation = { readonly operation: Operation; readonly replyTo: string };
 
@@ -59,6 +60,20 @@ export const okResult = (
   ageMs: 0,
   replica: null,
 });
+
+/** The answer to a read of one key that found this. */
+export function readResult(
+  { requestId, kind }: Operation,
+  value: ReadValue,
+  servedLevel: ConsistencyLevel,
+  appliedIndex: number,
+): OperationResult {
+  const bytes = kind === OperationKind.Exists ? undefined : value?.value;
+  const result = okResult(requestId, value?.revision ?? 0, value !== undefined, bytes, servedLevel);
+  result.expiresAtMs = value?.expiresAtMs ?? 0;
+  result.appliedIndex = appliedIndex;
+  return result;
+}
 
 export const errorResult = (
   requestId: number,

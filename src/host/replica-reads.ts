@@ -9,17 +9,11 @@
  * 3. A replica whose state is being replaced answers nothing.
  */
 import { type Clock, mapKey } from '../base/index.js';
-import type { ReadValue, Store } from '../kv/index.js';
+import type { Store } from '../kv/index.js';
 import { type Entry, EntryType } from '../raft/index.js';
-import {
-  ConsistencyLevel,
-  decodeCommandBatch,
-  type Operation,
-  OperationKind,
-  type OperationResult,
-} from '../wire/index.js';
+import { ConsistencyLevel, decodeCommandBatch, type Operation, type OperationResult } from '../wire/index.js';
 import type { Group } from './group.js';
-import { errorResult, okResult, type PendingOperation } from './pending.js';
+import { errorResult, type PendingOperation, readResult } from './pending.js';
 
 export type ReplicaReadsParts = {
   readonly clock: Clock;
@@ -62,15 +56,15 @@ export class ReplicaReads {
         return true;
       }
     }
-    const facts = this.factsOf(group, operation, appliedIndex, ageMs);
+    const facts = this.factsOf(group, operation, ageMs);
     const wallMs = clock.wallMs();
     const hit = store.getNow(operation.bucketId, operation.key, wallMs);
     if (hit !== undefined) {
-      answer(pending, { ...resultOf(operation, hit.value), ...facts });
+      answer(pending, { ...readResult(operation, hit.value, level, appliedIndex), ...facts });
       return true;
     }
     store.getMany([operation], wallMs, (error, [value]) => {
-      if (error === undefined) answer(pending, { ...resultOf(operation, value), ...facts });
+      if (error === undefined) answer(pending, { ...readResult(operation, value, level, appliedIndex), ...facts });
       else answer(pending, errorResult(requestId, 'CORRUPT', error.message));
       this.parts.schedule();
     });
@@ -80,15 +74,13 @@ export class ReplicaReads {
   private factsOf(
     group: Group,
     { level, bucketId, key }: Operation,
-    appliedIndex: number,
     ageMs: number | undefined,
   ): Partial<OperationResult> {
     // 0 would mean that nobody knows.
     const age = ageMs === undefined ? 0 : Math.max(1, Math.ceil(ageMs));
-    if (level === ConsistencyLevel.One) return { appliedIndex, ageMs: age, maybeStale: true };
+    if (level === ConsistencyLevel.One) return { ageMs: age, maybeStale: true };
     const { configuration } = group.raft;
     return {
-      appliedIndex,
       ageMs: age,
       maybeStale: true,
       replica: {
@@ -122,11 +114,3 @@ export class ReplicaReads {
 }
 
 const noKeys: ReadonlySet<string> = new Set();
-
-function resultOf({ requestId, kind, level }: Operation, value: ReadValue): OperationResult {
-  if (value === undefined) return okResult(requestId, 0, false, undefined, level);
-  const bytes = kind === OperationKind.Exists ? undefined : value.value;
-  const result = okResult(requestId, value.revision, true, bytes, level);
-  result.expiresAtMs = value.expiresAtMs;
-  return result;
-}

@@ -10,7 +10,7 @@
 import { type Clock, RingraftError, systemBucketId, systemShardId } from '../base/index.js';
 import type { Store } from '../kv/index.js';
 import { EntryType } from '../raft/index.js';
-import { CommandKind, ConditionKind, encodeCommandBatch, type ScanPair } from '../wire/index.js';
+import { CommandKind, encodeCommandBatch, ownCommand, type ScanPair } from '../wire/index.js';
 import type { Group } from './group.js';
 import type { OperationServer } from './operation-server.js';
 import type { ProposalFate } from './pending.js';
@@ -61,19 +61,15 @@ export class SystemShard {
     const data = encodeCommandBatch({
       timeStampMs: this.parts.clock.wallMs(),
       sessions: [],
-      commands: records.map(({ key, value }) => ({
-        kind: value === undefined ? CommandKind.Delete : CommandKind.Put,
-        bucketId: systemBucketId,
-        key: Buffer.from(key),
-        value: value === undefined ? nothing : Buffer.from(value),
-        condition: ConditionKind.None,
-        expectedRevision: 0,
-        expectedValue: nothing,
-        expiresAtMs: 0,
-        session: 0,
-        sequence: 0,
-        maxValueBytes: 0,
-      })),
+      commands: records.map(({ key, value }) => {
+        const kind = value === undefined ? CommandKind.Delete : CommandKind.Put;
+        return ownCommand(
+          kind,
+          systemBucketId,
+          Buffer.from(key),
+          value === undefined ? {} : { value: Buffer.from(value) },
+        );
+      }),
     });
     return new Promise((resolve, reject) => {
       const proposed = group.raft.propose(data);

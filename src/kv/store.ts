@@ -17,7 +17,7 @@ import {
   systemBucketId,
   systemShardId,
 } from '../base/index.js';
-import type { Engine, EngineBatch, EnginePair } from '../engine/index.js';
+import type { Engine, EngineBatch } from '../engine/index.js';
 import type { Configuration, Entry, SnapshotMetadata } from '../raft/index.js';
 import type { MapBucket } from '../wire/index.js';
 import { Applier, needsOldValue, type PreparedEntry, prepare } from './apply.js';
@@ -31,7 +31,7 @@ import {
   systemKey,
   systemRange,
 } from './keys.js';
-import { bucketsIn, readAll } from './ranges.js';
+import { bucketsIn, pages, readAll } from './ranges.js';
 import { Reader } from './reader.js';
 import { type ScanPageResult, type ScanQuery, scan } from './scan.js';
 import { defaultSessionLimits, replayEntryOutcomes, type SessionLimits } from './sessions.js';
@@ -279,19 +279,13 @@ export class Store {
 
   /** Keys whose time was over at `nowMs`, by what is written; at most so many, in order, after the hint `after`. */
   async expired(nowMs: number, after: Buffer | undefined, count: number): Promise<readonly ExpiredKey[]> {
-    const iterator = this.engine.iterate({ ...expiryRange(nowMs, after), keysOnly: true });
-    try {
-      const keys: ExpiredKey[] = [];
-      for (;;) {
-        const pairs = await new Promise<readonly EnginePair[]>((resolve, reject) => {
-          iterator.next(count - keys.length, (error, some) => (error === undefined ? resolve(some) : reject(error)));
-        });
-        for (const [hint] of pairs) keys.push(decodeExpiryKey(hint));
-        if (pairs.length === 0 || keys.length >= count) return keys;
-      }
-    } finally {
-      await new Promise<void>((resolve) => iterator.close(resolve));
+    const range = { ...expiryRange(nowMs, after), keysOnly: true };
+    const keys: ExpiredKey[] = [];
+    for await (const pairs of pages(this.engine, range, count)) {
+      for (const [hint] of pairs) keys.push(decodeExpiryKey(hint));
+      if (keys.length >= count) break;
     }
+    return keys.slice(0, count);
   }
 
   /** What hints say of keys that this node holds no replica of. */

@@ -13,7 +13,7 @@
  * 4. No record is written before every founding node has its founding replicas, durably. So whoever comes to an
  *    established cluster with nothing has lost what it had, and is the only one to miss it.
  */
-import { type Clock, emptyBytes, type Logger, type NodeId, RingraftError } from '../base/index.js';
+import { type Clock, emptyBytes, type Logger, type NodeId, pause, RingraftError } from '../base/index.js';
 import type { FirstStart } from '../kv/index.js';
 import type { Bus, BusMessage } from '../transport/index.js';
 import {
@@ -88,7 +88,7 @@ class Inquiry {
       word.say('waiting for the other founding nodes, to be sure that there is no cluster yet');
       this.states.ask();
       bus.publish('client', mapSubject(founding.cluster), emptyBytes, { replyTo: this.inbox });
-      await new Promise<void>((resolve) => clock.after(askEveryMs, resolve));
+      await pause(clock, askEveryMs);
       if (stopping?.aborted === true)
         throw new RingraftError('CLOSED', 'stopped before it was certain what to begin with');
     }
@@ -144,7 +144,7 @@ export async function allHaveBegun({ bus, clock, logger, nodeId, founding, goesO
       if (states.isEach((state) => state !== 'new')) return true;
       word.say('waiting for every founding node to begin, before the cluster is founded');
       states.ask();
-      await new Promise<void>((resolve) => clock.after(askEveryMs, resolve));
+      await pause(clock, askEveryMs);
     }
     return false;
   } finally {

@@ -1,5 +1,5 @@
 /** How a node that is in no configuration becomes one of the cluster: it asks the manager until it is in the map. */
-import { type Clock, isRingraftError, type Logger, type NodeId, RingraftError } from '../base/index.js';
+import { type Clock, isRingraftError, type Logger, type NodeId, pause, RingraftError } from '../base/index.js';
 import type { Bus } from '../transport/index.js';
 import {
   type ClusterMap,
@@ -39,7 +39,7 @@ export async function joinCluster({ bus, clock, logger, cluster, node, stopping 
   try {
     for (let nextWordMs = clock.nowMs() + sayFirstMs; outcome === undefined; ) {
       bus.publish('client', managerSubject(cluster), Buffer.from(JSON.stringify(request)), { replyTo: inbox });
-      await new Promise<void>((resolve) => clock.after(askEveryMs, resolve));
+      await pause(clock, askEveryMs);
       if (stopping?.aborted === true) throw new RingraftError('CLOSED', 'stopped before the cluster took it in');
       if (outcome === undefined && clock.nowMs() >= nextWordMs) {
         nextWordMs += sayEveryMs;

@@ -3,6 +3,7 @@ export * from './answers.js';
 export * from './buckets.js';
 export * from './cluster-map.js';
 export * from './codes.js';
+export * from './commands.js';
 export * from './envelope-codec.js';
 export * from './management.js';
 export * from './operation-codec.js';

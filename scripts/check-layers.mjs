@@ -25,19 +25,21 @@ export const allowed = {
   config: ['base'],
   daemon: ['base'],
   checker: ['base'],
-  faults: ['base', 'config'],
-  cli: ['base', 'client', 'config', 'ring', 'wire'],
+  faults: ['base', 'config', 'transport', 'wal'],
+  cli: ['base', 'client', 'config', 'faults', 'ring', 'wire'],
+  chaos: ['base', 'checker', 'cli', 'client', 'config', 'faults', 'ring', 'wire'],
 };
 
 /** Files that put the program together may import more. */
 const roots = {
   'src/main.ts': Object.keys(allowed).filter((folder) => folder !== 'cli'),
   'src/cli/connect.ts': [...allowed.cli, 'transport'],
+  'src/faults/main.ts': allowed.faults,
 };
 
 /** What builds an adapter, and the files outside the adapter's own folder that may name it. Tests may, too. */
 const builders = { connectNats: 'transport', openEngine: 'engine', nodeDisk: 'wal' };
-const builderUsers = /^(src\/main\.ts|src\/cli\/(main|connect)\.ts|src\/cli\/quickstart\/.*)$/;
+const builderUsers = /^(src\/main\.ts|src\/faults\/main\.ts|src\/cli\/(main|connect)\.ts|src\/cli\/quickstart\/.*)$/;
 
 /** Packages that one file alone may import. */
 const oneDoor = {

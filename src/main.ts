@@ -7,7 +7,6 @@ import { readFileSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
-  type Clock,
   isNodeId,
   isRingraftError,
   messageOf,
@@ -27,6 +26,7 @@ import {
   parseDaemonFlags,
 } from './daemon/index.js';
 import { openEngine } from './engine/index.js';
+import { type NodeSurroundings, takeFaultsFrom } from './faults/index.js';
 import { nodeSnapshotFiles, Store } from './kv/index.js';
 import { beginningOf, ClusterNode, type DiskUsage, foundingMap, type Origin } from './meta/index.js';
 import { initHash } from './ring/index.js';
@@ -37,7 +37,6 @@ import { nodeDisk, openWal } from './wal/index.js';
 const exitCodes = { stopped: 0, error: 1, usage: 2, locked: 3 } as const;
 /** Log entries kept in memory for followers that lag, all shards together. */
 const logMemoryBytes = 24 * 1024 * 1024;
-const clock: Clock = systemClock;
 const defaultConfig = 'cluster.config.json';
 
 const packageVersion = (): string => {
@@ -80,6 +79,11 @@ async function diskUsageOf(directory: string): Promise<DiskUsage> {
   return { freeBytes: bavail * bsize, usedBytes: (blocks - bfree) * bsize };
 }
 
+async function surroundingsFor({ faults }: DaemonFlags, logger: ClosableLogger): Promise<NodeSurroundings> {
+  const real = { clock: systemClock, disk: nodeDisk() };
+  return faults === undefined ? real : takeFaultsFrom(faults, real, logger);
+}
+
 async function start(
   flags: DaemonFlags,
   config: ClusterConfig,
@@ -92,6 +96,7 @@ async function start(
   const directory = flags.data ?? join(config.dataDirectory, nodeId);
   await initHash();
   await claimDataDirectory(directory, { cluster, nodeId });
+  const { clock, disk } = await surroundingsFor(flags, logger);
   const onFatal = (error: unknown): void => {
     // Nothing may be answered after this: no clean-up, no farewell to NATS.
     logger.error({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) }, 'stopping: fatal');
@@ -100,7 +105,7 @@ async function start(
   };
   const engine = openEngine(config.engine.type, join(directory, 'state'));
   await engine.open();
-  const wal = await openWal(nodeDisk(), {
+  const wal = await openWal(disk, {
     directory: join(directory, 'log'),
     segmentBytes: config.wal.segmentBytes,
     clock,
@@ -160,8 +165,8 @@ async function start(
     },
     beginning,
   );
-  const client = await connectClient(bus, { cluster });
-  const service = startService(bus, client, { prefix: config.subjectPrefix, cluster, version, nodeId });
+  const client = await connectClient(bus, { cluster, clock });
+  const service = startService(bus, client, { prefix: config.subjectPrefix, cluster, version, nodeId, clock });
   logger.info({ directory, servers: config.nats.servers, shards, version }, 'serving');
   return {
     async stop() {

@@ -11,6 +11,8 @@ export type DaemonFlags = {
   readonly nats: readonly string[] | undefined;
   readonly data: string | undefined;
   readonly set: readonly string[];
+  /** What goes wrong on this node is read from this file; undefined: nothing does. */
+  readonly faults: string | undefined;
   readonly logLevel: string | undefined;
   readonly logFormat: 'pretty' | 'json' | undefined;
 };
@@ -33,6 +35,7 @@ Usage: kvd --node ID [options]
   --set PATH=VALUE    one setting, e.g. raft.leaseMs=100 (repeatable)
   --log-level LEVEL   debug, info, warn or error
   --log-format FORMAT pretty or json                [default: pretty on a terminal]
+  --faults FILE       for test clusters: does itself the harm the file says, and tells so in FILE.seen
   --version, --help
 
 SIGTERM or Ctrl-C: hands leaderships over, answers what is in flight, stops. A second one stops at once.
@@ -68,6 +71,7 @@ export function parseDaemonFlags(
     nats: (values.nats ?? env.NATS_URL)?.split(',').map((url) => url.trim()),
     data: values.data,
     set: values.set ?? [],
+    faults: values.faults,
     logLevel: values['log-level'],
     logFormat,
   };
@@ -103,6 +107,7 @@ function parse(args: readonly string[]) {
         nats: { type: 'string' },
         data: { type: 'string' },
         set: { type: 'string', multiple: true },
+        faults: { type: 'string' },
         'log-level': { type: 'string' },
         'log-format': { type: 'string' },
         help: { type: 'boolean', short: 'h' },

@@ -1,8 +1,19 @@
 export { type BrokerOptions, brokerConfig } from './broker-config.js';
 export { type CommandResult, type CommandRunner, runCommand } from './command-runner.js';
 export { connectFaultControl } from './control-client.js';
+export { FaultFile, type NodeSurroundings, takeFaultsFrom } from './fault-file.js';
+export { FaultsInForce } from './faults-in-force.js';
+export { faultyClock } from './faulty-clock.js';
+export { faultyDisk } from './faulty-disk.js';
 export { addressOf, commandPrefix, prepareNetns, setUpNetns, tearDownNetns } from './netns.js';
 export type { NetnsHost, NetnsPlan } from './netns-plan.js';
+export {
+  mergeNodeFaults,
+  parseNodeFaults,
+  readNodeFaultsSeen,
+  seenPathOf,
+  writeNodeFaults,
+} from './node-faults.js';
 export * from './plan.js';
 export type { ProxiedPair } from './proxy-back-end.js';
 export type {

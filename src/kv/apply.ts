@@ -80,9 +80,9 @@ export class Applier {
     const { entry } = prepared;
     assert(entry.index === shard.appliedIndex + 1, () => `${entry.index} is applied after ${shard.appliedIndex}`);
     if (entry.type === EntryType.Configuration) shard.configuration = decodeConfiguration(entry.data);
-    shard.timeMs = Math.max(shard.timeMs, prepared.timeStampMs);
+    if (entry.type === EntryType.Normal) shard.advanceTime(prepared.timeStampMs);
     for (const { clientId, ackedBelow } of prepared.sessions) {
-      shard.sessions.touch(clientId, ackedBelow, shard.timeMs);
+      shard.sessions.touch(clientId, ackedBelow, shard.sessionTimeMs);
     }
     const remembered: SessionOutcome[] = [];
     const outcomes = prepared.commands.map((one) => this.applyOnce(shard, prepared, one, old, remembered));
@@ -123,12 +123,13 @@ export class Applier {
     const known = this.reader.peek(name);
     const before = known === undefined ? old.get(name) : known.stored;
     const current = before !== undefined && isLive(before, shard.timeMs) ? before : undefined;
+    const expiresAtMs = shard.expiryOf(command.expiresAtMs);
     if (command.condition !== ConditionKind.None && !holds(command, current)) {
       return { code: conflict, revision: current?.revision ?? 0, found: current !== undefined };
     }
     switch (command.kind) {
       case CommandKind.Put:
-        return this.store(shard, prepared, before, command.expiresAtMs, command.value);
+        return this.store(shard, prepared, before, expiresAtMs, command.value);
       case CommandKind.Delete: {
         if (before === undefined) return { code: 0, revision: 0, found: false };
         this.remove(prepared);
@@ -142,12 +143,12 @@ export class Applier {
         if (value.length > command.maxValueBytes) {
           return { code: tooLarge, revision: current?.revision ?? 0, found: current !== undefined };
         }
-        const outcome = this.store(shard, prepared, before, command.expiresAtMs || (current?.expiresAtMs ?? 0), value);
+        const outcome = this.store(shard, prepared, before, expiresAtMs || (current?.expiresAtMs ?? 0), value);
         return { ...outcome, number: value.length };
       }
       case CommandKind.Touch:
         if (current === undefined) return { code: 0, revision: 0, found: false };
-        return this.store(shard, prepared, before, command.expiresAtMs, current.value);
+        return this.store(shard, prepared, before, expiresAtMs, current.value);
       case CommandKind.Reclaim:
         // Written anew since it was found expired: another time holds, or none.
         if (before === undefined || current !== undefined) return { code: 0, revision: 0, found: false };
@@ -205,7 +206,7 @@ export class Applier {
     if (!Number.isSafeInteger(sum)) {
       return { code: badRequest, revision: current?.revision ?? 0, found: current !== undefined };
     }
-    const expiresAtMs = command.expiresAtMs || (current?.expiresAtMs ?? 0);
+    const expiresAtMs = shard.expiryOf(command.expiresAtMs) || (current?.expiresAtMs ?? 0);
     return { ...this.store(shard, prepared, before, expiresAtMs, Buffer.from(String(sum))), number: sum };
   }
 
@@ -214,7 +215,7 @@ export class Applier {
     const { shardId } = shard;
     const { index } = prepared.entry;
     if (prepared.sessions.length > 0) {
-      const record = encodeEntryOutcomes(shard.timeMs, prepared.sessions, remembered);
+      const record = encodeEntryOutcomes(shard.sessionTimeMs, prepared.sessions, remembered);
       this.pipeline.put(systemKey(shardId, SystemKind.Outcomes, index), record);
     }
     if (index - shard.sessionTableIndex < sessionTableEveryEntries) return;

@@ -2,7 +2,8 @@
  * Client sessions: what became of each client's writes, so that a repeated one takes effect once (thesis §6.3).
  *
  * Invariants:
- * 1. Everything here follows from the log alone (its order, its time stamps), so replicas agree.
+ * 1. Everything here follows from the log alone (its order, its time stamps), so replicas agree. Time here is the shard's
+ *    session time, which a leader's wrong clock cannot drive ahead.
  * 2. A sequence below the session's `ackedBelow` is never applied: its client has its answer and will not ask again, so
  *    it is a stale copy of a message.
  * 3. Bounded: sessions by number and idle time, remembered outcomes by number a session. An outcome that must go takes
@@ -39,7 +40,7 @@ export class SessionTable {
     return this.sessions.size;
   }
 
-  /** An entry speaks for this client at log time `nowMs`. */
+  /** An entry speaks for this client at session time `nowMs`, which never falls. */
   touch(clientId: string, ackedBelow: number, nowMs: number): void {
     const session = this.sessions.get(clientId) ?? { ackedBelow: 0, lastUsedMs: nowMs, outcomes: new Map() };
     this.sessions.delete(clientId);
@@ -142,7 +143,7 @@ function readOutcome(bytes: Buffer, at: number): Outcome {
 
 export type SessionTouch = { readonly clientId: string; readonly ackedBelow: number };
 
-/** What one entry did to the sessions: its time, the sessions it speaks for, the answers it gave. */
+/** What one entry did to the sessions: its session time, the sessions it speaks for, the answers it gave. */
 export function encodeEntryOutcomes(
   timeMs: number,
   touched: readonly SessionTouch[],

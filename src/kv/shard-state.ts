@@ -5,7 +5,15 @@ import { bucketOfDataKey, isDataKey } from './keys.js';
 import { type SessionLimits, SessionTable } from './sessions.js';
 import type { Arc, ShardPosition } from './types.js';
 
-const positionVersion = 1;
+const positionVersion = 2;
+/** Before session time was kept. */
+const positionWithoutSessionTime = 1;
+const headBytes = 31;
+const oldHeadBytes = 25;
+/** A stamp that is behind by more than this is believed: whoever was ahead had a wrong clock. */
+const mostSkewMs = 60_000;
+/** What one entry adds to session time, at most, whatever its stamp says. */
+const mostSessionStepMs = 10_000;
 const emptyConfiguration: Configuration = { voters: [], outgoing: [], learners: [], learnersNext: [] };
 
 export class ShardState {
@@ -14,8 +22,19 @@ export class ShardState {
   configuration: Configuration = emptyConfiguration;
   /** The newest revision given; one a mutation, never used twice. */
   revision = 0;
-  /** Log time: the greatest time stamp applied. "Now" for every decision of the state machine. */
+  /**
+   * Log time: "now" for every decision of the state machine. It follows the stamps of the entries, and stands still where
+   * one is behind: leaders' clocks differ a little. Where it is far behind, a clock had been wrong, and time goes back:
+   * standing still for hours, it would end times to live that have just begun.
+   */
   timeMs = 0;
+  /** By how much log time is ahead of the stamp of the entry that is applied. */
+  aheadMs = 0;
+  /**
+   * What sessions age by: never falls, and runs no faster than `mostSessionStepMs` an entry. A leader's clock that jumps
+   * ahead must not make the shard forget what it answered, or a retry would take effect twice.
+   */
+  sessionTimeMs = 0;
   sessions: SessionTable;
   /** The session table in the engine covers the log up to here. */
   sessionTableIndex = 0;
@@ -39,6 +58,19 @@ export class ShardState {
     return { shardId, appliedIndex, appliedTerm, configuration, needsSnapshot, droppedBuckets };
   }
 
+  /** An entry with this time stamp is going to be applied. */
+  advanceTime(stampMs: number): void {
+    const before = this.timeMs;
+    this.timeMs = stampMs < before - mostSkewMs ? stampMs : Math.max(before, stampMs);
+    this.aheadMs = this.timeMs - stampMs;
+    this.sessionTimeMs += Math.min(Math.max(0, this.timeMs - before), mostSessionStepMs);
+  }
+
+  /** When a time to live is over that began at the stamp of the entry: it is counted from log time. 0: never. */
+  expiryOf(expiresAtMs: number): number {
+    return expiresAtMs > 0 ? expiresAtMs + this.aheadMs : 0;
+  }
+
   /** False: it had done so. */
   drop(bucketId: BucketId): boolean {
     if (this.droppedBuckets.has(bucketId)) return false;
@@ -60,26 +92,30 @@ export class ShardState {
     this.droppedBuckets = new Set(ids);
   }
 
-  /** version:u8, then u48s: index, term, revision, time; then the configuration. */
+  /** version:u8, then u48s: index, term, revision, log time, session time; then the configuration. */
   encodePosition(): Buffer {
-    const head = Buffer.alloc(25);
+    const head = Buffer.alloc(headBytes);
     head[0] = positionVersion;
     head.writeUIntBE(this.appliedIndex, 1, 6);
     head.writeUIntBE(this.appliedTerm, 7, 6);
     head.writeUIntBE(this.revision, 13, 6);
     head.writeUIntBE(this.timeMs, 19, 6);
+    head.writeUIntBE(this.sessionTimeMs, 25, 6);
     return Buffer.concat([head, encodeConfiguration(this.configuration)]);
   }
 
   decodePosition(bytes: Buffer): void {
-    if (bytes[0] !== positionVersion) {
+    const isOld = bytes[0] === positionWithoutSessionTime;
+    if (!isOld && bytes[0] !== positionVersion) {
       throw new RingraftError('CORRUPT', `shard ${this.shardId}: unknown format ${bytes[0]} of its position`);
     }
     this.appliedIndex = bytes.readUIntBE(1, 6);
     this.appliedTerm = bytes.readUIntBE(7, 6);
     this.revision = bytes.readUIntBE(13, 6);
     this.timeMs = bytes.readUIntBE(19, 6);
-    this.configuration = decodeConfiguration(bytes.subarray(25));
+    // What sessions were last used at was log time then.
+    this.sessionTimeMs = isOld ? this.timeMs : bytes.readUIntBE(25, 6);
+    this.configuration = decodeConfiguration(bytes.subarray(isOld ? oldHeadBytes : headBytes));
   }
 }
 

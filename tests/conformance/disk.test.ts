@@ -1,6 +1,11 @@
-/** The disk port: what its operations promise, on real files and on the simulated disk; and what a crash of the latter loses. */
+/**
+ * The disk port: what its operations promise, on real files, on the simulated disk and through the one that takes faults, with
+ * none in force; and what a crash of the simulated one loses.
+ */
 import { join } from 'node:path';
 import test from 'ava';
+import { systemClock } from '../../src/base/index.js';
+import { FaultsInForce, faultyDisk } from '../../src/faults/index.js';
 import { type Disk, type DiskFile, nodeDisk } from '../../src/wal/index.js';
 import { MemoryDisk } from '../support/memory-disk.js';
 import { inDirectory } from '../support/temporary-directory.js';
@@ -14,6 +19,7 @@ const write = (file: DiskFile, texts: readonly string[], position: number): Prom
 const disks: readonly { readonly name: string; make(): Disk }[] = [
   { name: 'node', make: nodeDisk },
   { name: 'memory', make: () => new MemoryDisk() },
+  { name: 'faulty', make: () => faultyDisk(nodeDisk(), new FaultsInForce(), systemClock) },
 ];
 
 for (const { name, make } of disks) {

@@ -2,6 +2,7 @@ export * from './assert.js';
 export * from './background-work.js';
 export * from './bytes.js';
 export * from './clock.js';
+export * from './durations.js';
 export * from './errors.js';
 export * from './ids.js';
 export * from './logger.js';

@@ -7,7 +7,7 @@ import { type ClusterConfig, loadConfig } from '../config/index.js';
 import type { Io } from './io.js';
 import { localConfig } from './local/access.js';
 import { type LocalProcesses, systemProcesses } from './local/processes.js';
-import { type LocalState, readState } from './local/state.js';
+import { type LocalState, readState, serversOf } from './local/state.js';
 import type { Output } from './output.js';
 import { decodeText, type Encoding, parseDuration } from './values.js';
 
@@ -109,7 +109,7 @@ export class Context {
     const local = readState(this.stateDirectory);
     const config = this.config(local);
     const servers = this.askedServers ??
-      (local === undefined ? config?.nats.servers : [local.natsUrl]) ?? ['nats://127.0.0.1:4222'];
+      (local === undefined ? config?.nats.servers : serversOf(local)) ?? ['nats://127.0.0.1:4222'];
     const cluster = this.args.cluster ?? config?.cluster ?? local?.cluster;
     if (cluster === undefined) {
       throw new RingraftError('CONFIG', `which cluster? Give --cluster, or --config with its ${defaultConfig}`);
@@ -126,7 +126,7 @@ export class Context {
     const state = readState(this.stateDirectory);
     if (state === undefined) return undefined;
     const { servers, cluster } = this.target();
-    return cluster === state.cluster && servers.includes(state.natsUrl) ? state : undefined;
+    return cluster === state.cluster && serversOf(state).some((url) => servers.includes(url)) ? state : undefined;
   }
 
   async connect(): Promise<RingraftClient> {

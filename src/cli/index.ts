@@ -1,6 +1,13 @@
+export { connect } from './connect.js';
 export { Context, type Dependencies } from './context.js';
 export { exitCodes } from './exit-codes.js';
 export type { Io } from './io.js';
-export type { LocalProcesses } from './local/processes.js';
+export { localFaultGround } from './local/fault-ground.js';
+export { mapWithLeaders } from './local/leaders.js';
+export { type LocalProcesses, systemPorts } from './local/processes.js';
+export { type Backend, backends, type LocalState } from './local/state.js';
+export { startLocalCluster, stopLocalCluster, untilReady } from './local/supervisor.js';
+export { colorsFor, json, table } from './output.js';
 export { type Progress, startProgress } from './progress.js';
 export { type RunDependencies, run } from './run.js';
+export { formatCount, formatDuration, parseDuration } from './values.js';

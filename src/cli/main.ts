@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { connect } from './connect.js';
 import { exitCodes } from './exit-codes.js';
 import { localConfig } from './local/access.js';
+import { serversOf } from './local/state.js';
 import { run } from './run.js';
 
 const packagePath = new URL('../../../package.json', import.meta.url);
@@ -32,7 +33,7 @@ async function main(): Promise<void> {
     version,
     connect,
     connectLocal: (state, timeoutMs) =>
-      connect({ config: localConfig(state), servers: [state.natsUrl], cluster: state.cluster, timeoutMs }),
+      connect({ config: localConfig(state), servers: serversOf(state), cluster: state.cluster, timeoutMs }),
   });
 }
 

@@ -42,7 +42,7 @@ function hideOperands(argv: readonly string[]): { visible: string[]; operands: r
 }
 
 /** The arguments that are lists; of any other that was given several times the last counts. */
-const variadic = ['settings', 'keys'];
+const variadic = ['settings', 'keys', 'groups', 'direction'];
 
 function restoreOperands(args: Record<string, unknown>, operands: readonly string[]): Record<string, unknown> {
   const restore = (value: unknown): unknown => {

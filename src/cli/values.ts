@@ -1,5 +1,7 @@
 /** Keys, values, durations as people type them. */
-import { isNodeId, type NodeId, RingraftError } from '../base/index.js';
+import { durationUnits, isNodeId, type NodeId, RingraftError } from '../base/index.js';
+
+export { formatDuration } from '../base/index.js';
 
 export const encodings = ['utf8', 'hex', 'base64'] as const;
 export type Encoding = (typeof encodings)[number];
@@ -18,21 +20,13 @@ export function decodeText(text: string, encoding: Encoding, what: string): Buff
 
 export const isUtf8 = (bytes: Buffer): boolean => Buffer.from(bytes.toString('utf8'), 'utf8').equals(bytes);
 
-const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
 /** `500ms`, `5s`, `2m`, `1h`; a bare number is seconds. Milliseconds, at least `leastMs`. */
 export function parseDuration(text: string, leastMs = 1): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(text.trim());
   if (match === null) throw new RingraftError('BAD_REQUEST', `not a duration: ${text} (try 500ms, 5s, 2m)`);
-  const ms = Math.round(Number(match[1]) * (units[match[2] ?? 's'] as number));
+  const ms = Math.round(Number(match[1]) * (durationUnits[match[2] ?? 's'] as number));
   if (ms < leastMs) throw new RingraftError('BAD_REQUEST', `${text} is too short: at least ${leastMs}ms`);
   return ms;
-}
-
-/** As people type it: `1m`, `90s`, `1500ms`; `parseDuration` gives the same back. */
-export function formatDuration(ms: number): string {
-  const unit = ['d', 'h', 'm', 's'].find((name) => ms > 0 && ms % (units[name] as number) === 0) ?? 'ms';
-  return `${ms / (units[unit] as number)}${unit}`;
 }
 
 const sizes: Readonly<Record<string, number>> = {

@@ -48,5 +48,6 @@ export const connectFaultControl = (socketPath: string): FaultControl => ({
   heal: async () => (await ask(socketPath, 'heal', {})) as number,
   list: async () => (await ask(socketPath, 'list', {})) as readonly LinkFault[],
   reset: async (links) => (await ask(socketPath, 'reset', { links })) as number,
-  probe: async (timeoutMs) => (await ask(socketPath, 'probe', { timeoutMs }, timeoutMs)) as readonly Reach[],
+  probe: async (timeoutMs, bytes = 0) =>
+    (await ask(socketPath, 'probe', { timeoutMs, bytes }, timeoutMs)) as readonly Reach[],
 });

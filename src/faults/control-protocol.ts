@@ -12,6 +12,7 @@ export type Operation = (typeof operations)[number];
 export type Answer = { readonly result: unknown } | { readonly error: unknown };
 
 const mostProbeMs = 600_000;
+const mostProbeBytes = 512 * 1024;
 
 function readEffect(reader: JsonReader): LinkEffect {
   const cut = reader.field('cut').optional((each) => each.boolean());
@@ -55,7 +56,10 @@ export async function perform(control: FaultControl, operation: Operation, body:
     case 'reset':
       return control.reset(reader.field('links').items(readLink));
     case 'probe':
-      return control.probe(Math.min(Math.max(reader.field('timeoutMs').number(), 0), mostProbeMs));
+      return control.probe(
+        Math.min(Math.max(reader.field('timeoutMs').number(), 0), mostProbeMs),
+        Math.min(Math.max(reader.field('bytes').number(), 0), mostProbeBytes),
+      );
   }
 }
 

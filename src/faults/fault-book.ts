@@ -16,7 +16,7 @@ export class FaultBook implements FaultControl {
 
   constructor(
     private readonly backEnd: LinkBackEnd,
-    private readonly prober: { probe(timeoutMs: number): Promise<readonly Reach[]> },
+    private readonly prober: Pick<FaultControl, 'probe'>,
   ) {}
 
   inject(fault: LinkFault): Promise<void> {
@@ -59,8 +59,8 @@ export class FaultBook implements FaultControl {
     });
   }
 
-  probe(timeoutMs: number): Promise<readonly Reach[]> {
-    return this.prober.probe(timeoutMs);
+  probe(timeoutMs: number, bytes?: number): Promise<readonly Reach[]> {
+    return this.prober.probe(timeoutMs, bytes);
   }
 
   private inOrder<T>(work: () => Promise<T>): Promise<T> {

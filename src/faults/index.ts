@@ -5,6 +5,10 @@ export { FaultFile, type NodeSurroundings, takeFaultsFrom } from './fault-file.j
 export { FaultsInForce } from './faults-in-force.js';
 export { faultyClock } from './faulty-clock.js';
 export { faultyDisk } from './faulty-disk.js';
+export type { FaultGround, FaultProcesses, ProcessCondition } from './ground.js';
+export { healAll, type Injection, type InjectOptions, injectFault, nodesOf, removeFault } from './injection.js';
+export { Ledger, type LedgerEntry } from './ledger.js';
+export { linkEffectsOf } from './link-plans.js';
 export { addressOf, commandPrefix, prepareNetns, setUpNetns, tearDownNetns } from './netns.js';
 export type { NetnsHost, NetnsPlan } from './netns-plan.js';
 export {
@@ -14,7 +18,6 @@ export {
   seenPathOf,
   writeNodeFaults,
 } from './node-faults.js';
-export * from './plan.js';
 export type { ProxiedPair } from './proxy-back-end.js';
 export type {
   FaultHost,
@@ -23,4 +26,5 @@ export type {
   ProxiedNode,
   ProxyServerConfig,
 } from './server-config.js';
+export { describeFault, type FaultKind, type FaultSpec, faultKinds } from './specs.js';
 export * from './types.js';

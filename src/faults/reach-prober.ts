@@ -14,7 +14,11 @@ const retryMs = 100;
 
 type Broker = { readonly endpoint: Endpoint; bus: Bus | undefined };
 
-type RunningProbe = { readonly missing: Set<string>; readonly done: () => void };
+type RunningProbe = {
+  readonly missing: Set<string>;
+  readonly heardMs: Map<string, number>;
+  readonly done: () => void;
+};
 
 const pairKey = (from: Endpoint, to: Endpoint): string => `${from} ${to}`;
 
@@ -46,24 +50,29 @@ export class ReachProber {
   }
 
   /** Resolves when all have heard all, or after so long. */
-  async probe(timeoutMs: number): Promise<readonly Reach[]> {
+  async probe(timeoutMs: number, bytes = 0): Promise<readonly Reach[]> {
     const pairs = this.brokers.flatMap(({ endpoint: from }) =>
       this.brokers.filter(({ endpoint }) => endpoint !== from).map(({ endpoint: to }) => ({ from, to })),
     );
     const missing = new Set(pairs.map(({ from, to }) => pairKey(from, to)));
+    const heardMs = new Map<string, number>();
     const token = this.newToken();
+    const startedMs = this.clock.nowMs();
     await new Promise<void>((resolve) => {
       const timer = this.clock.after(timeoutMs, resolve);
       const done = (): void => {
         timer.cancel();
         resolve();
       };
-      this.running.set(token, { missing, done });
+      this.running.set(token, { missing, heardMs, done });
       if (missing.size === 0) done();
-      this.publish(token);
+      this.publish(token, bytes);
     });
     this.running.delete(token);
-    return pairs.map(({ from, to }) => ({ from, to, reached: !missing.has(pairKey(from, to)) }));
+    return pairs.map(({ from, to }) => {
+      const atMs = heardMs.get(pairKey(from, to));
+      return { from, to, reached: atMs !== undefined, ...(atMs === undefined ? {} : { afterMs: atMs - startedMs }) };
+    });
   }
 
   async close(): Promise<void> {
@@ -96,11 +105,12 @@ export class ReachProber {
     if (this.isClosed) await bus.close();
   }
 
-  private publish(token: string): void {
+  private publish(token: string, bytes: number): void {
+    const filling = ' '.repeat(Math.floor(bytes));
     for (const { endpoint: from, bus } of this.brokers) {
       if (bus === undefined) continue;
       for (const { endpoint: to } of this.brokers) {
-        if (to !== from) bus.publish(lane, this.subjectOf(to), Buffer.from(`${token} ${from}`));
+        if (to !== from) bus.publish(lane, this.subjectOf(to), Buffer.from(`${token} ${from} ${filling}`));
       }
     }
   }
@@ -108,7 +118,7 @@ export class ReachProber {
   private heard(to: Endpoint, { payload }: BusMessage): void {
     const [token = '', from = ''] = payload.toString().split(' ');
     const probe = this.running.get(token);
-    probe?.missing.delete(pairKey(from, to));
+    if (probe?.missing.delete(pairKey(from, to)) === true) probe.heardMs.set(pairKey(from, to), this.clock.nowMs());
     if (probe?.missing.size === 0) probe.done();
   }
 }

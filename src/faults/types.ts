@@ -30,7 +30,13 @@ export type LinkFault = {
 };
 
 /** Who heard whom: for every pair of different brokers whether a message published at `from` reached `to`. */
-export type Reach = { readonly from: Endpoint; readonly to: Endpoint; readonly reached: boolean };
+export type Reach = {
+  readonly from: Endpoint;
+  readonly to: Endpoint;
+  readonly reached: boolean;
+  /** How long it took; there where it reached. */
+  readonly afterMs?: number;
+};
 
 /** What a local cluster with a topology can be told to do to its links. All faults in force add up. */
 export type FaultControl = {
@@ -43,8 +49,11 @@ export type FaultControl = {
   list(): Promise<readonly LinkFault[]>;
   /** Ends the connections of these links at once (TCP reset); how many there were. */
   reset(links: readonly Link[]): Promise<number>;
-  /** Publishes at every broker and listens at every other for so long; ends early when all have heard all. */
-  probe(timeoutMs: number): Promise<readonly Reach[]>;
+  /**
+   * Publishes messages of about `bytes` at every broker and listens at every other for so long; ends early when all have
+   * heard all.
+   */
+  probe(timeoutMs: number, bytes?: number): Promise<readonly Reach[]>;
 };
 
 /** What is done to one node from inside, for what needs no network and no root: kvd reads it from a file (`--faults`). */

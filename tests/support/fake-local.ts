@@ -45,13 +45,12 @@ export class FakeLocal {
     };
     writeFileSync(this.configPath, JSON.stringify(configuration));
     for (const id of founding) mkdirSync(join(this.directory, 'data', id), { recursive: true });
-    const nats = this.spawn('nats-server');
+    const brokers = [{ name: 'nats-server', url: natsUrl, command: ['nats-server'], ...this.spawn('nats-server') }];
     const nodes = founding.map((id) => ({ id, ...this.spawn(id) }));
     const state: LocalState = {
       cluster: 'test',
       configPath: this.configPath,
-      natsUrl,
-      nats,
+      brokers,
       nodes,
       settings: [],
       startedAtMs: 0,

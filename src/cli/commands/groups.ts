@@ -7,6 +7,8 @@ import { clusterHistory } from './cluster-history.js';
 import { clusterSet, clusterSettings } from './cluster-settings.js';
 import { clusterStatus } from './cluster-status.js';
 import type { Command } from './command.js';
+import { faultCommands } from './fault.js';
+import { faultHeal, faultList, faultProbe } from './fault-heal.js';
 import { decommission, drain, nodeSet, recommission } from './node-condition.js';
 import { nodeList } from './node-list.js';
 import { nodeAdd, nodeRestart, nodeStart, nodeStop } from './node-process.js';
@@ -39,5 +41,10 @@ export const groups: readonly Group[] = [
     name: 'bucket',
     describe: 'Create, look at, change and remove buckets: key spaces of their own',
     commands: [bucketList, bucketInfo, bucketCreate, bucketConfig, bucketRemove],
+  },
+  {
+    name: 'fault',
+    describe: 'Do harm to the cluster on this machine: partitions, dead nodes, bad disks and clocks',
+    commands: [...faultCommands, faultHeal, faultList, faultProbe],
   },
 ];

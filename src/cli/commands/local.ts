@@ -6,7 +6,7 @@ import { exitCodes } from '../exit-codes.js';
 import { write } from '../io.js';
 import { mapWithLeaders } from '../local/leaders.js';
 import { startMissingNodes } from '../local/nodes.js';
-import { type LocalState, readState } from '../local/state.js';
+import { type Backend, backends, type LocalState, readState, serverText } from '../local/state.js';
 import { type Connect, startLocalCluster, stopLocalCluster, untilReady } from '../local/supervisor.js';
 import { colorsFor, json, table } from '../output.js';
 import { fileNames } from '../secure/directory.js';
@@ -34,7 +34,7 @@ async function startAgain(
     const how = state.secureDirectory === undefined ? 'unsecured' : `with ${state.secureDirectory}`;
     throw new RingraftError('CONFLICT', `a local cluster runs already, ${how}; \`kvctl down\` stops it`);
   }
-  io.err.write(`a local cluster runs already, at ${state.natsUrl}\n`);
+  io.err.write(`a local cluster runs already, at ${serverText(state)}\n`);
   if (started.length === 0) return state;
   io.err.write(`starting ${started.join(', ')} again ...\n`);
   await untilReady(stateDirectory, state, connect, context);
@@ -46,6 +46,20 @@ function secureDirectoryOf(context: Context, args: Arguments): string | undefine
   if (secure === undefined) return undefined;
   if (context.args.config === undefined) return resolve(secure);
   throw new RingraftError('BAD_REQUEST', 'give --secure, whose directory has a configuration, or --config, not both');
+}
+
+const topologies = ['single', 'clustered'] as const;
+
+/** undefined: one nats-server for all nodes. */
+function backendOf(args: Arguments, secureDirectory: string | undefined): Backend | undefined {
+  if (args.topology !== 'clustered') {
+    if (args.backend === 'netns') throw new RingraftError('BAD_REQUEST', '--backend goes with --topology clustered');
+    return undefined;
+  }
+  if (secureDirectory !== undefined) {
+    throw new RingraftError('BAD_REQUEST', '--topology clustered is for tests: it goes without --secure');
+  }
+  return args.backend as Backend;
 }
 
 async function startFresh(
@@ -63,10 +77,13 @@ async function startFresh(
     nodes: count(args, 'nodes', 1),
     shards: count(args, 'shards', 1),
     fresh: flag(args, 'fresh'),
+    backend: backendOf(args, secureDirectory),
   };
   try {
     const state = await startLocalCluster(options, process.env, context);
-    io.err.write(`starting nats-server and ${state.nodes.length} nodes ...\n`);
+    const { brokers, nodes } = state;
+    const servers = brokers.length === 1 ? 'nats-server' : `${brokers.length} nats-servers`;
+    io.err.write(`starting ${servers} and ${nodes.length} nodes ...\n`);
     await untilReady(stateDirectory, state, connect, context);
     return state;
   } catch (error) {
@@ -93,15 +110,26 @@ export const up = (connect: Connect): Command => ({
         requiresArg: true,
         describe: 'With the keys and permissions that `kvctl init --secure` wrote here',
       })
+      .option('topology', {
+        choices: topologies,
+        default: 'single' as const,
+        describe: 'One nats-server, or one for each node: then `kvctl fault` can cut them off',
+      })
+      .option('backend', {
+        choices: backends,
+        default: 'proxy' as const,
+        describe: 'What cuts them off: proxies, or network namespaces (root)',
+      })
       .option('fresh', { type: 'boolean', describe: 'Delete the data of an earlier cluster first' })
       .option('foreground', { type: 'boolean', describe: 'Stay until Ctrl-C, then stop it all' })
       .example('$0 up', 'three nodes, in the background; beside a cluster that runs: those that do not')
-      .example('$0 up --nodes 5 --shards 64 --fresh', 'larger, and empty'),
+      .example('$0 up --nodes 5 --shards 64 --fresh', 'larger, and empty')
+      .example('$0 up --topology clustered --nodes 5', 'to see what partitions do to it'),
   async run(context, args) {
     const { io, stateDirectory } = context;
     const secure = secureDirectoryOf(context, args);
     const state = (await startAgain(context, connect, secure)) ?? (await startFresh(context, args, connect, secure));
-    await write(io.out, `${state.natsUrl}\n`);
+    await write(io.out, `${serverText(state)}\n`);
     if (!flag(args, 'foreground')) return exitCodes.ok;
     io.err.write('running; Ctrl-C stops it all\n');
     if (!io.signal.aborted)
@@ -170,7 +198,11 @@ export const status: Command = {
   async run(context, args) {
     const { io } = context;
     const local = readState(context.stateDirectory);
-    if (local !== undefined && context.args.server === undefined && !context.processes.isRunning(local.nats)) {
+    if (
+      local !== undefined &&
+      context.args.server === undefined &&
+      !local.brokers.some((broker) => context.processes.isRunning(broker))
+    ) {
       throw new RingraftError('UNREACHABLE', 'the local cluster does not run any more: `kvctl up` starts it again');
     }
     const client = await context.connect();
@@ -189,7 +221,14 @@ export const status: Command = {
       const { cluster } = map;
       await write(
         io.out,
-        json({ cluster, natsUrl: local?.natsUrl ?? null, healthy: isWell, leaderless, nodes, shards }),
+        json({
+          cluster,
+          natsUrl: local === undefined ? null : serverText(local),
+          healthy: isWell,
+          leaderless,
+          nodes,
+          shards,
+        }),
       );
       return isWell ? exitCodes.ok : exitCodes.error;
     }

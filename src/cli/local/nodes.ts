@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { loadConfig } from '../../config/index.js';
 import { readMembership } from './membership.js';
 import { type LocalProcesses, systemProcesses } from './processes.js';
-import { type LocalNode, type LocalState, readState, writeState } from './state.js';
+import { type LocalNode, type LocalState, readState, serverText, writeState } from './state.js';
 
 const kvdPath = fileURLToPath(new URL('../../main.js', import.meta.url));
 
@@ -16,14 +16,25 @@ export const dataPathOf = (stateDirectory: string, id: string): string => join(s
 export const logTail = (path: string): string =>
   existsSync(path) ? readFileSync(path, 'utf8').trimEnd().split('\n').slice(-5).join('\n') : '';
 
+/** Where a node is told of faults to be made inside of it. */
+export const faultFileOf = (stateDirectory: string, id: string): string => join(stateDirectory, 'faults', `${id}.json`);
+
+/** With a broker of its own: where it is, and that the node takes faults. */
+function topologyFlags(stateDirectory: string, { topology }: LocalState, id: string): readonly string[] {
+  if (topology === undefined) return [];
+  const url = topology.nodeUrls[id];
+  return [...(url === undefined ? [] : ['--nats', url]), '--faults', faultFileOf(stateDirectory, id)];
+}
+
 /** A node of the configuration starts with it; one that was added asks the cluster to take it in. */
 function flagsOf(stateDirectory: string, state: LocalState, id: string): readonly string[] {
-  const ending = ['--data', dataPathOf(stateDirectory, id), '--log-format', 'json'];
+  const faults = topologyFlags(stateDirectory, state, id);
+  const ending = ['--data', dataPathOf(stateDirectory, id), '--log-format', 'json', ...faults];
   const added = readMembership(stateDirectory).added.find((node) => node.id === id);
   if (added === undefined) return ['--config', state.configPath, '--node', id, ...ending];
   // Who the node is to NATS stands in the file; what else it says of the cluster is not read by one that joins.
   const access = state.secureDirectory === undefined ? [] : ['--config', state.configPath];
-  const cluster = ['--join', '--cluster', state.cluster, '--nats', state.natsUrl, ...access];
+  const cluster = ['--join', '--cluster', state.cluster, '--nats', serverText(state), ...access];
   return [...cluster, '--node', id, '--zone', added.zone, '--weight', String(added.weight), ...ending];
 }
 
@@ -36,7 +47,9 @@ export function startNode(
 ): LocalState {
   mkdirSync(join(stateDirectory, 'logs'), { recursive: true });
   const args = ['--enable-source-maps', kvdPath, ...flagsOf(stateDirectory, state, id)];
-  const started = processes.start(process.execPath, args, logPathOf(stateDirectory, id));
+  const prefix = state.topology?.prefixes[id] ?? [];
+  const [program = '', ...words] = [...prefix, process.execPath, ...args];
+  const started = processes.start(program, words, logPathOf(stateDirectory, id));
   const node: LocalNode = { id, ...started };
   const nodes = [...state.nodes.filter((other) => other.id !== id), node].sort(byName);
   const next = { ...state, nodes };
@@ -62,7 +75,9 @@ export function memberIds(stateDirectory: string, configPath: string): readonly 
 }
 
 export function isClusterRunning(state: LocalState, processes: LocalProcesses = systemProcesses): boolean {
-  return processes.isRunning(state.nats) && state.nodes.some((node) => processes.isRunning(node));
+  return (
+    state.brokers.some((broker) => processes.isRunning(broker)) && state.nodes.some((node) => processes.isRunning(node))
+  );
 }
 
 /** Starts what should run and does not, of a cluster that runs. undefined: none runs. */

@@ -19,7 +19,7 @@ export function requireLocal({ local, processes, stateDirectory }: Context, inst
     const message = `this is not a cluster that \`kvctl up\` started here (see --state-dir, ${stateDirectory})`;
     throw new RingraftError('BAD_REQUEST', `${message}: ${instead}`);
   }
-  if (!processes.isRunning(local.nats)) {
+  if (!local.brokers.some((broker) => processes.isRunning(broker))) {
     throw new RingraftError('UNREACHABLE', 'the local cluster does not run any more: `kvctl up` starts it again');
   }
   return local;

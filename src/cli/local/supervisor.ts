@@ -5,18 +5,19 @@
  * Invariants: 1. `cluster.json` names every process that was started, before anything waits for it. 2. A process is
  * signalled only when its id still belongs to it.
  */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect as connectSocket, createServer } from 'node:net';
-import { delimiter, join } from 'node:path';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { isRingraftError, RingraftError } from '../../base/index.js';
 import type { RingraftClient } from '../../client/index.js';
 import { type ClusterConfig, loadConfig } from '../../config/index.js';
 import { fileNames } from '../secure/directory.js';
+import { accepts, findNatsServer, freePorts, startBroker, untilAccepts } from './brokers.js';
 import { mapWithLeaders } from './leaders.js';
 import { forgetMembership } from './membership.js';
 import { isClusterRunning, logPathOf, logTail, memberIds, startNode } from './nodes.js';
 import { type LocalPorts, sleep, systemPorts, untilStopped } from './processes.js';
-import { type LocalState, readState, removeState, writeState } from './state.js';
+import { type Backend, type LocalState, readState, removeState, serverText, writeState } from './state.js';
+import { type BrokerPlan, endTopology, planTopology, startFaultServer, untilShaped } from './topology.js';
 
 const readyTimeoutMs = 60_000;
 const stopTimeoutMs = 15_000;
@@ -32,56 +33,51 @@ export type StartOptions = {
   readonly fresh: boolean;
   /** Written by `kvctl init --secure`; the configuration is the one in it. */
   readonly secureDirectory?: string | undefined;
+  /** A broker for each node, joined by links that can be disturbed; undefined: one broker for all. */
+  readonly backend?: Backend | undefined;
 };
 
 export type Connect = (state: LocalState, timeoutMs: number) => Promise<RingraftClient>;
 
-/** Path of nats-server; UNREACHABLE with what to do when there is none. */
-export function findNatsServer(env: Readonly<Record<string, string | undefined>>): string {
-  const places = [...(env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/bin', '/opt/homebrew/bin'];
-  const found = env.NATS_SERVER ?? places.map((place) => join(place, 'nats-server')).find((path) => existsSync(path));
-  if (found === undefined) {
-    throw new RingraftError(
-      'UNREACHABLE',
-      'nats-server is not installed: run `npm start`, or install it from https://nats.io/download',
-    );
-  }
-  return found;
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
-}
-
 const portOf = ([server = '']: readonly string[]): number => Number(new URL(server).port);
 
-const accepts = (port: number): Promise<boolean> =>
-  new Promise((resolve) => {
-    const socket = connectSocket(port, '127.0.0.1');
-    const settle = (open: boolean): void => {
-      socket.destroy();
-      resolve(open);
-    };
-    socket.on('connect', () => settle(true)).on('error', () => settle(false));
-  });
+/** Of the configuration, unless so many are asked for instead. */
+const nodesOf = ({ configPath, nodes }: StartOptions): readonly string[] =>
+  nodes === undefined
+    ? loadConfig(configPath).nodes.map(({ id }) => id)
+    : Array.from({ length: nodes }, (_, at) => `n${at + 1}`);
+
+/** The broker that all nodes share. CONFLICT when something listens at its port. */
+async function oneBroker(
+  { port: asked, secureDirectory }: StartOptions,
+  natsServer: string,
+  given: readonly string[],
+): Promise<BrokerPlan> {
+  const [free = 0] = asked === 0 && secureDirectory === undefined ? await freePorts(1) : [];
+  const port = asked || free || portOf(given);
+  if (await accepts('127.0.0.1', port))
+    throw new RingraftError('CONFLICT', `something listens on port ${port} already`);
+  const configured = secureDirectory === undefined ? [] : ['-c', join(secureDirectory, fileNames.server)];
+  return {
+    name: 'nats-server',
+    url: `${secureDirectory === undefined ? 'nats' : 'tls'}://127.0.0.1:${port}`,
+    command: [natsServer, '-a', '127.0.0.1', '-p', String(port), ...configured],
+  };
+}
 
 /** The configuration the nodes run with: the user's, with what belongs to this machine put in. */
-function writeEffectiveConfig(options: StartOptions, natsUrl: string): { path: string; config: ClusterConfig } {
+function writeEffectiveConfig(
+  options: StartOptions,
+  servers: readonly string[],
+): { path: string; config: ClusterConfig } {
   const input = JSON.parse(readFileSync(options.configPath, 'utf8')) as Record<string, unknown>;
   const access = options.secureDirectory === undefined ? {} : loadConfig(options.configPath).nats;
-  input.nats = { ...access, servers: [natsUrl] };
+  input.nats = { ...access, servers };
   input.dataDirectory = join(options.stateDirectory, 'data');
   delete input.$schema;
   if (options.shards !== undefined) input.shards = options.shards;
   if (options.nodes !== undefined) {
-    input.nodes = Array.from({ length: options.nodes }, (_, at) => ({ id: `n${at + 1}`, zone: `z${at + 1}` }));
+    input.nodes = nodesOf(options).map((id, at) => ({ id, zone: `z${at + 1}` }));
     input.replication = options.nodes < 3 ? 1 : 3;
   }
   const path = join(options.stateDirectory, 'cluster.config.json');
@@ -96,11 +92,11 @@ export async function startLocalCluster(
   ports: LocalPorts = systemPorts,
 ): Promise<LocalState> {
   const { stateDirectory } = options;
-  const { processes, clock } = ports;
+  const { processes } = ports;
   const before = readState(stateDirectory);
   if (before !== undefined && isClusterRunning(before, processes)) {
-    throw new RingraftError('CONFLICT', `a local cluster runs already, at ${before.natsUrl}`, {
-      fields: { natsUrl: before.natsUrl },
+    throw new RingraftError('CONFLICT', `a local cluster runs already, at ${serverText(before)}`, {
+      fields: { natsUrl: serverText(before) },
     });
   }
   if (before !== undefined) await stopLocalCluster(stateDirectory, ports);
@@ -111,30 +107,33 @@ export async function startLocalCluster(
   }
   mkdirSync(join(stateDirectory, 'logs'), { recursive: true });
   const { secureDirectory } = options;
-  const port = options.port || (secureDirectory === undefined ? await freePort() : portOf(given.servers));
-  if (await accepts(port)) throw new RingraftError('CONFLICT', `something listens on port ${port} already`);
-  const natsUrl = `${secureDirectory === undefined ? 'nats' : 'tls'}://127.0.0.1:${port}`;
-  const { path, config } = writeEffectiveConfig(options, natsUrl);
-  const natsLog = logPathOf(stateDirectory, 'nats-server');
-  const natsConfig = secureDirectory === undefined ? [] : ['-c', join(secureDirectory, fileNames.server)];
-  const natsFlags = ['-a', '127.0.0.1', '-p', String(port), ...natsConfig];
-  const nats = processes.start(findNatsServer(env), natsFlags, natsLog);
+  const natsServer = findNatsServer(env);
+  const plan =
+    options.backend === undefined
+      ? { brokers: [await oneBroker(options, natsServer, given.servers)], topology: undefined }
+      : await planTopology(stateDirectory, nodesOf(options), natsServer, options.backend);
+  const servers = plan.brokers.map(({ url }) => url);
+  const { path, config } = writeEffectiveConfig(options, servers);
   let state: LocalState = {
     cluster: config.cluster,
     configPath: path,
-    natsUrl,
     secureDirectory,
-    nats,
+    topology: plan.topology,
+    brokers: [],
     nodes: [],
     settings: [],
     startedAtMs: Date.now(),
   };
-  writeState(stateDirectory, state);
-  for (const deadlineMs = clock.nowMs() + 10_000; !(await accepts(port)); await sleep(clock, 20)) {
-    if (!processes.isRunning(nats) || clock.nowMs() > deadlineMs) {
-      throw new RingraftError('UNREACHABLE', `nats-server did not start:\n${logTail(natsLog)}`);
-    }
+  if (plan.topology !== undefined) {
+    // Recorded before it is made: what is left of it after a crash can be found.
+    writeState(stateDirectory, state);
+    const topology = await startFaultServer(stateDirectory, plan.topology, ports);
+    state = { ...state, topology };
+    writeState(stateDirectory, state);
+    await untilShaped(stateDirectory, topology, ports);
   }
+  for (const broker of plan.brokers) state = startBroker(stateDirectory, state, broker, processes);
+  for (const broker of state.brokers) await untilAccepts(stateDirectory, broker, ports);
   for (const id of memberIds(stateDirectory, path)) state = startNode(stateDirectory, state, id, processes);
   return state;
 }
@@ -180,12 +179,16 @@ export async function stopLocalCluster(stateDirectory: string, ports: LocalPorts
   if (state === undefined) return 0;
   const { processes } = ports;
   let stopped = 0;
-  for (const group of [state.nodes, [state.nats]]) {
+  for (const group of [state.nodes, state.brokers]) {
     stopped += group.filter((target) => processes.signal(target, 'SIGTERM')).length;
+    // Whoever was paused hears it only now.
+    for (const target of group) processes.signal(target, 'SIGCONT');
     if (await untilStopped(ports, group, stopTimeoutMs)) continue;
     for (const target of group) processes.signal(target, 'SIGKILL');
     await untilStopped(ports, group, stopTimeoutMs);
   }
+  await endTopology(state, ports);
+  rmSync(join(stateDirectory, 'faults'), { recursive: true, force: true });
   removeState(stateDirectory);
   return stopped;
 }

@@ -10,7 +10,7 @@ import type { RingraftClient } from '../../client/index.js';
 import { connect } from '../connect.js';
 import { exitCodes } from '../exit-codes.js';
 import type { Io } from '../io.js';
-import { isRunning, type LocalState, readState } from '../local/state.js';
+import { isRunning, type LocalState, readState, serversOf, serverText } from '../local/state.js';
 import { startLocalCluster, stopLocalCluster, untilReady } from '../local/supervisor.js';
 import { colorsFor, table } from '../output.js';
 import { formatCount } from '../values.js';
@@ -32,11 +32,11 @@ const stateDirectory = join(root, '.ringraft');
 const samples = ['FR/11/Paris', 'JP/40/Tokyo', 'IS/39/Reykjavík'];
 
 const connectLocal = (state: LocalState, timeoutMs: number): Promise<RingraftClient> =>
-  connect({ config: undefined, servers: [state.natsUrl], cluster: state.cluster, timeoutMs });
+  connect({ config: undefined, servers: serversOf(state), cluster: state.cluster, timeoutMs });
 
 async function begin(io: Io, say: (text: string) => void): Promise<LocalState> {
   const running = readState(stateDirectory);
-  if (running !== undefined && (isRunning(running.nats) || running.nodes.some(isRunning))) {
+  if (running !== undefined && [...running.brokers, ...running.nodes].some(isRunning)) {
     say('A cluster of an earlier run is still there: stopping it.');
     await stopLocalCluster(stateDirectory);
   }
@@ -47,7 +47,7 @@ async function begin(io: Io, say: (text: string) => void): Promise<LocalState> {
   await untilReady(stateDirectory, state, connectLocal);
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   const ids = state.nodes.map(({ id }) => id).join(', ');
-  say(`  nats-server at ${state.natsUrl}, nodes ${ids}, every shard has a leader (${seconds} s)`);
+  say(`  nats-server at ${serverText(state)}, nodes ${ids}, every shard has a leader (${seconds} s)`);
   return state;
 }
 

@@ -7,7 +7,6 @@ import fc from 'fast-check';
 import { isRingraftError } from '../../../src/base/index.js';
 import {
   bridge,
-  brokerOf,
   type FaultPlan,
   flaky,
   isolate,
@@ -16,7 +15,8 @@ import {
   slowConsumer,
   split,
   throttle,
-} from '../../../src/faults/index.js';
+} from '../../../src/faults/plan.js';
+import { brokerOf } from '../../../src/faults/types.js';
 
 const hostLists = (least: number, most = 12): fc.Arbitrary<string[]> =>
   fc.integer({ min: least, max: most }).map((count) => Array.from({ length: count }, (_, at) => `n${at + 1}`));

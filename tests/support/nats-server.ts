@@ -28,7 +28,7 @@ export function freePort(): Promise<number> {
   });
 }
 
-function findBinary(): string {
+export function findNatsBinary(): string {
   const places = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/bin'];
   const found =
     process.env.NATS_SERVER ?? places.map((place) => join(place, 'nats-server')).find((path) => existsSync(path));
@@ -57,7 +57,7 @@ export async function startNatsServer(config = ''): Promise<NatsServer> {
   const port = await freePort();
   let child: ChildProcess | undefined;
   const start = async (): Promise<void> => {
-    child = spawn(findBinary(), ['-a', '127.0.0.1', '-p', String(port), '-c', configPath], { stdio: 'ignore' });
+    child = spawn(findNatsBinary(), ['-a', '127.0.0.1', '-p', String(port), '-c', configPath], { stdio: 'ignore' });
     await untilListening(port);
   };
   const stop = async (): Promise<void> => {

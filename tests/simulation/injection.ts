@@ -5,6 +5,9 @@ import type { Network } from './network.js';
 import type { SimNode } from './sim-node.js';
 import type { World } from './world.js';
 
+/** From half a day back to half a day ahead: longer than anything is remembered for. */
+const mostJumpMs = 86_400_000;
+
 export type InjectionParts = {
   readonly world: World;
   readonly network: Network;
@@ -223,7 +226,7 @@ export class Injection {
         };
       }
       case 'clock-jump': {
-        const jumpMs = (strength - 0.5) * 7_200_000;
+        const jumpMs = (strength - 0.5) * mostJumpMs;
         first.clockFault.wallOffsetMs += jumpMs;
         return () => {
           first.clockFault.wallOffsetMs -= jumpMs;

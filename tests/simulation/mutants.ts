@@ -10,6 +10,7 @@ import { ReplicaReads } from '../../src/host/replica-reads.js';
 import { ReplicaRepair } from '../../src/host/replica-repair.js';
 import { SystemKind } from '../../src/kv/keys.js';
 import { SessionTable } from '../../src/kv/sessions.js';
+import { ShardState } from '../../src/kv/shard-state.js';
 import { encodeConfiguration, enterConfiguration } from '../../src/raft/configuration.js';
 import { Core } from '../../src/raft/core.js';
 import { Raft } from '../../src/raft/index.js';
@@ -19,6 +20,7 @@ import { ReadIndexQueue } from '../../src/raft/read-index.js';
 import { type Entry, EntryType, type Message } from '../../src/raft/types.js';
 import type { RecoveredGroup, Wal } from '../../src/wal/index.js';
 import { clusterMutants } from './cluster-mutants.js';
+import { quorumMutants } from './quorum-mutants.js';
 
 /** Where a mutant stands between the host and its adapters. */
 export const mutation: { wal: (wal: Wal) => Wal; engine: (engine: Engine) => Engine } = {
@@ -164,6 +166,15 @@ function duplicateAppliedTwice(): void {
   SessionTable.prototype.recall = () => undefined;
 }
 
+/** Sessions age by the time stamps of the leaders, however wrong their clocks. */
+function sessionsAgeByStamps(): void {
+  const { advanceTime } = ShardState.prototype;
+  ShardState.prototype.advanceTime = function (this: ShardState, stampMs: number) {
+    advanceTime.call(this, stampMs);
+    this.sessionTimeMs = Math.max(this.sessionTimeMs, stampMs);
+  };
+}
+
 const isPosition = (key: Buffer): boolean => key[0] === 0x73 && key[3] === SystemKind.Position;
 
 /** What was applied is written in one batch, how far that is in another, before it. */
@@ -223,6 +234,8 @@ const mutants = {
   'applied-index-not-atomic': appliedIndexNotAtomic,
   'damage-taken-for-a-torn-tail': damageTakenForTornTail,
   'quorum-read-ignores-the-log': touchingEntriesIgnored,
+  'sessions-age-by-stamps': sessionsAgeByStamps,
+  ...quorumMutants,
   ...clusterMutants,
 } as const;
 

@@ -54,6 +54,8 @@ export type TestClusterOptions = {
   readonly nodes?: number;
   readonly shards?: number;
   readonly settings?: Readonly<Record<string, unknown>>;
+  /** Of the nodes, beside that of this process. */
+  readonly environment?: Readonly<Record<string, string>>;
 };
 
 export class TestCluster {
@@ -67,7 +69,7 @@ export class TestCluster {
 
   private constructor(
     readonly nats: NatsServer,
-    options: TestClusterOptions,
+    private readonly options: TestClusterOptions,
   ) {
     this.nodeIds = Array.from({ length: options.nodes ?? 3 }, (_, at) => `n${at + 1}`);
     writeFileSync(
@@ -130,7 +132,8 @@ export class TestCluster {
 
   private startProcess(id: string, args: readonly string[]): NodeProcess {
     const all = ['--enable-source-maps', kvdPath, ...args, '--log-format', 'json'];
-    const child = spawn(process.execPath, all, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const env = { ...process.env, ...this.options.environment };
+    const child = spawn(process.execPath, all, { stdio: ['ignore', 'pipe', 'pipe'], env });
     const log: string[] = [];
     child.stdout.on('data', (bytes: Buffer) => log.push(bytes.toString()));
     child.stderr.on('data', (bytes: Buffer) => log.push(bytes.toString()));

@@ -2,7 +2,7 @@
  * A store in memory as clients of the real one see it, behind delays of a virtual clock: linearizable, with request ids,
  * with calls whose answers are lost. And the lies: each makes it break exactly one promise, now and then.
  */
-import { type Clock, pause, type Random, RingraftError, randomBetween } from '../../src/base/index.js';
+import { type Clock, nodeId, pause, type Random, RingraftError, randomBetween } from '../../src/base/index.js';
 import type {
   Consistency,
   GetResult,
@@ -12,7 +12,8 @@ import type {
   RingraftClient,
   WriteOptions,
 } from '../../src/client/index.js';
-import { aClusterMap } from './maps.js';
+import { equalArcs } from '../../src/ring/index.js';
+import { aClusterMap, aMapShard } from './maps.js';
 
 export const lies = [
   /** A strong read shows an earlier value. */
@@ -203,6 +204,12 @@ function answer({ value, revision }: Version, consistency: Consistency, maybeSta
   return { item, ...served };
 }
 
+const storeNodes = ['n1', 'n2', 'n3'].map(nodeId);
+const storeMap = aClusterMap(
+  storeNodes,
+  equalArcs(4).map(({ shardId, start, end }) => aMapShard({ id: shardId, arcStart: start, arcEnd: end }, storeNodes)),
+);
+
 /** What the workloads use of a client. */
 class StoreClient {
   private readonly seen = new Map<string, number>();
@@ -213,7 +220,7 @@ class StoreClient {
   ) {}
 
   async map() {
-    return { map: aClusterMap({ shards: 4 }), leaders: [] };
+    return { map: storeMap, leaders: [] };
   }
 
   async close(): Promise<void> {}

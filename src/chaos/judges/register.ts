@@ -1,7 +1,7 @@
 /** Registers: the history of each key has to be linearizable. */
 import { checkHistory, type OperationInput, type OperationOutput, type OperationRecord } from '../../checker/index.js';
-import { inOrder, isFreshRead, isWrite, type Operation, settledMs, type Violation } from '../operation.js';
-import { callInWords, count, keyName, outcomeInWords, short } from '../words.js';
+import { inOrder, isFreshRead, isWrite, type Operation, seenOf, settledMs, type Violation } from '../operation.js';
+import { callInWords, keyName, outcomeInWords, short } from '../words.js';
 
 export type RegisterVerdict = {
   readonly violations: readonly Violation[];
@@ -20,9 +20,11 @@ export function judgeRegister(operations: readonly Operation[], maxSteps?: numbe
   const result = checkHistory([...originals.keys()], maxSteps === undefined ? {} : { maxSteps });
   if (result.ok === true) return { violations: [], isUndecided: false };
   if (result.ok === 'unknown') return { violations: [], isUndecided: true };
+  const plain = plainReason(operations);
+  if (plain !== undefined) return { violations: [plain], isUndecided: false };
   const toOriginal = (record: OperationRecord): Operation => originals.get(record) as Operation;
   const few = inOrder(result.operations.map(toOriginal));
-  return { violations: [notLinearizable(few, result.longestPrefix.map(toOriginal))], isUndecided: false };
+  return { violations: [notInAnyOrder(few, result.longestPrefix.map(toOriginal))], isUndecided: false };
 }
 
 function recordOf(operation: Operation, clients: Map<string, number>): OperationRecord | undefined {
@@ -51,47 +53,84 @@ function outputOf(operation: Operation): OperationOutput | undefined {
   return call.op === 'delete' && outcome.found !== undefined ? { kind: 'ok', found: outcome.found } : { kind: 'ok' };
 }
 
-function notLinearizable(operations: readonly Operation[], explained: readonly Operation[]): Violation {
+function violation(operations: readonly Operation[], culprit: Operation | undefined, why: string): Violation {
   const { workload, key } = operations[0] as Operation;
-  const fits = new Set(explained);
-  const left = operations.filter((operation) => !fits.has(operation) && operation.outcome.kind !== 'unknown');
-  const reads = operations.filter(isFreshRead);
-  const stale = staleRead(operations, reads);
-  const culprit = stale?.read ?? left.sort((a, b) => a.endMs - b.endMs)[0];
-  const why = stale?.why ?? (culprit === undefined ? '' : `nothing explains the ${told(culprit)}`);
-  const what = `No order explains these ${count(operations.length, 'operation')} on ${keyName(key)}: ${why}.`;
+  const these = operations.length === 1 ? 'this operation' : `these ${operations.length} operations`;
+  const what = `No order explains ${these} on ${keyName(key)}: ${why}.`;
   return { workload, key, what, operations, ...(culprit === undefined ? {} : { culprit }) };
 }
 
-const told = ({ client, call, outcome }: Operation): string =>
-  `${callInWords(call)} by ${client}, answered ${outcomeInWords(call, outcome)}`;
+function notInAnyOrder(operations: readonly Operation[], explained: readonly Operation[]): Violation {
+  const fits = new Set(explained);
+  const left = operations.filter((operation) => !fits.has(operation) && operation.outcome.kind !== 'unknown');
+  const culprit = left.sort((a, b) => a.endMs - b.endMs)[0];
+  return violation(
+    operations,
+    culprit,
+    culprit === undefined ? 'they contradict each other' : `nothing explains ${told(culprit)}`,
+  );
+}
 
+const told = ({ client, call, outcome }: Operation): string =>
+  `the ${callInWords(call)} by ${client}, answered ${outcomeInWords(call, outcome)}`;
+
+/** The value after it, where it takes effect. */
 const leaves = ({ call }: Operation): string | null | undefined => {
   if (call.op === 'put') return call.value;
   return call.op === 'delete' ? null : undefined;
 };
 
-/** The plainest reason there can be: a read of what had been overwritten for certain before it began. */
-function staleRead(
-  operations: readonly Operation[],
-  reads: readonly Operation[],
-): { readonly read: Operation; readonly why: string } | undefined {
-  const writes = operations.filter((operation) => isWrite(operation) && operation.outcome.kind !== 'refused');
-  for (const read of reads) {
-    if (read.outcome.kind !== 'ok') continue;
-    const value = read.outcome.value ?? null;
-    const sources = writes.filter((write) => leaves(write) === value);
+/** The value it has met for certain; undefined: any. */
+function met(operation: Operation): string | null | undefined {
+  const { call, outcome } = operation;
+  if (isFreshRead(operation)) return seenOf(operation);
+  if (call.op !== 'put' || outcome.kind !== 'ok') return undefined;
+  return call.ifAbsent === true ? null : call.ifValue;
+}
+
+/**
+ * The plainest reasons there can be, each a proof by itself: what was met had been overwritten for certain before the
+ * operation began, or nobody can have written it by then.
+ */
+function plainReason(operations: readonly Operation[]): Violation | undefined {
+  const writes = operations.filter(isWrite);
+  const effective = writes.filter(({ outcome }) => outcome.kind === 'ok' || outcome.kind === 'unknown');
+  for (const operation of [...operations].sort((a, b) => a.endMs - b.endMs)) {
+    const value = met(operation);
+    if (value === undefined) continue;
+    const isSource = (write: Operation): boolean =>
+      write !== operation && leaves(write) === value && write.startMs <= operation.endMs;
+    const sources = effective.filter(isSource);
+    if (value !== null && sources.length === 0) return unwritten(operation, value, writes.filter(isSource));
     const lastMs = Math.max(Number.NEGATIVE_INFINITY, ...sources.map(settledMs));
-    const later = writes.find(
-      (write) => leaves(write) !== value && write.startMs > lastMs && settledMs(write) < read.startMs,
-    );
-    if (later === undefined) continue;
-    const seen = value === null ? 'absent' : short(value);
-    const overwriting = callInWords(later.call);
-    return {
-      read,
-      why: `the ${callInWords(read.call)} by ${read.client} returned ${seen} after ${overwriting} was acknowledged`,
-    };
+    const isBetween = (write: Operation): boolean => write.startMs > lastMs && settledMs(write) < operation.startMs;
+    const later = effective.filter((write) => leaves(write) !== value && isBetween(write));
+    const first = later.sort((a, b) => a.endMs - b.endMs)[0];
+    if (first !== undefined) return stale(operation, value, sources, first);
   }
   return undefined;
+}
+
+const shown = (value: string | null): string => (value === null ? 'absent' : short(value));
+
+const whatItMet = (operation: Operation, value: string | null): string =>
+  operation.call.op === 'get'
+    ? `the ${callInWords(operation.call)} by ${operation.client} returned ${shown(value)}`
+    : `the ${callInWords(operation.call)} by ${operation.client} was done`;
+
+function stale(operation: Operation, value: string | null, sources: readonly Operation[], later: Operation): Violation {
+  // Of several sources the one that ended last is the nearest; the others ended before it.
+  const nearest = [...sources].sort((a, b) => b.endMs - a.endMs).slice(0, 1);
+  const why = `${whatItMet(operation, value)} after ${callInWords(later.call)} by ${later.client} was acknowledged`;
+  return violation(inOrder([...nearest, later, operation]), operation, why);
+}
+
+function unwritten(operation: Operation, value: string, failed: readonly Operation[]): Violation {
+  const reason =
+    operation.call.op === 'get'
+      ? failed.length === 0
+        ? 'which nobody had written'
+        : 'whose write certainly did not happen'
+      : `though ${short(value)} ${failed.length === 0 ? 'had not been written' : 'certainly was not written'}`;
+  return violation(inOrder([...failed, operation]), operation, `${whatItMet(operation, value)}, ${reason}`);
 }

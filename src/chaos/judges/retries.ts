@@ -14,7 +14,11 @@ export function judgeRetries(operations: readonly Operation[]): Violation[] {
   // A write that was never answered may yet happen: what is there in the end is open.
   if (requests.some(({ outcome }) => outcome.kind === 'unknown')) return violations;
   const doneMs = Math.max(...operations.filter(({ call }) => call.op !== 'get').map(({ endMs }) => endMs));
-  const expected = requests.reduce(stepped, null);
+  let expected: string | null = null;
+  for (const request of requests) {
+    if (isWronglyDecided(expected, request)) return [...violations, wronglyDecided(expected, request, requests)];
+    expected = stepped(expected, request);
+  }
   for (const read of operations.filter(isFreshRead)) {
     if (read.startMs < doneMs || seenOf(read) === expected) continue;
     const { workload, key } = read;
@@ -25,6 +29,20 @@ export function judgeRetries(operations: readonly Operation[]): Violation[] {
     break;
   }
   return violations;
+}
+
+/** A condition that does not fit what was there, by the answers before it. */
+function isWronglyDecided(value: string | null, { call, outcome }: Operation): boolean {
+  if (call.op !== 'put' || outcome.kind === 'failed') return false;
+  const holds = (call.ifAbsent !== true || value === null) && (call.ifValue === undefined || call.ifValue === value);
+  return holds !== (outcome.kind === 'ok');
+}
+
+function wronglyDecided(value: string | null, culprit: Operation, requests: readonly Operation[]): Violation {
+  const { workload, key } = culprit;
+  const before = requests.filter(({ endMs }) => endMs < culprit.startMs);
+  const what = `${keyName(key)} held ${value ?? 'nothing'}, and ${inWords(culprit)}: the condition was decided wrongly.`;
+  return { workload, key, what, operations: inOrder([...before, culprit]), culprit };
 }
 
 function stepped(value: string | null, { call, outcome }: Operation): string | null {

@@ -45,13 +45,14 @@ export class Registers implements Plan {
     this.last.clear();
   }
 
-  /** A compare-and-swap expects what was seen of the key last: often right, often not. */
+  /** A compare-and-swap expects what was seen of the key last: often right, often not; now and then what never was. */
   private nextCall(random: Random, key: string): Call {
     const share = randomBetween(random, 1, 100);
     if (share <= 42) return { op: 'get', level: strongLevel(random) };
     if (share <= 50) return { op: 'delete' };
     const value = `v${++this.values}`;
     if (share <= 72) return { op: 'put', value };
+    if (share >= 96) return { op: 'put', value, ifValue: 'never written' };
     const expected = this.last.get(key) ?? null;
     return expected === null ? { op: 'put', value, ifAbsent: true } : { op: 'put', value, ifValue: expected };
   }

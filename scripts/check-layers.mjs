@@ -35,6 +35,7 @@ const roots = {
   'src/main.ts': Object.keys(allowed).filter((folder) => folder !== 'cli'),
   'src/cli/connect.ts': [...allowed.cli, 'transport'],
   'src/faults/main.ts': allowed.faults,
+  'src/chaos/main.ts': allowed.chaos,
 };
 
 /** What builds an adapter, and the files outside the adapter's own folder that may name it. Tests may, too. */

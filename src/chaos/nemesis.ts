@@ -36,6 +36,8 @@ export type NemesisPorts = {
   readonly random: Random;
   readonly signal: AbortSignal;
   begins(spec: FaultSpec, description: string): FaultWatch;
+  /** Does the work while there is the load that the fault needs to show. */
+  underLoad<T>(spec: FaultSpec, work: () => Promise<T>): Promise<T>;
   /** Resolves when the cluster serves all shards again, or with a reason when it does not in time. */
   untilRecovered(): Promise<string | undefined>;
 };
@@ -55,27 +57,30 @@ export class Nemesis {
 
   /** One fault from its draw to the recovery after it. */
   async step(): Promise<void> {
-    const { ground, random, untilRecovered, begins } = this.ports;
+    const { ground, random, begins } = this.ports;
     const spec = drawFault(random, this.deck.next(), ground.nodes);
     // Drawn before anything can fail, so that a seed means the same whatever happens.
     const [holdMs, restMs] = [this.options.holdMs, this.options.restMs].map(([least, most]) =>
       randomBetween(random, least, most),
     ) as [number, number];
     const watch = begins(spec, describeFault(spec));
-    const injection = await this.inject(spec, watch);
-    if (injection !== undefined) {
-      watch.seen(injection);
-      await this.pause(holdMs);
-      try {
-        await removeFault(ground, { id: injection.id, spec, sinceMs: 0 });
-        watch.healed();
-      } catch (error) {
-        watch.failed(`not undone: ${messageOf(error)}`);
-      }
-    }
-    const reason = await untilRecovered();
+    await this.ports.underLoad(spec, () => this.hold(spec, holdMs, watch));
+    const reason = await this.ports.untilRecovered();
     if (reason !== undefined) watch.failed(`no recovery: ${reason}`);
     await this.pause(restMs);
+  }
+
+  private async hold(spec: FaultSpec, holdMs: number, watch: FaultWatch): Promise<void> {
+    const injection = await this.inject(spec, watch);
+    if (injection === undefined) return;
+    watch.seen(injection);
+    await this.pause(holdMs);
+    try {
+      await removeFault(this.ports.ground, { id: injection.id, spec, sinceMs: 0 });
+      watch.healed();
+    } catch (error) {
+      watch.failed(`not undone: ${messageOf(error)}`);
+    }
   }
 
   private async inject(spec: FaultSpec, watch: FaultWatch): Promise<Injection | undefined> {

@@ -1,16 +1,15 @@
 /** Where a client stands while a fault is in force: beside a node that hears a majority, or beside one that does not. */
 import { brokerOf, type FaultSpec, linkEffectsOf } from '../faults/index.js';
-
-export type Side = 'majority' | 'minority';
+import type { Side } from './availability.js';
 
 /**
  * Of every node, by the nodes whose brokers hear its own and are heard by it: messages go over one link, nobody passes
  * them on. With fewer replicas than nodes a shard's own majority may stand elsewhere.
  */
-export function sidesOf(spec: FaultSpec, nodes: readonly string[]): ReadonlyMap<string, Side> {
+export function sidesOf(spec: FaultSpec, nodes: readonly string[]): Readonly<Record<string, Side>> {
   const cut = new Set(cutsOf(spec, nodes));
   const hears = (from: string, to: string): boolean => from === to || !cut.has(`${from} ${to}`);
-  return new Map(
+  return Object.fromEntries(
     nodes.map((node) => {
       const heard = nodes.filter((other) => hears(node, other) && hears(other, node)).length;
       const isAway = spec.kind === 'broker-restart' && spec.node === node;

@@ -11,18 +11,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import {
-  bridge,
   brokerConfig,
   brokerOf,
   connectFaultControl,
   type FaultControl,
-  type FaultPlan,
-  oneWay,
   type ProxyServerConfig,
   type Reach,
-  slowConsumer,
-  split,
 } from '../../src/faults/index.js';
+import { bridge, type FaultPlan, oneWay, slowConsumer, split } from '../../src/faults/plan.js';
 import { connectNats } from '../../src/transport/index.js';
 import { findNatsBinary, freePort } from '../support/nats-server.js';
 

@@ -1,0 +1,197 @@
+/**
+ * `npm run chaos`: a real cluster, clients beside every node, faults drawn from a seed, and a verdict on what the clients
+ * saw. Everything it starts it stops.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  isRingraftError,
+  messageOf,
+  type RingraftError,
+  seededRandom,
+  systemClock,
+  systemRandom,
+} from '../base/index.js';
+import { colorsFor, exitCodes } from '../cli/index.js';
+import { type FaultKind, type FaultSpec, healAll, type Injection } from '../faults/index.js';
+import { writeBallast } from './ballast.js';
+import { ChaosCluster, chaosBucket } from './cluster.js';
+import { type FaultWatch, Nemesis, type NemesisOptions } from './nemesis.js';
+import { type ChaosFlags, chaosUsage, parseChaosFlags } from './options.js';
+import { type ChaosResult, summaryOf } from './report.js';
+import { ChaosRun } from './run.js';
+import { sidesOf } from './sides.js';
+
+const clientTimeoutMs = 10_000;
+const recoveryTimeoutMs = 30_000;
+/** Of operations: what a fault must have met, or it proved nothing. */
+const leastOk = 20;
+/** What a fault takes beside the time it is held: to be seen, to be healed, to recover from. */
+const aroundMs = 2500;
+
+const say = (text: string): void => {
+  process.stderr.write(`${text}\n`);
+};
+
+/** Every kind gets its turn in the time there is. */
+function timesOf({ seconds, kinds }: ChaosFlags): NemesisOptions {
+  const turnMs = (1000 * seconds) / kinds.length;
+  const most = Math.round(Math.min(10_000, Math.max(1500, turnMs - aroundMs)));
+  return { kinds, holdMs: [Math.round(most / 2), most], restMs: [200, Math.min(2000, Math.max(300, most / 4))] };
+}
+
+/** One run from the first process to the verdict. */
+class Session {
+  private readonly problems: string[] = [];
+  private readonly startedMs = systemClock.nowMs();
+
+  constructor(
+    private readonly flags: ChaosFlags,
+    private readonly directory: string,
+    private readonly signal: AbortSignal,
+  ) {}
+
+  async run(): Promise<{ readonly result: ChaosResult; readonly problems: readonly string[] }> {
+    const { seed, nodes, broken } = this.flags;
+    this.say(`seed ${seed}; ${nodes} nodes, each with a nats-server; ${this.directory}`);
+    if (broken !== undefined) breakBuild(broken);
+    const cluster = await ChaosCluster.start({ ...this.flags, directory: this.directory });
+    try {
+      return { result: await this.work(cluster), problems: this.problems };
+    } finally {
+      await cluster.stop();
+    }
+  }
+
+  private async work(cluster: ChaosCluster): Promise<ChaosResult> {
+    const { signal } = this;
+    const { seed, workloads } = this.flags;
+    const random = seededRandom(seed);
+    const run = new ChaosRun({
+      clock: systemClock,
+      random,
+      seed,
+      directory: this.directory,
+      hosts: cluster.ground.nodes,
+      connect: (host) => cluster.connect(host, clientTimeoutMs),
+      bucket: chaosBucket,
+      workloads,
+      leastOk: () => leastOk,
+      onViolation: ({ workload, what }) => this.say(`VIOLATION ${workload}: ${what}`),
+    });
+    await run.start();
+    this.say('clients work');
+    await this.harm(cluster, run, seededRandom(random.nextU32()));
+    this.say('faults are over; clients stop');
+    await healAll(cluster.ground);
+    await run.stop();
+    for (const endpoint of signal.aborted ? [] : cluster.ended()) this.problem(`${endpoint} has ended by itself`);
+    this.say('everything is read back');
+    return run.finish();
+  }
+
+  private async harm(cluster: ChaosCluster, run: ChaosRun, random: ReturnType<typeof seededRandom>): Promise<void> {
+    const { signal } = this;
+    const ballast = await cluster.connect(undefined, clientTimeoutMs);
+    const nemesis = new Nemesis(
+      {
+        ground: cluster.ground,
+        random,
+        signal,
+        begins: (spec, description) => this.watch(run, cluster, spec, description),
+        // Buffers run full only when there is much to say.
+        underLoad: async (spec, work) => {
+          const done = new AbortController();
+          const writing =
+            spec.kind === 'slow-consumer' || spec.kind === 'disk-full'
+              ? writeBallast(ballast, chaosBucket, systemClock, done.signal)
+              : undefined;
+          try {
+            return await work();
+          } finally {
+            done.abort();
+            await writing;
+          }
+        },
+        untilRecovered: () => run.untilServed(recoveryTimeoutMs),
+      },
+      timesOf(this.flags),
+    );
+    const endMs = systemClock.nowMs() + 1000 * this.flags.seconds;
+    while (!signal.aborted && systemClock.nowMs() < endMs) await nemesis.step();
+    await ballast.close();
+  }
+
+  private watch(run: ChaosRun, cluster: ChaosCluster, spec: FaultSpec, description: string): FaultWatch {
+    const sides = sidesOf(spec, cluster.ground.nodes);
+    const window = run.faultBegins({ kind: spec.kind, description, sides });
+    const beganMs = systemClock.nowMs();
+    const seconds = (): string => ((systemClock.nowMs() - beganMs) / 1000).toFixed(1);
+    return {
+      seen: ({ evidence }: Injection) => this.say(`${description}: ${evidence} (${seconds()} s)`),
+      healed: () => {
+        window.ends();
+        const { ok, failed, unknown } = run.progress();
+        this.say(`  healed after ${seconds()} s; so far ${ok} ok, ${failed} failed, ${unknown} unknown`);
+      },
+      failed: (reason) => {
+        window.ends();
+        this.problem(`${description}: ${reason}`);
+      },
+    };
+  }
+
+  private problem(text: string): void {
+    this.problems.push(text);
+    this.say(`PROBLEM ${text}`);
+  }
+
+  private say(text: string): void {
+    say(`${((systemClock.nowMs() - this.startedMs) / 1000).toFixed(1).padStart(7)} s  ${text}`);
+  }
+}
+
+/** From here on every kvd that is started is broken so. */
+function breakBuild(name: string): void {
+  const loaded = new URL('../../tests/chaos/broken.js', import.meta.url).href;
+  process.env.NODE_OPTIONS = `${process.env.NODE_OPTIONS ?? ''} --import=${loaded}`.trim();
+  process.env.KV_BROKEN = name;
+}
+
+async function main(): Promise<number> {
+  const flags = parseChaosFlags(process.argv.slice(2), () => systemRandom.nextU32());
+  if (flags === undefined) {
+    process.stdout.write(chaosUsage);
+    return exitCodes.ok;
+  }
+  const stopping = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => stopping.abort());
+  const directory = flags.directory ?? mkdtempSync(join(tmpdir(), 'ringraft-chaos-'));
+  const { result, problems } = await new Session(flags, directory, stopping.signal).run();
+  const kinds = new Set(flags.kinds.filter((kind: FaultKind) => result.faults[kind] === undefined));
+  const passed = result.passed && problems.length === 0;
+  const closing = { ...result, problems, passed, neverDrawn: [...kinds] };
+  process.stdout.write(
+    flags.json ? `${JSON.stringify(closing)}\n` : summaryOf(result, colorsFor(process.stdout, process.env)),
+  );
+  for (const problem of problems) say(`PROBLEM ${problem}`);
+  const isKept = flags.keep || flags.directory !== undefined || !passed;
+  if (isKept) say(`history, logs and pictures are in ${directory}`);
+  if (!flags.keep && passed) rmSync(join(directory, 'cluster'), { recursive: true, force: true });
+  if (!isKept) rmSync(directory, { recursive: true, force: true });
+  if (stopping.signal.aborted) return exitCodes.interrupted;
+  return passed ? exitCodes.ok : exitCodes.error;
+}
+
+main().then(
+  (code) => process.exit(code),
+  (error: unknown) => {
+    const isUsage = isRingraftError(error, 'BAD_REQUEST');
+    say(
+      isRingraftError(error) ? `${(error as RingraftError).code}: ${messageOf(error)}` : String((error as Error).stack),
+    );
+    if (isUsage) say('npm run chaos -- --help shows how it is used');
+    process.exit(isUsage ? exitCodes.usage : exitCodes.error);
+  },
+);

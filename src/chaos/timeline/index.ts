@@ -1,0 +1,2 @@
+export { pageOf } from './page.js';
+export { timelineOf } from './picture.js';

@@ -3,15 +3,15 @@ import { type Clock, isRingraftError, pause } from '../base/index.js';
 import type { RingraftClient } from '../client/index.js';
 
 const valueBytes = 128 * 1024;
-const keys = 64;
-const pauseMs = 25;
+const pauseMs = 10;
 const timeoutMs = 2000;
-const atOnce = 4;
+const atOnce = 8;
 
-/** Writes until `signal`; what becomes of a write does not matter. */
+/** Writes to these keys until `signal`; what becomes of a write does not matter. */
 export async function writeBallast(
   client: RingraftClient,
   bucket: string,
+  keys: readonly string[],
   clock: Clock,
   signal: AbortSignal,
 ): Promise<void> {
@@ -19,7 +19,7 @@ export async function writeBallast(
   const writer = async (first: number): Promise<void> => {
     for (let at = first; !signal.aborted; at += atOnce) {
       try {
-        await client.put(bucket, `ballast/${at % keys}`, value, { timeoutMs });
+        await client.put(bucket, keys[at % keys.length] as string, value, { timeoutMs });
       } catch (error) {
         if (!isRingraftError(error)) throw error;
       }

@@ -105,7 +105,7 @@ class Session {
           const done = new AbortController();
           const writing =
             spec.kind === 'slow-consumer' || spec.kind === 'disk-full'
-              ? writeBallast(ballast, chaosBucket, systemClock, done.signal)
+              ? writeBallast(ballast, chaosBucket, await run.keysFollowedBy(spec.node), systemClock, done.signal)
               : undefined;
           try {
             return await work();

@@ -194,6 +194,16 @@ export class ChaosRun {
     };
   }
 
+  /** A key in every shard of which the node holds a replica that does not lead: what is written there is sent to it. */
+  async keysFollowedBy(node: string): Promise<readonly string[]> {
+    const { callers, shards } = this.started();
+    const { map, leaders } = await (callers[0] as Caller).client.map();
+    const followed = map.shards.flatMap(({ replicas }, at) =>
+      leaders[at] !== node && replicas.some(({ nodeId }) => nodeId === node) ? [at] : [],
+    );
+    return followed.map((at) => shards.key('ballast/', at));
+  }
+
   /**
    * Resolves when every client has had a write to every shard acknowledged; with what is missing when the time is up. Its
    * writes are no part of the record.

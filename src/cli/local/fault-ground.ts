@@ -74,7 +74,7 @@ function dropsIn(logPath: string): { readonly slow: number; readonly stale: numb
     // It has logged nothing.
   }
   const count = (pattern: RegExp): number => log.match(pattern)?.length ?? 0;
-  return { slow: count(/cid:\d+ - Slow Consumer Detected/g), stale: count(/cid:\d+ - Stale Client Connection/g) };
+  return { slow: count(/cid:\d+ - .*Slow Consumer Detected/g), stale: count(/cid:\d+ - .*Stale Connection/g) };
 }
 
 export function localFaultGround(stateDirectory: string, state: LocalState, ports: LocalPorts): FaultGround {

@@ -46,7 +46,7 @@ export const hostTable = (links: readonly LocalLink[], clientPort: number): stri
   );
 
 /** Beyond what any of these links carries. */
-const wideOpen = '100gbit';
+const wideOpen = '10gbit';
 const firstClass = 0x10;
 
 export const needsNetem = ({ delayMs, jitterMs }: LinkShape): boolean => delayMs > 0 || jitterMs > 0;

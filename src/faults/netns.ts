@@ -28,10 +28,10 @@ function hostCommands(router: string, { namespace, device, address, gatewayAddre
     ['ip', 'netns', 'add', namespace],
     ['ip', 'link', 'add', device, 'netns', router, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace],
     ['ip', '-n', router, 'address', 'add', `${gatewayAddress}/${linkBits}`, 'dev', device],
-    ['ip', '-n', router, 'link', 'set', device, 'up'],
-    ['ip', '-n', namespace, 'link', 'set', 'lo', 'up'],
+    ['ip', '-n', router, 'link', 'set', 'dev', device, 'up'],
+    ['ip', '-n', namespace, 'link', 'set', 'dev', 'lo', 'up'],
     ['ip', '-n', namespace, 'address', 'add', `${address}/${linkBits}`, 'dev', 'eth0'],
-    ['ip', '-n', namespace, 'link', 'set', 'eth0', 'up'],
+    ['ip', '-n', namespace, 'link', 'set', 'dev', 'eth0', 'up'],
     ['ip', '-n', namespace, 'route', 'add', 'default', 'via', gatewayAddress],
   ];
 }
@@ -39,12 +39,12 @@ function hostCommands(router: string, { namespace, device, address, gatewayAddre
 function setUpCommands({ router, subnet, rootDevice, rootAddress, gatewayAddress, hosts }: NetnsPlan) {
   return [
     ['ip', 'netns', 'add', router],
-    ['ip', 'link', 'add', rootDevice, 'type', 'veth', 'peer', 'name', 'up', 'netns', router],
+    ['ip', 'link', 'add', rootDevice, 'type', 'veth', 'peer', 'name', 'uplink', 'netns', router],
     ['ip', 'address', 'add', `${rootAddress}/${linkBits}`, 'dev', rootDevice],
-    ['ip', 'link', 'set', rootDevice, 'up'],
-    ['ip', '-n', router, 'link', 'set', 'lo', 'up'],
-    ['ip', '-n', router, 'address', 'add', `${gatewayAddress}/${linkBits}`, 'dev', 'up'],
-    ['ip', '-n', router, 'link', 'set', 'up', 'up'],
+    ['ip', 'link', 'set', 'dev', rootDevice, 'up'],
+    ['ip', '-n', router, 'link', 'set', 'dev', 'lo', 'up'],
+    ['ip', '-n', router, 'address', 'add', `${gatewayAddress}/${linkBits}`, 'dev', 'uplink'],
+    ['ip', '-n', router, 'link', 'set', 'dev', 'uplink', 'up'],
     ['ip', 'route', 'add', subnet, 'via', gatewayAddress],
     // Of the router alone: this machine does not become one.
     ['ip', 'netns', 'exec', router, 'sysctl', '-qw', 'net.ipv4.ip_forward=1'],
@@ -69,7 +69,7 @@ const isGone = (stderr: string): boolean => /No such file|Cannot find device/.te
 /** Removes all of it, as far as it is there: after the last process in it has ended, or what a crashed run left. */
 export async function tearDownNetns(plan: NetnsPlan, run: CommandRunner = runCommand): Promise<void> {
   const commands = [
-    ['ip', 'link', 'delete', plan.rootDevice],
+    ['ip', 'link', 'delete', 'dev', plan.rootDevice],
     ...[...plan.hosts.map(({ namespace }) => namespace), plan.router].map((name) => ['ip', 'netns', 'delete', name]),
   ];
   const failures: string[] = [];

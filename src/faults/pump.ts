@@ -129,9 +129,11 @@ export class Pump {
 
   private schedule(nowMs: number): void {
     this.timer?.cancel();
+    this.timer = undefined;
     const [first] = this.held;
-    this.timer =
-      first === undefined || this.isBlocked ? undefined : this.clock.after(first.dueMs - nowMs, () => this.flush());
+    if (first === undefined || this.isBlocked) return;
+    // Whole milliseconds, upwards: a timer that fires a fraction too early would do so again and again.
+    this.timer = this.clock.after(Math.ceil(first.dueMs - nowMs), () => this.flush());
   }
 
   private keepPace(): void {

@@ -14,6 +14,9 @@ import type { WorkerAnswer } from './worker.js';
 const bugs: readonly (readonly [mutant: MutantName, kinds: readonly FaultKind[], from?: number])[] = [
   ['vote-not-persisted', ['kill', 'power-loss', 'leader-crash', 'loss']],
   ['acknowledged-before-sync', ['power-loss', 'power-loss-all', 'slow-disk', 'leader-crash'], 90],
+  ['acknowledge-after-one', ['leader-crash', 'partition']],
+  ['read-without-quorum', ['partition', 'link', 'one-way'], 170],
+  ['duplicate-applied-twice', ['loss', 'delay']],
   ['replica-id-reused', ['bit-flip', 'membership', 'delay']],
   ['applied-index-not-atomic', ['power-loss', 'power-loss-all']],
   ['damage-taken-for-a-torn-tail', ['bit-flip']],

@@ -9,7 +9,7 @@ import { type CommandSpec, entryAt, StoreFixture } from '../../support/store-fix
 
 const seed = Number(process.env.TEST_SEED ?? Date.now() % 1_000_000);
 
-/** A log whose every entry matters: counters by compare-and-set, deletes, expiry, repeated commands. */
+/** A log whose every entry matters: counters by compare-and-set, deletes, expiry, repeated commands, clocks that jump. */
 function randomLog(length: number, logSeed: number): Entry[] {
   const random = seededRandom(logSeed);
   const pick = (max: number): number => randomBetween(random, 0, max);
@@ -23,7 +23,8 @@ function randomLog(length: number, logSeed: number): Entry[] {
       if (kind === 2) return { key, value: `v${at}`, ifRevision: pick(at + 1), sequence };
       return { key, value: `v${at}`, expiresAtMs: pick(3) === 0 ? 1000 + at + pick(5) : 0, sequence };
     });
-    return entryAt(at + 1, { timeMs: 1000 + at, client: `client-${pick(2)}`, ackedBelow: pick(4), commands });
+    const jumpMs = pick(4) === 0 ? 40_000 * pick(4) : 0;
+    return entryAt(at + 1, { timeMs: 1000 + at + jumpMs, client: `client-${pick(2)}`, ackedBelow: pick(4), commands });
   });
 }
 

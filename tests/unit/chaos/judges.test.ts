@@ -162,6 +162,14 @@ test(
   'list: a lost append',
   finds(judgeList, [a, b, missing], /b was acknowledged to b and is not there/, [b, missing]),
 );
+test(
+  'list: overlapping appends stand in either order',
+  passes(judgeList, [
+    list.append('a', 0, 5, 'a,', done({ number: 4 })),
+    list.append('b', 2, 3, 'b,', done({ number: 2 })),
+    list.read('c', 6, 7, 'b,a,'),
+  ]),
+);
 const [b1, a1] = [list.append('b', 2, 3, 'b,', done({ number: 2 })), list.append('a', 0, 1, 'a,', done({ number: 4 }))];
 const reversed = list.read('c', 4, 5, 'b,a,');
 test(

@@ -24,6 +24,9 @@ export const tokenOf = (name: string): string => `${name}${terminator}`;
 
 const tokensOf = (value: string): string[] => value.split(terminator).slice(0, -1).map(tokenOf);
 
+/** Without the comma that ends it. */
+const nameOf = (token: string): string => short(token.replace(/,$/, ''));
+
 type Appends = ReadonlyMap<string, Operation>;
 
 /** Of the operations on one key. */
@@ -59,7 +62,7 @@ function growth(reads: readonly Operation[]): Violation[] {
   for (const [at, longer] of byLength.entries()) {
     const shorter = byLength[at - 1];
     if (shorter === undefined || (seenOf(longer) ?? '').startsWith(seenOf(shorter) ?? '')) continue;
-    const shows = (read: Operation): string => short(seenOf(read) ?? '', 40);
+    const shows = (read: Operation): string => short((seenOf(read) ?? '').replace(/,$/, ''), 40);
     const what = `the read by ${longer.client} shows ${shows(longer)}, which does not begin with ${shows(shorter)}`;
     return [violation(`${what}, read by ${shorter.client}: it was re-ordered or lost a part`, longer, [shorter])];
   }
@@ -89,7 +92,9 @@ function contents(read: Operation, appends: Appends): Violation | undefined {
   }
   for (const [token, append] of appends) {
     if (!isAcknowledged(append) || settledMs(append) >= read.startMs || places.has(token)) continue;
-    return violation(`${token} was acknowledged to ${append.client} and is not there: a write is lost`, read, [append]);
+    return violation(`${nameOf(token)} was acknowledged to ${append.client} and is not there: a write is lost`, read, [
+      append,
+    ]);
   }
   return disorder(read, places, appends);
 }
@@ -101,12 +106,12 @@ function wrongToken(
   endsAt: number,
   read: Operation,
 ): string | undefined {
-  if (append === undefined) return `${short(token)} is there, which nobody appended`;
-  if (isSecond) return `${token}, appended once by ${append.client}, is there twice: a write was applied twice`;
-  if (append.outcome.kind === 'failed') return `${token} is there though its append certainly failed`;
-  if (append.startMs > read.endMs) return `${token} is there before its append was called`;
+  if (append === undefined) return `${nameOf(token)} is there, which nobody appended`;
+  if (isSecond) return `${nameOf(token)}, appended once by ${append.client}, is there twice: a write was applied twice`;
+  if (append.outcome.kind === 'failed') return `${nameOf(token)} is there though its append certainly failed`;
+  if (append.startMs > read.endMs) return `${nameOf(token)} is there before its append was called`;
   if (append.outcome.kind !== 'ok' || numberOf(append) === endsAt) return undefined;
-  return `${token} ends at byte ${endsAt}, but its append was answered that the list had ${numberOf(append)} then`;
+  return `${nameOf(token)} ends at byte ${endsAt}, but its append was answered that the list had ${numberOf(append)} then`;
 }
 
 /** From the end to the beginning: nothing may stand behind what was called after it had been answered. */
@@ -115,7 +120,7 @@ function disorder(read: Operation, places: ReadonlyMap<string, number>, appends:
   for (const token of [...places.keys()].reverse()) {
     const append = appends.get(token) as Operation;
     if (earliest !== undefined && earliest.endMs < append.startMs) {
-      const [first, second] = [earliest, append].map(({ call }) => ('value' in call ? call.value : ''));
+      const [first, second] = [earliest, append].map(({ call }) => nameOf('value' in call ? call.value : ''));
       const what = `${first} stands behind ${second}, though it was acknowledged before that was appended`;
       return violation(what, read, [earliest, append]);
     }

@@ -25,7 +25,8 @@ export function judgeRetries(operations: readonly Operation[]): Violation[] {
     const [shows, due] = [seenOf(read), expected].map((value) => (value === null ? 'nothing' : short(value)));
     const sent = requests.map((request) => inWords(request)).join(', then ');
     const what = `${keyName(key)} holds ${shows}, not ${due}: ${sent}; a repeated write was not done exactly once.`;
-    violations.push({ workload, key, what, operations: inOrder(operations), culprit: read });
+    const told = operations.filter(({ call, outcome }) => call.op !== 'get' && outcome.kind !== 'failed');
+    violations.push({ workload, key, what, operations: inOrder([...told, read]), culprit: read });
     break;
   }
   return violations;

@@ -17,9 +17,9 @@ export type Axis = {
 };
 
 const busyWidth = 620;
-const leastStep = 22;
-const cutWidth = 56;
-const tickDistance = 84;
+const leastStep = 18;
+const cutWidth = 48;
+const tickDistance = 100;
 
 /** `busy`: when operations were under way. `others`: more stamps to place. */
 export function axisOf(busy: readonly Span[], others: readonly number[]): Axis {

@@ -20,11 +20,13 @@ const margin = 24;
 const titleLine = 22;
 const faultLine = 18;
 /** More than these nobody reads; the last ones show what went wrong. */
-const mostDrawn = 60;
+const mostDrawn = 40;
 
 const ink = '#1f2937';
 const soft = '#6b7280';
 const alarm = '#dc2626';
+const small = { fill: soft, 'font-size': 10 };
+const cutNameWidth = 84;
 
 type Paint = { readonly name: string; readonly fill: string; readonly stroke: string };
 const paints = {
@@ -44,7 +46,14 @@ const paintOf = ({ call, outcome }: Operation): Paint => {
   return isConditional ? paints.compare : paints.write;
 };
 
-type Bar = { readonly operation: Operation; readonly left: number; readonly right: number; readonly label: string };
+type Bar = {
+  readonly operation: Operation;
+  readonly left: number;
+  readonly right: number;
+  readonly label: string;
+  /** Inside the bar where it fits, else behind it. */
+  readonly labelLeft: number;
+};
 type Row = {
   readonly client: string;
   readonly bars: readonly Bar[];
@@ -66,16 +75,16 @@ export function timelineOf(violation: Violation, faults: readonly Fault[]): stri
   const nameWidth = Math.max(40, ...operations.map(({ client }) => client.length * letter)) + 2 * 12;
   const plotLeft = margin + nameWidth;
   const bars = operations.map((operation) => barOf(operation, axis));
-  const plotWidth = Math.max(560, axis.width + 40, ...bars.map(labelEnd)) + 12;
+  const plotWidth = Math.max(720, axis.width + 40, ...bars.map(labelEnd)) + 12;
   const width = plotLeft + plotWidth + margin;
   const title = wrapped(violation.what, Math.floor((width - 2 * margin) / 8.6));
   const subtitleY = margin + title.length * titleLine + 4;
   const bands = bandsOf(near, span, axis, plotWidth);
-  const faultTop = subtitleY + 22;
+  const faultTop = subtitleY + 28;
   const plotTop = faultTop + (bands.depth + 1) * faultLine;
   const rows = rowsOf(bars, plotTop, plotWidth);
   const plotBottom = Math.max(plotTop + laneHeight, ...rows.map(({ top, height }) => top + height));
-  const height = plotBottom + 96;
+  const height = plotBottom + 108;
   const place = { left: plotLeft, top: plotTop, bottom: plotBottom, width: plotWidth };
   const content = [
     element('rect', { x: 0, y: 0, width, height, fill: '#ffffff' }),
@@ -91,7 +100,7 @@ export function timelineOf(violation: Violation, faults: readonly Fault[]): stri
     drawBands(bands.bands, place, faultTop),
     drawAxis(axis, place, span.fromMs),
     ...rows.flatMap((row) => drawBars(row, place, violation.culprit)),
-    drawLegend(margin, plotBottom + 72, operations, violation, axis),
+    drawLegend(margin, plotBottom + 58, operations, violation, axis),
   ].join('\n');
   const attributes = {
     xmlns: 'http://www.w3.org/2000/svg',
@@ -119,10 +128,13 @@ function subtitle(
 
 function barOf(operation: Operation, axis: Axis): Bar {
   const left = axis.at(operation.startMs);
-  return { operation, left, right: Math.max(left + 6, axis.at(operation.endMs)), label: inWords(operation) };
+  const right = Math.max(left + 6, axis.at(operation.endMs));
+  const label = inWords(operation);
+  const isInside = operation.outcome.kind === 'unknown' || label.length * letter + 12 <= right - left;
+  return { operation, left, right, label, labelLeft: isInside ? left + 6 : right + 6 };
 }
 
-const labelEnd = ({ left, label }: Bar): number => left + 8 + label.length * letter;
+const labelEnd = ({ labelLeft, label }: Bar): number => labelLeft + label.length * letter;
 
 function rowsOf(bars: readonly Bar[], plotTop: number, plotWidth: number): Row[] {
   const clients = [...new Set(bars.map(({ operation }) => operation.client))].sort();
@@ -227,6 +239,7 @@ function drawAxis(axis: Axis, { left, top, bottom, width }: Place, fromMs: numbe
       grid + textAt(x, bottom + 20, name, { fill: soft, 'font-size': 11, 'text-anchor': at === 0 ? 'start' : 'middle' })
     );
   });
+  let namedTo = Number.NEGATIVE_INFINITY;
   const cuts = axis.cuts.map(({ x, lengthMs }) => {
     const at = left + x;
     const slash = (shift: number): string =>
@@ -239,22 +252,18 @@ function drawAxis(axis: Axis, { left, top, bottom, width }: Place, fromMs: numbe
         'stroke-width': 1.5,
       });
     const gap = element('rect', { x: at - 3, y: bottom - 2, width: 6, height: 4, fill: '#ffffff' });
-    return (
-      gap +
-      slash(-3) +
-      slash(3) +
-      textAt(at, bottom + 36, `${seconds(lengthMs)} of nothing`, {
-        fill: soft,
-        'font-size': 10,
-        'text-anchor': 'middle',
-      })
-    );
+    const isNamed = at - cutNameWidth / 2 > namedTo;
+    if (isNamed) namedTo = at + cutNameWidth / 2;
+    const name = isNamed
+      ? textAt(at, bottom + 36, `cut: ${seconds(lengthMs)}`, { ...small, 'text-anchor': 'middle' })
+      : '';
+    return gap + slash(-3) + slash(3) + name;
   });
   return line + ticks.join('') + cuts.join('');
 }
 
 function drawBars({ bars, lanes, top }: Row, place: Place, culprit: Operation | undefined): string[] {
-  return bars.map(({ operation, left, right, label }, at) => {
+  return bars.map(({ operation, left, right, label, labelLeft }, at) => {
     const y = top + rowPadding + (lanes[at] as number) * laneHeight + (laneHeight - barHeight) / 2;
     const x = place.left + left;
     const isCulprit = operation === culprit;
@@ -282,7 +291,7 @@ function drawBars({ bars, lanes, top }: Row, place: Place, culprit: Operation | 
           'stroke-dasharray': '2 2',
         })
       : '';
-    return shape + gaveUp + textAt(x + 6, y + 15, label, isCulprit ? { 'font-weight': 'bold' } : {});
+    return shape + gaveUp + textAt(place.left + labelLeft, y + 15, label, isCulprit ? { 'font-weight': 'bold' } : {});
   });
 }
 
@@ -308,6 +317,6 @@ function drawLegend(
   }
   if (culprit !== undefined)
     add(swatch({ fill: 'none', stroke: alarm, 'stroke-width': 2.5 }), 'what should not have been answered so');
-  add('', cuts.length > 0 ? 'widths are not to scale; // marks time cut short' : 'widths are not to scale');
-  return parts.join('');
+  const note = cuts.length > 0 ? 'Widths are not to scale; // marks time cut short.' : 'Widths are not to scale.';
+  return parts.join('') + textAt(x, y + 30, note, { fill: soft, 'font-size': 11 });
 }

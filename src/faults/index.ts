@@ -7,7 +7,6 @@ export { faultyClock } from './faulty-clock.js';
 export { faultyDisk } from './faulty-disk.js';
 export type { FaultGround, FaultProcesses, ProcessCondition } from './ground.js';
 export { healAll, type Injection, type InjectOptions, injectFault, nodesOf, removeFault } from './injection.js';
-export * from './plan.js';
 export { Ledger, type LedgerEntry } from './ledger.js';
 export { linkEffectsOf } from './link-plans.js';
 export { addressOf, commandPrefix, prepareNetns, setUpNetns, tearDownNetns } from './netns.js';
@@ -19,6 +18,7 @@ export {
   seenPathOf,
   writeNodeFaults,
 } from './node-faults.js';
+export * from './plan.js';
 export type { ProxiedPair } from './proxy-back-end.js';
 export type {
   FaultHost,

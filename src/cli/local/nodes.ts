@@ -1,6 +1,6 @@
 /** Single nodes of a local cluster: with which flags they start, which of them should run. */
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadConfig } from '../../config/index.js';
 import { readMembership } from './membership.js';
@@ -46,6 +46,7 @@ export function startNode(
   processes: LocalProcesses = systemProcesses,
 ): LocalState {
   mkdirSync(join(stateDirectory, 'logs'), { recursive: true });
+  mkdirSync(dirname(faultFileOf(stateDirectory, id)), { recursive: true });
   const args = ['--enable-source-maps', kvdPath, ...flagsOf(stateDirectory, state, id)];
   const prefix = state.topology?.prefixes[id] ?? [];
   const [program = '', ...words] = [...prefix, process.execPath, ...args];

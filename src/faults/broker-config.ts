@@ -22,7 +22,10 @@ export type BrokerOptions = {
   readonly writeDeadlineMs: number;
   /** So is one for which more is waiting. */
   readonly maxPendingBytes: number;
-  /** A link that answers no ping is given up after `pingsOutMax + 1` of these. */
+  /**
+   * A link that answers no ping is given up after `pingsOutMax + 1` of these, when it was idle or new. While anything is
+   * written to it, nats-server 2.9 puts its pings off: a cut below steady traffic shows only when the writes block.
+   */
   readonly pingIntervalMs?: number;
   readonly pingsOutMax?: number;
 };

@@ -65,7 +65,7 @@ type Route = { readonly port: number; readonly did_solicit: boolean };
 
 export class BrokerCluster<Config extends FaultServerConfig> {
   readonly control: FaultControl;
-  private readonly brokers: ChildProcess[] = [];
+  private readonly brokers: { readonly command: readonly string[]; child: ChildProcess }[] = [];
 
   private constructor(
     private readonly directory: string,
@@ -156,8 +156,16 @@ export class BrokerCluster<Config extends FaultServerConfig> {
     const path = join(this.directory, `${node}.conf`);
     writeFileSync(path, text);
     const flags = ['-c', path, '-m', String(this.monitorPorts[at]), '-l', join(this.directory, `${node}.log`)];
-    const [program = '', ...args] = [...prefix, findNatsBinary(), ...flags];
-    this.brokers.push(spawn(program, args, { stdio: 'ignore' }));
+    const command = [...prefix, findNatsBinary(), ...flags];
+    this.brokers.push({ command, child: launch(command) });
+  }
+
+  /** Kills a broker and starts it again. */
+  async restartBroker(at: number): Promise<void> {
+    const broker = this.brokers[at];
+    if (broker === undefined) return;
+    await stop(broker.child, 'SIGKILL');
+    broker.child = launch(broker.command);
   }
 
   probe(): Promise<readonly Reach[]> {
@@ -192,10 +200,14 @@ export class BrokerCluster<Config extends FaultServerConfig> {
   }
 
   async stop(): Promise<void> {
-    await Promise.all([this.server, ...this.brokers].map((child) => stop(child, 'SIGKILL')));
+    await Promise.all(
+      [this.server, ...this.brokers.map((broker) => broker.child)].map((child) => stop(child, 'SIGKILL')),
+    );
     rmSync(this.directory, { recursive: true, force: true });
   }
 }
+
+const launch = ([program = '', ...args]: readonly string[]): ChildProcess => spawn(program, args, { stdio: 'ignore' });
 
 async function stop(child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {
   if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;

@@ -117,6 +117,14 @@ t.test('a node whose broker link is cut hears nothing, until it heals', async (t
   t.ok(heard.includes('held'), 'TCP held it');
 });
 
+t.test('a broker that was killed and started again is heard, and hears, again', async (t) => {
+  await cluster.restartBroker(1);
+  t.comment(`whole again ${await cluster.untilWhole()} ms after its start`);
+  await control.inject({ id: 'again', ...oneWay('n2', 'n1') });
+  t.same(unheard(await cluster.probe()), ['nats-n2>nats-n1']);
+  t.equal(await control.heal(), 1);
+});
+
 t.test('told to end, the server ends, and says no more', async (t) => {
   t.equal(await cluster.stopServer(), 0);
   t.throws(() => statSync(config.controlSocket));

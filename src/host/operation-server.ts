@@ -36,6 +36,7 @@ import {
   errorResult,
   okResult,
   type PendingOperation,
+  type PendingProposal,
   type ReadRound,
   readResult,
 } from './pending.js';
@@ -84,6 +85,16 @@ export type OperationServerParts = {
   readonly mark: (group: Group) => void;
   readonly schedule: () => void;
 };
+
+/** Whether another proposal of the group, not yet decided, holds the same request. */
+const isProposed = (group: Group, { operation, replyTo }: PendingOperation, own?: PendingProposal): boolean =>
+  group.proposals.some(
+    (proposal) =>
+      proposal !== own &&
+      proposal.operations.some(
+        (other) => other.operation.requestId === operation.requestId && other.replyTo === replyTo,
+      ),
+  );
 
 export class OperationServer {
   private subscription: BusSubscription | undefined;
@@ -171,7 +182,9 @@ export class OperationServer {
     }
     if (!group.raft.isLeader || this.draining || !this.parts.maps.isFounded) {
       const leader = this.draining && group.raft.isLeader ? undefined : group.leaderNode;
-      this.refuse(replyTo, this.notLeader(operation.requestId, leader, false));
+      if (!isProposed(group, { operation, replyTo })) {
+        this.refuse(replyTo, this.notLeader(operation.requestId, leader, false));
+      }
       return;
     }
     this.inflight++;
@@ -251,9 +264,9 @@ export class OperationServer {
       if (typeof proposed !== 'string') {
         group.proposals.push({ index: proposed.index, term: proposed.term, operations });
       } else if (proposed === 'busy') {
-        this.answerAll(operations, (id) => errorResult(id, 'BUSY', 'too much is waiting for a majority'));
+        this.refuseWrites(operations, group, (id) => errorResult(id, 'BUSY', 'too much is waiting for a majority'));
       } else {
-        this.answerAll(operations, (id) => this.notLeader(id, group.leaderNode, false));
+        this.refuseWrites(operations, group, (id) => this.notLeader(id, group.leaderNode, false));
       }
     }
   }
@@ -358,7 +371,7 @@ export class OperationServer {
       done++;
       if (proposal.term !== entry.term) {
         // Another leader's entry stands where ours would have been: ours never will.
-        this.answerNotLeader(proposal.operations, group);
+        this.refuseWrites(proposal.operations, group, (id) => this.notLeader(id, group.leaderNode, false), proposal);
         proposal.settle?.('lost');
         continue;
       }
@@ -410,6 +423,22 @@ export class OperationServer {
     group.newLeaseReads = [];
     group.newConfirmations = [];
     this.parts.schedule();
+  }
+
+  /**
+   * These will not take effect. An operation that came twice is answered by what becomes of the other copy alone: who
+   * hears that one was refused would take it for both.
+   */
+  private refuseWrites(
+    operations: readonly PendingOperation[],
+    group: Group,
+    result: (requestId: number) => OperationResult,
+    own?: PendingProposal,
+  ): void {
+    for (const pending of operations) {
+      if (isProposed(group, pending, own)) this.inflight--;
+      else this.answer(pending, result(pending.operation.requestId));
+    }
   }
 
   private answerNotLeader(operations: readonly PendingOperation[], group: Group): void {

@@ -10,6 +10,27 @@ import type { WorkerAnswer } from './worker.js';
 const seeds = 10;
 const results: WorkerAnswer[] = [];
 
+/** Seeds that found a bug, by what it was. */
+const findings = [
+  {
+    seed: 7104,
+    bug: 'of a write that arrives twice the second copy is refused, and its client is told that nothing happened',
+  },
+];
+
+for (const { seed, bug } of findings) {
+  test.serial(`does not come back: ${bug} (seed ${seed})`, async (t) => {
+    const found: WorkerAnswer[] = [];
+    const onResult = (result: WorkerAnswer): boolean => found.push(result) > 0;
+    const all = { checkEvery: 1, jobs: 1, kinds: faultKinds, mutant: undefined };
+    await runPool({ from: seed, seeds: 1, ...all, onResult });
+    t.deepEqual(
+      found.map(({ failure }) => failure),
+      [undefined],
+    );
+  });
+}
+
 for (const from of [1, 11, 21]) {
   const last = from + seeds - 1;
   test.serial(`seeds ${from} to ${last} pass every check, and seed ${last}, run twice, is the same run`, async (t) => {

@@ -1,4 +1,5 @@
 export * from './availability.js';
+export * from './history-file.js';
 export * from './judges/index.js';
 export * from './operation.js';
 export * from './report.js';

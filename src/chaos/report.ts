@@ -148,9 +148,10 @@ function sharesTable(kinds: Readonly<Record<string, KindFigures>>, colors: typeo
 const mostShown = 10;
 
 function troubles({ found, violations, vacuous, unanswered, idle }: ChaosResult): string {
+  const shown = Math.min(mostShown, found.length);
   const lines = [
     ...found
-      .slice(0, mostShown)
+      .slice(0, shown)
       .map(({ workload, what, page }) => `VIOLATION ${workload}: ${what}${page ? `\n  ${page}` : ''}`),
     ...(violations > shown ? [`... and ${violations - shown} more violations`] : []),
     ...vacuous.map(

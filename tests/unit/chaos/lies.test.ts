@@ -50,7 +50,7 @@ const finders: Readonly<Record<Lie, readonly WorkloadName[]>> = {
   forgottenRequest: ['retry'],
   failedYetDone: ['register', 'set', 'list', 'probe'],
   sessionBack: ['session', 'probe'],
-  blindSwap: ['register', 'bank', 'retry'],
+  blindSwap: ['register', 'retry'],
   reordered: ['list'],
   leakingBank: ['bank'],
   forgottenKey: ['set'],

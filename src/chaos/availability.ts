@@ -3,7 +3,7 @@
  * ends. Nothing of an operation is kept.
  *
  * - A *window* is the time from the beginning to the end of one fault. Several may overlap; each counts what falls into it.
- * - Shares are of probes called within the window, by the side of the fault that their client's host was on.
+ * - Shares are of probes called while the fault was seen to be in force, by the side that their client's host was on.
  * - Service to a shard is a write to it that was acknowledged, whoever asked. All times are as fine as writes are frequent.
  */
 import { isAcknowledged, type Operation } from './operation.js';
@@ -80,7 +80,8 @@ class Stretch {
 class Window {
   toMs = Number.POSITIVE_INFINITY;
   okOperations = 0;
-  private readonly shares: Partial<Record<ProbeKind, Partial<Record<Side, { ok: number; all: number }>>>> = {};
+  private shares: Partial<Record<ProbeKind, Partial<Record<Side, { ok: number; all: number }>>>> = {};
+  private seenMs: number;
   private readonly shards: Map<number, Stretch>;
   private readonly hosts: Map<string, Stretch>;
   private readonly all: Stretch;
@@ -94,6 +95,13 @@ class Window {
     this.shards = new Map(shards.map((shard) => [shard, new Stretch(fromMs)]));
     this.hosts = new Map(hosts.map((host) => [host, new Stretch(fromMs)]));
     this.all = new Stretch(fromMs);
+    this.seenMs = fromMs;
+  }
+
+  /** What was asked before does not show what the fault does. */
+  seen(atMs: number): void {
+    this.seenMs = atMs;
+    this.shares = {};
   }
 
   get fault(): Fault {
@@ -111,10 +119,10 @@ class Window {
     }
   }
 
-  private countCall({ workload, call, outcome, host }: Operation): void {
+  private countCall({ workload, call, outcome, host, startMs }: Operation): void {
     const isOk = outcome.kind === 'ok' || outcome.kind === 'refused';
     if (isOk) this.okOperations++;
-    if (workload !== 'probe') return;
+    if (workload !== 'probe' || startMs < this.seenMs) return;
     const kind = call.op === 'get' ? call.level : 'write';
     const side = this.facts.sides[host] ?? 'none';
     this.shares[kind] ??= {};
@@ -154,6 +162,13 @@ class Window {
   }
 }
 
+export type OpenWindow = {
+  /** The fault is known to be in force from here on; from its beginning on where nobody says. */
+  seen(atMs: number): void;
+  /** Tells what it was. */
+  end(toMs: number): Fault;
+};
+
 export class Availability {
   private readonly windows: Window[] = [];
   private active: Window[] = [];
@@ -164,14 +179,16 @@ export class Availability {
     private readonly hosts: readonly string[],
   ) {}
 
-  /** What ends the window, and tells what it was. */
-  begin(facts: FaultFacts, fromMs: number): (toMs: number) => Fault {
+  begin(facts: FaultFacts, fromMs: number): OpenWindow {
     const window = new Window(facts, fromMs, this.shards, this.hosts);
     this.windows.push(window);
     this.active.push(window);
-    return (toMs) => {
-      window.toMs = Math.min(window.toMs, toMs);
-      return window.fault;
+    return {
+      seen: (atMs) => window.seen(atMs),
+      end(toMs) {
+        window.toMs = Math.min(window.toMs, toMs);
+        return window.fault;
+      },
     };
   }
 
@@ -202,7 +219,7 @@ export function availabilityOf(
   hosts: readonly string[],
 ): readonly WindowFigures[] {
   const availability = new Availability(shards, hosts);
-  for (const { fromMs, toMs, ...facts } of faults) availability.begin(facts, fromMs)(toMs);
+  for (const { fromMs, toMs, ...facts } of faults) availability.begin(facts, fromMs).end(toMs);
   for (const operation of [...operations].sort((a, b) => a.endMs - b.endMs)) availability.add(operation);
   return availability.figures();
 }

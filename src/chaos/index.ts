@@ -1,5 +1,9 @@
 export * from './availability.js';
+
 export { Deck, drawFault } from './draw.js';
+
+export * from './history-file.js';
+
 export * from './judges/index.js';
 export { type FaultWatch, Nemesis, type NemesisOptions, type NemesisPorts } from './nemesis.js';
 export * from './operation.js';

@@ -20,7 +20,7 @@ import { ChaosCluster, chaosBucket } from './cluster.js';
 import { type FaultWatch, Nemesis, type NemesisOptions } from './nemesis.js';
 import { type ChaosFlags, chaosUsage, parseChaosFlags } from './options.js';
 import { type ChaosResult, summaryOf } from './report.js';
-import { ChaosRun } from './run.js';
+import { ChaosRun, defaultRates } from './run.js';
 import { sidesOf } from './sides.js';
 
 const clientTimeoutMs = 10_000;
@@ -66,7 +66,7 @@ class Session {
 
   private async work(cluster: ChaosCluster): Promise<ChaosResult> {
     const { signal } = this;
-    const { seed, workloads } = this.flags;
+    const { seed, workloads, probeRate } = this.flags;
     const random = seededRandom(seed);
     const run = new ChaosRun({
       clock: systemClock,
@@ -77,6 +77,7 @@ class Session {
       connect: (host) => cluster.connect(host, clientTimeoutMs),
       bucket: chaosBucket,
       workloads,
+      rates: { probe: { ...defaultRates.probe, writesPerSecond: probeRate } },
       leastOk: () => leastOk,
       onViolation: ({ workload, what }) => this.say(`VIOLATION ${workload}: ${what}`),
     });
@@ -129,7 +130,10 @@ class Session {
     const beganMs = systemClock.nowMs();
     const seconds = (): string => ((systemClock.nowMs() - beganMs) / 1000).toFixed(1);
     return {
-      seen: ({ evidence }: Injection) => this.say(`${description}: ${evidence} (${seconds()} s)`),
+      seen: ({ evidence }: Injection) => {
+        window.seen();
+        this.say(`${description}: ${evidence} (${seconds()} s)`);
+      },
       healed: () => {
         window.ends();
         const { ok, failed, unknown } = run.progress();

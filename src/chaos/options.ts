@@ -14,6 +14,8 @@ export type ChaosFlags = {
   readonly replication: number;
   readonly shards: number;
   readonly backend: Backend;
+  /** Probe writes a second, of each client to each shard: times of availability are as fine. */
+  readonly probeRate: number;
   /** undefined: a temporary one, kept when something was found. */
   readonly directory: string | undefined;
   readonly keep: boolean;
@@ -31,6 +33,7 @@ export const chaosUsage = `npm run chaos -- [options]: breaks a real cluster whi
   --replication N   replicas of a shard: 1, 3 or 5               [default: 3]
   --shards N        shards                                       [default: 16]
   --backend B       proxy, or netns (root)                       [default: proxy]
+  --probe-rate N    probe writes a second, client and shard      [default: 3]
   --directory DIR   where history and pictures go                [default: a temporary one]
   --keep            leave the directory, data and logs behind
   --broken NAME     run builds of kvd that are broken on purpose: read-without-quorum, acknowledge-after-one, no-dedupe
@@ -75,6 +78,7 @@ export function parseChaosFlags(args: readonly string[], randomSeed: () => numbe
     replication,
     shards: whole(values.shards ?? '16', '--shards', 1),
     backend,
+    probeRate: whole(values['probe-rate'] ?? '3', '--probe-rate', 1),
     directory: values.directory,
     keep: values.keep === true,
     json: values.json === true || output === 'json',
@@ -115,6 +119,7 @@ function parse(args: readonly string[]) {
         replication: { type: 'string' },
         shards: { type: 'string' },
         backend: { type: 'string' },
+        'probe-rate': { type: 'string' },
         directory: { type: 'string' },
         keep: { type: 'boolean' },
         broken: { type: 'string' },

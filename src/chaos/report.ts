@@ -1,7 +1,7 @@
 /** What a run came to: one object for programs, one page for people. */
 import { type Column, colorsFor, table } from '../cli/index.js';
 import { probeKinds, type Share, type Side, sides, type WindowFigures } from './availability.js';
-import type { Violation } from './operation.js';
+import type { Violation, WorkloadName } from './operation.js';
 import { type KindFigures, type Spread, unavailabilityByKind, type Vacuous, vacuousWindows } from './unavailability.js';
 import { count } from './words.js';
 import type { WorkloadReport } from './workload.js';
@@ -18,9 +18,11 @@ export type ChaosResult = {
   /** What was not answered in time with all faults healed; it was not verified. */
   readonly unanswered: readonly string[];
   readonly workloads: readonly WorkloadReport[];
+  /** Workloads of which nothing was judged. */
+  readonly idle: readonly WorkloadName[];
   /** The first of them, with the pictures of each. */
   readonly found: readonly { readonly workload: string; readonly what: string; readonly page?: string }[];
-  /** No violation, nothing vacuous, nothing unanswered. */
+  /** No violation, and nothing vacuous, unanswered, idle or undecided: what was done was verified. */
   readonly passed: boolean;
 };
 
@@ -42,6 +44,9 @@ export function resultOf(parts: ResultParts): ChaosResult {
   for (const { fault } of windows) faults[fault.kind] = (faults[fault.kind] ?? 0) + 1;
   const vacuous = vacuousWindows(windows, parts.leastOk);
   const unanswered = workloads.flatMap((each) => each.unanswered);
+  const idle = workloads.filter(({ ok, keysJudged }) => ok === 0 || keysJudged === 0).map(({ workload }) => workload);
+  const isDecided = workloads.every(({ undecided }) => undecided === 0);
+  const isVerified = vacuous.length === 0 && unanswered.length === 0 && idle.length === 0 && isDecided;
   return {
     violations: violationCount,
     faults,
@@ -52,12 +57,13 @@ export function resultOf(parts: ResultParts): ChaosResult {
     vacuous,
     unanswered,
     workloads,
+    idle,
     found: parts.found.map(({ violation: { workload, what }, page }) => ({
       workload,
       what,
       ...(page === undefined ? {} : { page }),
     })),
-    passed: violationCount === 0 && vacuous.length === 0 && unanswered.length === 0,
+    passed: violationCount === 0 && isVerified,
   };
 }
 
@@ -141,15 +147,17 @@ function sharesTable(kinds: Readonly<Record<string, KindFigures>>, colors: typeo
 
 const mostShown = 10;
 
-function troubles({ found, violations, vacuous, unanswered }: ChaosResult): string {
+function troubles({ found, violations, vacuous, unanswered, idle }: ChaosResult): string {
+  const shown = Math.min(mostShown, found.length);
   const lines = [
     ...found
-      .slice(0, mostShown)
+      .slice(0, shown)
       .map(({ workload, what, page }) => `VIOLATION ${workload}: ${what}${page ? `\n  ${page}` : ''}`),
-    ...(violations > mostShown ? [`... and ${violations - Math.min(mostShown, found.length)} more violations`] : []),
+    ...(violations > shown ? [`... and ${violations - shown} more violations`] : []),
     ...vacuous.map(
       ({ kind, description, ok, least }) => `VACUOUS ${kind} (${description}): ${ok} answers, at least ${least} wanted`,
     ),
+    ...idle.map((workload) => `IDLE ${workload}: nothing was judged`),
     ...unanswered.slice(0, mostShown).map((what) => `UNANSWERED ${what}`),
     ...(unanswered.length > mostShown ? [`... and ${unanswered.length - mostShown} more unanswered`] : []),
   ];

@@ -70,7 +70,7 @@ export type ChaosOptions = {
 };
 
 /** A fault in force. */
-export type FaultWindow = { ends(): void };
+export type FaultWindow = { seen(): void; ends(): void };
 
 export type Progress = {
   readonly elapsedMs: number;
@@ -173,10 +173,11 @@ export class ChaosRun {
   /** Call it when the fault begins to be injected; `ends` when it has been removed altogether. */
   faultBegins(facts: FaultFacts): FaultWindow {
     const { availability } = this.started();
-    const end = availability.begin(facts, this.nowMs());
+    const open = availability.begin(facts, this.nowMs());
     const window = {
+      seen: () => open.seen(this.nowMs()),
       ends: () => {
-        if (this.openFaults.delete(window)) this.recorder.fault(end(this.nowMs()));
+        if (this.openFaults.delete(window)) this.recorder.fault(open.end(this.nowMs()));
       },
     };
     this.openFaults.add(window);

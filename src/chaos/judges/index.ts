@@ -2,6 +2,7 @@ export * from './answers.js';
 export * from './bank.js';
 export * from './counter.js';
 export * from './freshness.js';
+export * from './history.js';
 export * from './list.js';
 export * from './register.js';
 export * from './repeats.js';

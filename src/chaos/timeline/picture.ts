@@ -77,7 +77,7 @@ export function timelineOf(violation: Violation, faults: readonly Fault[]): stri
   const bars = operations.map((operation) => barOf(operation, axis));
   const plotWidth = Math.max(720, axis.width + 40, ...bars.map(labelEnd)) + 12;
   const width = plotLeft + plotWidth + margin;
-  const title = wrapped(violation.what, Math.floor((width - 2 * margin) / 8.6));
+  const title = wrapped(violation.what, Math.floor((width - 2 * margin) / 10.4));
   const subtitleY = margin + title.length * titleLine + 4;
   const bands = bandsOf(near, span, axis, plotWidth);
   const faultTop = subtitleY + 28;

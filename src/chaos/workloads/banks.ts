@@ -7,7 +7,7 @@ import type { Shards } from '../shards.js';
 import { chance } from '../workload.js';
 import { strongLevel } from './registers.js';
 
-const banksPerGeneration = 3;
+const banksPerGeneration = 2;
 
 export class Banks implements Plan {
   readonly name = 'bank';

@@ -10,7 +10,7 @@ import { pick } from '../workload.js';
 const keysPerGeneration = 6;
 /** Few enough that the search does not hold up the run; the rest is searched when that is over. */
 const stepsMeanwhile = 100_000;
-const stepsAtLast = 3_000_000;
+const stepsAtLast = 1_000_000;
 
 const levels: readonly Consistency[] = ['linearizable', 'linearizable', 'lease', 'quorum', 'quorum'];
 

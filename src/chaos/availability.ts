@@ -119,10 +119,11 @@ class Window {
     }
   }
 
-  private countCall({ workload, call, outcome, host, startMs }: Operation): void {
+  private countCall({ workload, call, outcome, host, startMs, endMs }: Operation): void {
     const isOk = outcome.kind === 'ok' || outcome.kind === 'refused';
     if (isOk) this.okOperations++;
-    if (workload !== 'probe' || startMs < this.seenMs) return;
+    // What was answered after the end was served by what came after it.
+    if (workload !== 'probe' || startMs < this.seenMs || endMs > this.toMs) return;
     const kind = call.op === 'get' ? call.level : 'write';
     const side = this.facts.sides[host] ?? 'none';
     this.shares[kind] ??= {};

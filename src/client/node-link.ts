@@ -15,6 +15,8 @@ export class NodeLink {
   outstanding = 0;
   /** Nobody listened there lately: not asked before this, while there is another choice. */
   downUntilMs = Number.NEGATIVE_INFINITY;
+  /** It let a question go unanswered: reads that any replica can serve ask others before this. */
+  silentUntilMs = Number.NEGATIVE_INFINITY;
   lastHeardMs = Number.NEGATIVE_INFINITY;
   lastProbedMs = Number.NEGATIVE_INFINITY;
   /** Reply subject of the current epoch. */
@@ -42,6 +44,10 @@ export class NodeLink {
   /** Whether a 503 came back for a probe. */
   isProbe(token: string): boolean {
     return token === `${this.number}-${probeEpoch}`;
+  }
+
+  isSilent(nowMs: number): boolean {
+    return nowMs < this.silentUntilMs;
   }
 
   isDown(nowMs: number): boolean {

@@ -31,6 +31,8 @@ const askAgainMs = 10;
 const retryMs = 40;
 /** A replica that does not answer is passed over for the next one after so long. */
 const patienceMs = 250;
+/** ... and is asked again only then, while others answer. */
+const silentMs = 2000;
 /** First letter of reply tokens: they tell these answers from those to batches of the pipeline. */
 export const replicaToken = 'q';
 
@@ -133,8 +135,10 @@ export class ReplicaReads {
       return;
     }
     const nowMs = this.parts.clock.nowMs();
+    for (const [link, answer] of live.round) if (answer === null) link.silentUntilMs = nowMs + silentMs;
     const there = replicas.filter((link) => !link.isDown(nowMs));
-    const candidates = there.length > 0 ? there : replicas;
+    const answering = there.filter((link) => !link.isSilent(nowMs));
+    const candidates = [answering, there].find((links) => links.length > 0) ?? replicas;
     const link = candidates[live.turn++ % candidates.length] as NodeLink;
     live.round.clear();
     this.ask(live, link);
@@ -222,6 +226,7 @@ export class ReplicaReads {
     const { live, link } = question;
     if (!this.live.has(live) || live.round.get(link) !== null) return;
     link.lastHeardMs = this.parts.clock.nowMs();
+    link.silentUntilMs = Number.NEGATIVE_INFINITY;
     const isOne = live.read.operation.level === ConsistencyLevel.One;
     if (result.code !== okCode) {
       this.onRefusal(live, link, result);

@@ -142,6 +142,23 @@ test(
 );
 
 test(
+  'two of three replicas are cut off without a word: the first reads of one replica wait for them, the next ask the third',
+  scenario({}, async (t, s) => {
+    await s.put('a', '1');
+    await s.run(200);
+    const [near] = s.nodes;
+    s.cut(
+      [near?.id ?? '', s.client.name],
+      s.nodes.slice(1).map(({ id }) => id),
+    );
+    for (let read = 0; read < 3; read++) await lookUp(s, 'a', { consistency: 'one', timeoutMs: 5000 });
+    const startMs = s.world.nowMs;
+    for (let read = 0; read < 20; read++) t.is(text(await lookUp(s, 'a', { consistency: 'one' })), '1');
+    t.true(s.world.nowMs - startMs < 200, `${s.world.nowMs - startMs} ms for 20 reads`);
+  }),
+);
+
+test(
   'reads of one replica never go back, though one of the replicas lags behind',
   scenario({ seeds: [1, 2, 3, 4] }, async (t, s) => {
     const slow = s.follower();

@@ -16,7 +16,7 @@ import { mapWithLeaders } from './leaders.js';
 import { forgetMembership } from './membership.js';
 import { isClusterRunning, logPathOf, logTail, memberIds, startNode } from './nodes.js';
 import { type LocalPorts, sleep, systemPorts, untilStopped } from './processes.js';
-import { type Backend, type LocalState, readState, removeState, serverText, writeState } from './state.js';
+import { type Backend, isPaused, type LocalState, readState, removeState, serverText, writeState } from './state.js';
 import { type BrokerPlan, endTopology, planTopology, startFaultServer, untilShaped } from './topology.js';
 
 const readyTimeoutMs = 60_000;
@@ -182,7 +182,7 @@ export async function stopLocalCluster(stateDirectory: string, ports: LocalPorts
   for (const group of [state.nodes, state.brokers]) {
     stopped += group.filter((target) => processes.signal(target, 'SIGTERM')).length;
     // Whoever was paused hears it only now.
-    for (const target of group) processes.signal(target, 'SIGCONT');
+    for (const target of group) if (isPaused(target)) processes.signal(target, 'SIGCONT');
     if (await untilStopped(ports, group, stopTimeoutMs)) continue;
     for (const target of group) processes.signal(target, 'SIGKILL');
     await untilStopped(ports, group, stopTimeoutMs);

@@ -5,6 +5,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import {
+  Availability,
   availabilityOf,
   type Fault,
   type Operation,
@@ -42,7 +43,7 @@ const only = (operations: readonly Operation[], ...faults: Fault[]): WindowFigur
   return figures;
 };
 
-test('shares are of the probes called within the window, by kind and side', (t) => {
+test('shares are of the probes called and answered within the window, by kind and side', (t) => {
   const read = (host: string, startMs: number, outcome: Operation['outcome']) =>
     probe.make(host, startMs, startMs + 50, { op: 'get', level: 'lease' }, outcome);
   const { shares, okOperations } = only(
@@ -50,6 +51,7 @@ test('shares are of the probes called within the window, by kind and side', (t) 
       read('n1', 99, seen('v')),
       read('n1', 100, failed),
       read('n1', 150, seen('v')),
+      read('n2', 150, seen('v')),
       read('n2', 199, seen('v')),
       read('n2', 200, failed),
       write('n1', 1, 120, 170, unknown),
@@ -62,7 +64,19 @@ test('shares are of the probes called within the window, by kind and side', (t) 
     lease: { minority: { ok: 1, all: 2 }, majority: { ok: 1, all: 1 } },
     write: { minority: { ok: 0, all: 1 }, none: { ok: 1, all: 1 } },
   });
-  t.is(okOperations, 4);
+  t.is(okOperations, 5);
+});
+
+test('what was asked before a fault was seen is in no share', (t) => {
+  const availability = new Availability([1, 2], ['n1', 'n2', 'n3']);
+  const window = availability.begin(fault(100, 200), 100);
+  const read = (startMs: number) => probe.make('n1', startMs, startMs + 10, { op: 'get', level: 'one' }, seen('v'));
+  availability.add(read(110));
+  window.seen(150);
+  availability.add(read(145));
+  availability.add(read(150));
+  window.end(200);
+  t.deepEqual(availability.figures()[0]?.shares, { one: { minority: { ok: 1, all: 1 } } });
 });
 
 test('fail-over lasts until every shard has taken a write that was called after the fault began', (t) => {

@@ -5,14 +5,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  isRingraftError,
-  messageOf,
-  type RingraftError,
-  seededRandom,
-  systemClock,
-  systemRandom,
-} from '../base/index.js';
+import { isRingraftError, messageOf, RingraftError, seededRandom, systemClock, systemRandom } from '../base/index.js';
 import { colorsFor, exitCodes } from '../cli/index.js';
 import { type FaultKind, type FaultSpec, healAll, type Injection } from '../faults/index.js';
 import { writeBallast } from './ballast.js';
@@ -82,6 +75,8 @@ class Session {
       onViolation: ({ workload, what }) => this.say(`VIOLATION ${workload}: ${what}`),
     });
     await run.start();
+    const unserved = await run.untilServed(recoveryTimeoutMs);
+    if (unserved !== undefined) throw new RingraftError('UNREACHABLE', `the cluster does not serve: ${unserved}`);
     this.say('clients work');
     await this.harm(cluster, run, seededRandom(random.nextU32()));
     this.say('faults are over; clients stop');

@@ -138,7 +138,7 @@ export async function startLocalCluster(
   return state;
 }
 
-/** Waits until every node answers and every shard has a leader. UNREACHABLE, with the log of what died, otherwise. */
+/** Waits until every node answers, the cluster is founded, and every shard has a leader. UNREACHABLE, with the log of what died, otherwise. */
 export async function untilReady(
   stateDirectory: string,
   state: LocalState,
@@ -157,10 +157,11 @@ export async function untilReady(
       const client = await connect(state, 2000);
       try {
         for (const { id } of state.nodes) await client.nodeStatus(id, 1000);
-        const { leaders } = await mapWithLeaders(client, 2000);
+        const { map, leaders } = await mapWithLeaders(client, 2000);
         const without = leaders.filter((leader) => leader === null).length;
-        if (without === 0) return;
-        problem = `${without} shards have no leader`;
+        const isFounded = map.epoch > 0;
+        if (without === 0 && isFounded) return;
+        problem = isFounded ? `${without} shards have no leader` : 'not every node has begun';
       } finally {
         await client.close();
       }

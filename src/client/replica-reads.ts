@@ -321,7 +321,7 @@ export class ReplicaReads {
 
   private settle(live: Live, result: OperationResult): void {
     this.live.delete(live);
-    this.parts.seen.note(this.route(live).id, result.appliedIndex);
+    this.parts.seen.note(this.route(live).id, Math.max(result.appliedIndex, result.shownIndex));
     live.resolve(result);
     this.dropQuestions();
   }

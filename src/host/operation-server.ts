@@ -70,7 +70,7 @@ const messageOfOutcome = (code: number): string => {
 type ServableRead = {
   readonly pending: PendingOperation;
   readonly level: ConsistencyLevel;
-  readonly appliedIndex: number;
+  readonly group: Group;
 };
 
 export type OperationServerParts = {
@@ -327,7 +327,7 @@ export class OperationServer {
     }
     if (served === 0) return;
     for (const waiting of waitingReads.splice(0, served)) {
-      for (const pending of waiting.reads) this.servable.push({ pending, level: waiting.level, appliedIndex });
+      for (const pending of waiting.reads) this.servable.push({ pending, level: waiting.level, group });
       for (const confirmation of waiting.confirmations) confirmation(true);
     }
   }
@@ -357,8 +357,9 @@ export class OperationServer {
     });
   }
 
-  private answerRead({ pending, level, appliedIndex }: ServableRead, value: ReadValue): void {
-    this.answer(pending, readResult(pending.operation, value, level, appliedIndex));
+  private answerRead({ pending, level, group }: ServableRead, value: ReadValue): void {
+    // As of now: the value may show what was applied while it was fetched, and its reader must not go back behind that.
+    this.answer(pending, readResult(pending.operation, value, level, group.raft.appliedIndex));
   }
 
   /** Entries were applied: the operations behind them have their outcome. */

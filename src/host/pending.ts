@@ -59,6 +59,7 @@ export const okResult = (
   appliedIndex: 0,
   ageMs: 0,
   replica: null,
+  shownIndex: 0,
 });
 
 /** The answer to a read of one key that found this. */
@@ -96,4 +97,5 @@ export const errorResult = (
   appliedIndex: 0,
   ageMs: 0,
   replica: null,
+  shownIndex: 0,
 });

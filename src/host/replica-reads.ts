@@ -2,7 +2,8 @@
  * Reads that any replica answers from what it has applied, whoever leads: levels `one` and `quorum`.
  *
  * Invariants:
- * 1. An answer shows a state at or past the `appliedIndex` it names, of committed entries only.
+ * 1. An answer shows a state at or past the `appliedIndex` it names, and none past its `shownIndex`, of committed entries
+ *    only.
  * 2. For level `quorum`, `touchedIndex` covers every entry of this replica's log that is not applied at that moment,
  *    committed or not: a client that puts a majority of such answers together knows whether it has seen the newest write
  *    that anybody was told of (design, section 8; the proof is in `client/quorum-proof.ts`).
@@ -64,8 +65,10 @@ export class ReplicaReads {
       return true;
     }
     store.getMany([operation], wallMs, (error, [value]) => {
-      if (error === undefined) answer(pending, { ...readResult(operation, value, level, appliedIndex), ...facts });
-      else answer(pending, errorResult(requestId, 'CORRUPT', error.message));
+      if (error === undefined) {
+        const shownIndex = group.raft.appliedIndex;
+        answer(pending, { ...readResult(operation, value, level, appliedIndex), ...facts, shownIndex });
+      } else answer(pending, errorResult(requestId, 'CORRUPT', error.message));
       this.parts.schedule();
     });
     return true;

@@ -101,11 +101,13 @@ export type OperationResult = {
   number: number;
   /** Milliseconds since 1970; 0: the key has no time to live. */
   expiresAtMs: number;
-  /** Levels `quorum` and `one`: what the replica has applied, and how old that can be. */
+  /** What the replica has applied, all of which shows in the value; and how old that can be. */
   appliedIndex: number;
   ageMs: number;
   /** Level `quorum` alone. */
   replica: ReplicaFacts | null;
+  /** What the value shows may be newer than `appliedIndex`, up to here; 0: it is not. */
+  shownIndex: number;
 };
 
 /** `mapEpoch`: of the answering node's cluster map. */

@@ -53,6 +53,7 @@ export const result = (requestId: number, fields: Partial<OperationResult> = {})
   appliedIndex: 0,
   ageMs: 0,
   replica: null,
+  shownIndex: 0,
   ...fields,
 });
 

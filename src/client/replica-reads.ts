@@ -8,7 +8,7 @@
  * 2. Every answer counted was given after the read began; that is all the proof asks of it.
  * 3. There is no timer per read: one sweep runs while any is live.
  */
-import { type Clock, isRingraftError, RingraftError, type ShardId } from '../base/index.js';
+import { assert, type Clock, isRingraftError, RingraftError, type ShardId } from '../base/index.js';
 import type { Bus, BusMessage } from '../transport/index.js';
 import {
   ConsistencyLevel,
@@ -45,6 +45,7 @@ export class SeenIndexes {
   }
 
   note(shard: ShardId, index: number): void {
+    assert(index >= 0, () => `shard ${shard} was seen at ${index}`);
     if (index > this.at(shard)) this.seen.set(shard, index);
   }
 }
@@ -262,7 +263,9 @@ export class ReplicaReads {
     if (answers.length >= wanted && answers.length > 0) {
       const verdict = judge(answers);
       if (verdict.isProven) {
-        this.settle(live, { ...verdict.newest, maybeStale: false });
+        // No copy: what a message leaves out stands in its prototype.
+        verdict.newest.maybeStale = false;
+        this.settle(live, verdict.newest);
         return;
       }
       // Fewer than a majority were asked for: they prove nothing, however long one waits.

@@ -1,7 +1,7 @@
 /**
  * What clients do during a run: few keys, many conflicts, every written value unique, so that a history says a lot.
  */
-import { type Clock, isRingraftError, type Random, RingraftError, randomBetween } from '../../src/base/index.js';
+import { type Clock, isRingraftError, pause, type Random, RingraftError, randomBetween } from '../../src/base/index.js';
 import type { OperationRecord } from '../../src/checker/index.js';
 import { connectClient, type GetResult, type RingraftClient } from '../../src/client/index.js';
 import type { Life } from './life.js';
@@ -129,8 +129,22 @@ export class Workload {
   async readAll(): Promise<void> {
     if (this.client === undefined) throw new Error('this client never reached the cluster');
     const client = this.client;
-    for (let n = 1; n <= this.options.keys; n++) await this.get(client, `key-${n}`, 'linearizable');
-    await this.checkCounter(client);
+    for (let n = 1; n <= this.options.keys; n++) {
+      await this.untilServed(() => this.get(client, `key-${n}`, 'linearizable'));
+    }
+    await this.untilServed(() => this.checkCounter(client));
+  }
+
+  /** A disk may have hung to the last moment: its shards elect only then. Whoever judges the run says how long is too long. */
+  private async untilServed(ask: () => Promise<void>): Promise<void> {
+    for (;;) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (!isRingraftError(error)) throw error;
+        await pause(this.life.clock, 50);
+      }
+    }
   }
 
   /** Every increment takes effect once: however often it was sent, and whoever led. */

@@ -168,10 +168,12 @@ export type OpenWindow = {
   seen(atMs: number): void;
   /** Tells what it was. */
   end(toMs: number): Fault;
+  /** It never was. */
+  drop(): void;
 };
 
 export class Availability {
-  private readonly windows: Window[] = [];
+  private windows: readonly Window[] = [];
   private active: Window[] = [];
   private latestMs = 0;
 
@@ -182,13 +184,17 @@ export class Availability {
 
   begin(facts: FaultFacts, fromMs: number): OpenWindow {
     const window = new Window(facts, fromMs, this.shards, this.hosts);
-    this.windows.push(window);
+    this.windows = [...this.windows, window];
     this.active.push(window);
     return {
       seen: (atMs) => window.seen(atMs),
       end(toMs) {
         window.toMs = Math.min(window.toMs, toMs);
         return window.fault;
+      },
+      drop: () => {
+        this.windows = this.windows.filter((each) => each !== window);
+        this.active = this.active.filter((each) => each !== window);
       },
     };
   }

@@ -56,14 +56,16 @@ export class ChaosCluster {
     };
     writeFileSync(configPath, `${JSON.stringify(config, null, 2)}\n`);
     const stateDirectory = join(directory, 'cluster');
-    const state = await startLocalCluster(
-      { configPath, stateDirectory, port: 0, fresh: true, backend },
-      process.env,
-      systemPorts,
-    );
-    const cluster = new ChaosCluster(state, stateDirectory);
-    await untilReady(stateDirectory, state, (_, timeoutMs) => cluster.connect(undefined, timeoutMs), systemPorts);
-    return cluster;
+    try {
+      const wanted = { configPath, stateDirectory, port: 0, fresh: true, backend };
+      const state = await startLocalCluster(wanted, process.env, systemPorts);
+      const cluster = new ChaosCluster(state, stateDirectory);
+      await untilReady(stateDirectory, state, (_, timeoutMs) => cluster.connect(undefined, timeoutMs), systemPorts);
+      return cluster;
+    } catch (error) {
+      await stopLocalCluster(stateDirectory, systemPorts);
+      throw error;
+    }
   }
 
   /** A client beside a node: of its broker and no other. undefined: of any. */

@@ -34,9 +34,18 @@ function timesOf({ seconds, kinds }: ChaosFlags): NemesisOptions {
   return { kinds, holdMs: [Math.round(most / 2), most], restMs: [200, Math.min(2000, Math.max(300, most / 4))] };
 }
 
+type Verdict = {
+  readonly result: ChaosResult;
+  readonly problems: readonly string[];
+  /** Kinds of faults that this machine cannot do. */
+  readonly skipped: readonly FaultKind[];
+};
+
 /** One run from the first process to the verdict. */
 class Session {
   private readonly problems: string[] = [];
+  /** Kinds that this machine cannot do. */
+  private readonly skipped = new Set<FaultKind>();
   private readonly startedMs = systemClock.nowMs();
 
   constructor(
@@ -45,13 +54,14 @@ class Session {
     private readonly signal: AbortSignal,
   ) {}
 
-  async run(): Promise<{ readonly result: ChaosResult; readonly problems: readonly string[] }> {
+  async run(): Promise<Verdict> {
     const { seed, nodes, broken } = this.flags;
     this.say(`seed ${seed}; ${nodes} nodes, each with a nats-server; ${this.directory}`);
     if (broken !== undefined) breakBuild(broken);
     const cluster = await ChaosCluster.start({ ...this.flags, directory: this.directory });
     try {
-      return { result: await this.work(cluster), problems: this.problems };
+      const result = await this.work(cluster);
+      return { result, problems: this.problems, skipped: [...this.skipped] };
     } finally {
       await cluster.stop();
     }
@@ -134,6 +144,11 @@ class Session {
         const { ok, failed, unknown } = run.progress();
         this.say(`  healed after ${seconds()} s; so far ${ok} ok, ${failed} failed, ${unknown} unknown`);
       },
+      skipped: (reason) => {
+        window.drop();
+        this.skipped.add(spec.kind);
+        this.say(`SKIPPED ${description}: ${reason}`);
+      },
       failed: (reason) => {
         window.ends();
         this.problem(`${description}: ${reason}`);
@@ -167,14 +182,18 @@ async function main(): Promise<number> {
   const stopping = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => stopping.abort());
   const directory = flags.directory ?? mkdtempSync(join(tmpdir(), 'ringraft-chaos-'));
-  const { result, problems } = await new Session(flags, directory, stopping.signal).run();
-  const kinds = new Set(flags.kinds.filter((kind: FaultKind) => result.faults[kind] === undefined));
-  const passed = result.passed && problems.length === 0;
-  const closing = { ...result, problems, passed, neverDrawn: [...kinds] };
+  const verdict = await new Session(flags, directory, stopping.signal).run();
+  const { problems, skipped } = verdict;
+  const passed = verdict.result.passed && problems.length === 0;
+  const result = { ...verdict.result, passed };
+  const neverDrawn = flags.kinds.filter((kind) => result.faults[kind] === undefined && !skipped.includes(kind));
+  const closing = { ...result, problems, skipped, neverDrawn };
   process.stdout.write(
     flags.json ? `${JSON.stringify(closing)}\n` : summaryOf(result, colorsFor(process.stdout, process.env)),
   );
   for (const problem of problems) say(`PROBLEM ${problem}`);
+  if (skipped.length > 0) say(`not possible on this machine: ${skipped.join(', ')}`);
+  if (neverDrawn.length > 0) say(`too short for: ${neverDrawn.join(', ')}`);
   const isKept = flags.keep || flags.directory !== undefined || !passed;
   if (isKept) say(`history, logs and pictures are in ${directory}`);
   if (!flags.keep && passed) rmSync(join(directory, 'cluster'), { recursive: true, force: true });

@@ -2,7 +2,7 @@
  * Draws faults from a seed and puts them in force, one after the other, while clients work. A fault counts only once it
  * was seen to be in force; one that cannot be shown is reported.
  */
-import { messageOf, type Random, randomBetween } from '../base/index.js';
+import { isRingraftError, messageOf, type Random, randomBetween } from '../base/index.js';
 import {
   describeFault,
   type FaultGround,
@@ -19,6 +19,8 @@ export type FaultWatch = {
   /** It was seen, so much later. */
   seen(injection: Injection): void;
   healed(): void;
+  /** This cluster or this machine cannot do it; nothing was done. */
+  skipped(reason: string): void;
   /** It could not be shown, or not be undone. */
   failed(reason: string): void;
 };
@@ -88,7 +90,8 @@ export class Nemesis {
     try {
       return await injectFault(ground, spec, { seenTimeoutMs, mustShow: true, signal });
     } catch (error) {
-      if (!signal.aborted) watch.failed(messageOf(error));
+      if (isRingraftError(error, 'BAD_REQUEST')) watch.skipped(messageOf(error));
+      else if (!signal.aborted) watch.failed(messageOf(error));
       return undefined;
     }
   }

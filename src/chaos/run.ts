@@ -70,7 +70,7 @@ export type ChaosOptions = {
 };
 
 /** A fault in force. */
-export type FaultWindow = { seen(): void; ends(): void };
+export type FaultWindow = { seen(): void; ends(): void /** There was no fault. */; drop(): void };
 
 export type Progress = {
   readonly elapsedMs: number;
@@ -176,6 +176,9 @@ export class ChaosRun {
     const open = availability.begin(facts, this.nowMs());
     const window = {
       seen: () => open.seen(this.nowMs()),
+      drop: () => {
+        if (this.openFaults.delete(window)) open.drop();
+      },
       ends: () => {
         if (this.openFaults.delete(window)) this.recorder.fault(open.end(this.nowMs()));
       },

@@ -50,6 +50,7 @@ function watched(ground: FakeGround, seed: number) {
         return {
           seen: ({ id }) => events.push(`seen ${id}`),
           healed: () => events.push('healed'),
+          skipped: (reason) => events.push(`skipped ${reason}`),
           failed: (reason) => events.push(`failed ${reason}`),
         };
       },
@@ -77,6 +78,14 @@ test('a fault that does not show is told as failed, never as seen', async (t) =>
   await nemesis.step();
   t.is(events.length, 2);
   t.regex(events[1] as string, /^failed split .* nothing shows it/);
+});
+
+test('what this cluster cannot do is skipped: it is no failure, and no fault that was seen', async (t) => {
+  const ground = Object.assign(new FakeGround(5), { control: undefined });
+  const { nemesis, events } = watched(ground, 1);
+  await nemesis.step();
+  t.is(events.length, 2);
+  t.regex(events[1] as string, /^skipped split needs a cluster with a nats-server for each node/);
 });
 
 test('told to stop, it heals at once what it holds', async (t) => {

@@ -7,15 +7,17 @@ import { readFileSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
+  type Clock,
   isNodeId,
   isRingraftError,
   messageOf,
   type NodeId,
+  pause,
   RingraftError,
   systemClock,
   systemRandom,
 } from './base/index.js';
-import { connectClient } from './client/index.js';
+import { connectClient, type RingraftClient } from './client/index.js';
 import { type ClusterConfig, joinConfig, loadConfig } from './config/index.js';
 import {
   buildLogger,
@@ -31,12 +33,13 @@ import { nodeSnapshotFiles, Store } from './kv/index.js';
 import { beginningOf, ClusterNode, type DiskUsage, foundingMap, type Origin } from './meta/index.js';
 import { initHash } from './ring/index.js';
 import { startService } from './service/index.js';
-import { connectNats, lanes } from './transport/index.js';
+import { type Bus, connectNats, lanes } from './transport/index.js';
 import { nodeDisk, openWal } from './wal/index.js';
 
 const exitCodes = { stopped: 0, error: 1, usage: 2, locked: 3 } as const;
 /** Log entries kept in memory for followers that lag, all shards together. */
 const logMemoryBytes = 24 * 1024 * 1024;
+const connectPauseMs = 100;
 const defaultConfig = 'cluster.config.json';
 
 const packageVersion = (): string => {
@@ -82,6 +85,27 @@ async function diskUsageOf(directory: string): Promise<DiskUsage> {
 async function surroundingsFor({ faults }: DaemonFlags, logger: ClosableLogger): Promise<NodeSurroundings> {
   const real = { clock: systemClock, disk: nodeDisk() };
   return faults === undefined ? real : takeFaultsFrom(faults, real, logger);
+}
+
+/**
+ * The client behind the public API. A node that starts while it is cut off serves its peers as soon as they are there, so
+ * it waits for as long as it takes. undefined: told to stop before.
+ */
+async function connectOwnClient(
+  { bus, clock, logger }: { readonly bus: Bus; readonly clock: Clock; readonly logger: ClosableLogger },
+  cluster: string,
+  stopping: AbortSignal,
+): Promise<RingraftClient | undefined> {
+  for (let isFirst = true; !stopping.aborted; isFirst = false) {
+    try {
+      return await connectClient(bus, { cluster, clock });
+    } catch (error) {
+      if (!isRingraftError(error) || error.code === 'CLOSED') throw error;
+      if (isFirst) logger.warn({ code: error.code }, `waiting for the cluster: ${error.message}`);
+      await pause(clock, connectPauseMs);
+    }
+  }
+  return undefined;
 }
 
 async function start(
@@ -165,7 +189,15 @@ async function start(
     },
     beginning,
   );
-  const client = await connectClient(bus, { cluster, clock });
+  const client = await connectOwnClient({ bus, clock, logger }, cluster, stopping);
+  if (client === undefined) {
+    return {
+      async stop() {
+        await node.stop();
+        await close();
+      },
+    };
+  }
   const service = startService(bus, client, { prefix: config.subjectPrefix, cluster, version, nodeId, clock });
   logger.info({ directory, servers: config.nats.servers, shards, version }, 'serving');
   return {

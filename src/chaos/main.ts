@@ -44,6 +44,7 @@ type Verdict = {
 /** One run from the first process to the verdict. */
 class Session {
   private readonly problems: string[] = [];
+  private readonly ended = new Set<string>();
   /** Kinds that this machine cannot do. */
   private readonly skipped = new Set<FaultKind>();
   private readonly startedMs = systemClock.nowMs();
@@ -68,7 +69,6 @@ class Session {
   }
 
   private async work(cluster: ChaosCluster): Promise<ChaosResult> {
-    const { signal } = this;
     const { seed, workloads, probeRate } = this.flags;
     const random = seededRandom(seed);
     const run = new ChaosRun({
@@ -92,7 +92,7 @@ class Session {
     this.say('faults are over; clients stop');
     await healAll(cluster.ground);
     await run.stop();
-    for (const endpoint of signal.aborted ? [] : cluster.ended()) this.problem(`${endpoint} has ended by itself`);
+    this.reportEnded(cluster);
     this.say('everything is read back');
     return run.finish();
   }
@@ -125,8 +125,20 @@ class Session {
       timesOf(this.flags),
     );
     const endMs = systemClock.nowMs() + 1000 * this.flags.seconds;
-    while (!signal.aborted && systemClock.nowMs() < endMs) await nemesis.step();
+    while (!signal.aborted && systemClock.nowMs() < endMs) {
+      await nemesis.step();
+      this.reportEnded(cluster);
+    }
     await ballast.close();
+  }
+
+  /** All that was ended by a fault was started again. */
+  private reportEnded(cluster: ChaosCluster): void {
+    for (const endpoint of cluster.ended()) {
+      if (this.ended.has(endpoint)) continue;
+      this.ended.add(endpoint);
+      this.problem(`${endpoint} has ended by itself; its log says why`);
+    }
   }
 
   private watch(run: ChaosRun, cluster: ChaosCluster, spec: FaultSpec, description: string): FaultWatch {

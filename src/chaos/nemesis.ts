@@ -45,7 +45,7 @@ export type NemesisPorts = {
 };
 
 /** Some show only once what stands in buffers has run full. */
-const seenTimeoutMs = 20_000;
+const seenTimeoutMs = 30_000;
 
 export class Nemesis {
   private readonly deck: Deck;

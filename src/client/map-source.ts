@@ -14,8 +14,12 @@ import type { BusMessage } from '../transport/index.js';
 import { type ClusterMapAnswer, type ErrorBody, mapSubject } from '../wire/index.js';
 import { type Inbox, isNoResponders } from './inbox.js';
 
-/** One attempt; the request or its answer may be lost. */
-const attemptMs = 1000;
+/**
+ * One attempt: the request or its answer may be lost. NATS asks one node of many, and it may be one that cannot be reached,
+ * so the first attempts are short.
+ */
+const firstAttemptMs = 250;
+const longestAttemptMs = 1000;
 const pauseMs = 100;
 /** "Nobody listens" is believed the second time: a server learns of subscriptions elsewhere a little late. */
 const noResponderAttempts = 2;
@@ -58,7 +62,8 @@ export class MapSource {
   private async ask(timeoutMs: number): Promise<ClusterMapAnswer> {
     const deadlineMs = this.clock.nowMs() + timeoutMs;
     const subject = mapSubject(this.cluster);
-    for (let noResponders = 0; ; ) {
+    let attemptMs = firstAttemptMs;
+    for (let noResponders = 0; ; attemptMs = Math.min(2 * attemptMs, longestAttemptMs)) {
       const leftMs = deadlineMs - this.clock.nowMs();
       try {
         const answer = parseMapAnswer(await this.inbox.request(subject, emptyBytes, Math.min(attemptMs, leftMs)));

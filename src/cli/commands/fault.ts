@@ -24,6 +24,7 @@ import { type Arguments, type Command, flag, optionalText, text, texts } from '.
 
 /** Long enough for what shows at once. */
 const seenTimeoutMs = 5000;
+const longMs = 3_600_000;
 
 export const faultGroundOf = (context: Context): FaultGround =>
   localFaultGround(context.stateDirectory, requireLocal(context, 'faults are for clusters of `kvctl up`'), context);
@@ -64,18 +65,13 @@ async function inject(context: Context, args: Arguments, spec: FaultSpec): Promi
       ? 'Ctrl-C heals it\n'
       : `heals by itself after ${formatDuration(forMs)}; Ctrl-C heals it at once\n`,
   );
-  if (forMs === undefined) await untilInterrupted(io.signal);
-  else await context.pause(forMs);
+  if (forMs !== undefined) await context.pause(forMs);
+  // A timer: nothing else keeps this process there.
+  else while (!io.signal.aborted) await context.pause(longMs);
   await removeFault(ground, { id: injection.id, spec, sinceMs: 0 });
   if (context.args.output !== 'json') await write(io.out, `healed ${injection.id}\n`);
   return exitCodes.ok;
 }
-
-const untilInterrupted = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 
 async function report(context: Context, { id, spec, description, evidence }: Injection): Promise<void> {
   const undo = undoText(spec, id);

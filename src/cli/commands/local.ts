@@ -15,6 +15,8 @@ import { type Arguments, type Command, flag, optionalText } from './command.js';
 
 export type ConnectLocal = Connect;
 
+const longMs = 3_600_000;
+
 const count = (args: Arguments, name: string, least: number): number | undefined => {
   const given = optionalText(args, name);
   return given === undefined ? undefined : parseCount(given, `--${name}`, least);
@@ -132,8 +134,8 @@ export const up = (connect: Connect): Command => ({
     await write(io.out, `${serverText(state)}\n`);
     if (!flag(args, 'foreground')) return exitCodes.ok;
     io.err.write('running; Ctrl-C stops it all\n');
-    if (!io.signal.aborted)
-      await new Promise((resolve) => io.signal.addEventListener('abort', resolve, { once: true }));
+    // A timer: nothing else keeps this process there.
+    while (!io.signal.aborted) await context.pause(longMs);
     await stopLocalCluster(stateDirectory, context);
     return exitCodes.ok;
   },

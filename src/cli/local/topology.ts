@@ -30,9 +30,9 @@ const loopback = '127.0.0.1';
 const faultServerName = 'faults';
 
 /** A subscriber that does not take what it is sent for so long is dropped. */
-const writeDeadlineMs = 2000;
-/** The same, by bytes: four of the largest messages. */
-const maxPendingBytes = 4 * 1024 * 1024;
+const writeDeadlineMs = 1000;
+/** The same, by bytes: two of the largest messages. */
+const maxPendingBytes = 2 * 1024 * 1024;
 /** In namespaces of their own all hosts use the same. */
 const netnsPorts = { clientPort: 4222, routePort: 6222 } as const;
 

@@ -24,8 +24,11 @@ export type FaultGround = {
   setNodeFaults(nodeId: string, faults: NodeFaults): Promise<void>;
   /** undefined: the node has not said yet. */
   nodeFaultsSeen(nodeId: string): Promise<NodeFaultsSeen | undefined>;
-  /** How many connections the broker of a node has dropped, as too slow or for giving no sign of life. */
-  dropsOf(nodeId: string): { readonly slow: number; readonly stale: number };
+  /**
+   * How often a node and its broker have lost each other: the broker dropped the node as too slow, or for giving no sign of
+   * life; the node heard nothing of the broker and gave it up.
+   */
+  dropsOf(nodeId: string): { readonly slow: number; readonly stale: number; readonly givenUp: number };
   readonly ledger: Ledger;
   nowMs(): number;
   pause(ms: number): Promise<void>;

@@ -85,7 +85,8 @@ export class FakeGround implements FaultGround {
     wallMs: 0,
   });
 
-  dropsOf = () => ({ slow: 0, stale: 0 });
+  drops = { slow: 0, stale: 0, givenUp: 0 };
+  dropsOf = () => this.drops;
   nowMs = (): number => this.timeMs;
   pause = async (ms: number): Promise<void> => {
     this.timeMs += ms;

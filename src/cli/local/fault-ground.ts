@@ -65,16 +65,23 @@ class LocalFaultProcesses implements FaultProcesses {
   }
 }
 
-/** Counted in its log: what nats-server says of the connections it drops. */
-function dropsIn(logPath: string): { readonly slow: number; readonly stale: number } {
-  let log = '';
+/** How often the log of a process says it. */
+function countIn(logPath: string, pattern: RegExp): number {
   try {
-    log = readFileSync(logPath, 'utf8');
+    return readFileSync(logPath, 'utf8').match(pattern)?.length ?? 0;
   } catch {
     // It has logged nothing.
+    return 0;
   }
-  const count = (pattern: RegExp): number => log.match(pattern)?.length ?? 0;
-  return { slow: count(/cid:\d+ - .*Slow Consumer Detected/g), stale: count(/cid:\d+ - .*Stale Connection/g) };
+}
+
+function dropsOf(stateDirectory: string, id: string): ReturnType<FaultGround['dropsOf']> {
+  const broker = logPathOf(stateDirectory, brokerOf(id));
+  return {
+    slow: countIn(broker, /cid:\d+ - .*Slow Consumer Detected/g),
+    stale: countIn(broker, /cid:\d+ - .*Stale Connection/g),
+    givenUp: countIn(logPathOf(stateDirectory, id), /"msg":"lost NATS"/g),
+  };
 }
 
 export function localFaultGround(stateDirectory: string, state: LocalState, ports: LocalPorts): FaultGround {
@@ -85,7 +92,7 @@ export function localFaultGround(stateDirectory: string, state: LocalState, port
     processes: new LocalFaultProcesses(stateDirectory, ports),
     setNodeFaults: (id, faults) => writeNodeFaults(faultFileOf(stateDirectory, id), faults),
     nodeFaultsSeen: (id) => readNodeFaultsSeen(faultFileOf(stateDirectory, id)),
-    dropsOf: (id) => dropsIn(logPathOf(stateDirectory, brokerOf(id))),
+    dropsOf: (id) => dropsOf(stateDirectory, id),
     ledger: ledgerOf(stateDirectory),
     nowMs: () => ports.clock.nowMs(),
     pause: (ms) => pause(ports.clock, ms),

@@ -87,11 +87,15 @@ test('a slow consumer is one that its server dropped; one that gave up first cou
   const spec: FaultSpec = { kind: 'slow-consumer', node: 'n1' };
   const patient = { seenTimeoutMs: 30_000, mustShow: true };
   const dropped = new FakeGround(3);
-  dropped.control.inject = async () => void (dropped.drops = { slow: 2, stale: 0, givenUp: 1 });
+  dropped.control.inject = async () => {
+    dropped.drops = { slow: 2, stale: 0, givenUp: 1 };
+  };
   t.is((await injectFault(dropped, spec, patient)).evidence, 'nats-n1 dropped 2 connections of n1 as too slow');
   t.true(dropped.nowMs() < 1000);
   const quiet = new FakeGround(3);
-  quiet.control.inject = async () => void (quiet.drops = { slow: 0, stale: 0, givenUp: 1 });
+  quiet.control.inject = async () => {
+    quiet.drops = { slow: 0, stale: 0, givenUp: 1 };
+  };
   t.is((await injectFault(quiet, spec, patient)).evidence, 'n1 heard nothing of nats-n1 and gave it up');
   t.true(quiet.nowMs() >= 10_000);
 });

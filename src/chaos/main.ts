@@ -44,6 +44,7 @@ type Verdict = {
 /** One run from the first process to the verdict. */
 class Session {
   private readonly problems: string[] = [];
+  private cluster: ChaosCluster | undefined;
   private readonly ended = new Set<string>();
   /** Kinds that this machine cannot do. */
   private readonly skipped = new Set<FaultKind>();
@@ -60,12 +61,18 @@ class Session {
     this.say(`seed ${seed}; ${nodes} nodes, each with a nats-server; ${this.directory}`);
     if (broken !== undefined) breakBuild(broken);
     const cluster = await ChaosCluster.start({ ...this.flags, directory: this.directory });
+    this.cluster = cluster;
     try {
       const result = await this.work(cluster);
       return { result, problems: this.problems, skipped: [...this.skipped] };
     } finally {
       await cluster.stop();
     }
+  }
+
+  /** Nothing is read back any more. */
+  async end(): Promise<void> {
+    await this.cluster?.stop();
   }
 
   private async work(cluster: ChaosCluster): Promise<ChaosResult> {
@@ -120,7 +127,7 @@ class Session {
             await writing;
           }
         },
-        untilRecovered: () => run.untilServed(recoveryTimeoutMs),
+        untilRecovered: () => run.untilServed(recoveryTimeoutMs, signal),
       },
       timesOf(this.flags),
     );
@@ -192,9 +199,16 @@ async function main(): Promise<number> {
     return exitCodes.ok;
   }
   const stopping = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => stopping.abort());
   const directory = flags.directory ?? mkdtempSync(join(tmpdir(), 'ringraft-chaos-'));
-  const verdict = await new Session(flags, directory, stopping.signal).run();
+  const session = new Session(flags, directory, stopping.signal);
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(name, () => {
+      // The first ends the faults, and what was seen is judged; the second ends it all.
+      if (stopping.signal.aborted) void session.end().finally(() => process.exit(exitCodes.interrupted));
+      stopping.abort();
+    });
+  }
+  const verdict = await session.run();
   const { problems, skipped } = verdict;
   const passed = verdict.result.passed && problems.length === 0;
   const result = { ...verdict.result, passed };

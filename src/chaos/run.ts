@@ -212,14 +212,14 @@ export class ChaosRun {
    * Resolves when every client has had a write to every shard acknowledged; with what is missing when the time is up. Its
    * writes are no part of the record.
    */
-  async untilServed(timeoutMs: number): Promise<string | undefined> {
+  async untilServed(timeoutMs: number, signal?: AbortSignal): Promise<string | undefined> {
     const { callers, shards } = this.started();
     const { clock, bucket } = this.options;
     const deadlineMs = clock.nowMs() + timeoutMs;
     const missing = await Promise.all(
       callers.map(async ({ client, name }) => {
         let left = shards.ids.map((_, at) => shards.key(`served/${name}/`, at));
-        while (left.length > 0 && clock.nowMs() < deadlineMs) {
+        while (left.length > 0 && clock.nowMs() < deadlineMs && signal?.aborted !== true) {
           const settled = await Promise.allSettled(
             left.map((key) => client.put(bucket, key, Buffer.from(name), { timeoutMs: servedTimeoutMs })),
           );
@@ -229,7 +229,7 @@ export class ChaosRun {
         return left.map((key) => `${name} is not served by shard ${shards.of(key)}`);
       }),
     );
-    return missing.flat().length === 0 ? undefined : missing.flat().slice(0, 3).join(', ');
+    return missing.flat().length === 0 || signal?.aborted === true ? undefined : missing.flat().slice(0, 3).join(', ');
   }
 
   /** Ends the work, once the faults are healed; what has to be answered is asked for until it is, or patience ends. */

@@ -5,8 +5,17 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { isRingraftError, messageOf, RingraftError, seededRandom, systemClock, systemRandom } from '../base/index.js';
+import {
+  isRingraftError,
+  messageOf,
+  pause,
+  RingraftError,
+  seededRandom,
+  systemClock,
+  systemRandom,
+} from '../base/index.js';
 import { colorsFor, exitCodes } from '../cli/index.js';
+import type { RingraftClient } from '../client/index.js';
 import { type FaultKind, type FaultSpec, healAll, type Injection } from '../faults/index.js';
 import { writeBallast } from './ballast.js';
 import { ChaosCluster, chaosBucket } from './cluster.js';
@@ -18,6 +27,7 @@ import { sidesOf } from './sides.js';
 
 const clientTimeoutMs = 10_000;
 const recoveryTimeoutMs = 30_000;
+const statusTimeoutMs = 1000;
 /** Of operations: what a fault must have met, or it proved nothing. */
 const leastOk = 20;
 /** What a fault takes beside the time it is held: to be seen, to be healed, to recover from. */
@@ -127,7 +137,9 @@ class Session {
             await writing;
           }
         },
-        untilRecovered: () => run.untilServed(recoveryTimeoutMs, signal),
+        untilRecovered: async () =>
+          (await untilAllAnswer(cluster.ground.nodes, ballast, signal)) ??
+          (await run.untilServed(recoveryTimeoutMs, signal)),
       },
       timesOf(this.flags),
     );
@@ -183,6 +195,23 @@ class Session {
   private say(text: string): void {
     say(`${((systemClock.nowMs() - this.startedMs) / 1000).toFixed(1).padStart(7)} s  ${text}`);
   }
+}
+
+/** A node that was started again has to be there before the next fault meets it. */
+async function untilAllAnswer(
+  nodes: readonly string[],
+  client: RingraftClient,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const deadlineMs = systemClock.nowMs() + recoveryTimeoutMs;
+  let left = nodes;
+  while (left.length > 0 && !signal.aborted) {
+    if (systemClock.nowMs() > deadlineMs) return `${left.join(', ')} do not answer`;
+    const asked = await Promise.allSettled(left.map((node) => client.nodeStatus(node, statusTimeoutMs)));
+    left = left.filter((_, at) => asked[at]?.status === 'rejected');
+    if (left.length > 0) await pause(systemClock, 50);
+  }
+  return undefined;
 }
 
 /** From here on every kvd that is started is broken so. */

@@ -44,6 +44,7 @@ export const isRunning = (server: ServerProcess): boolean => systemPorts.process
 /** Servers that are nothing but a program and its arguments. */
 export class ServerProcesses {
   private readonly started: ServerProcess[] = [];
+  private isClosed = false;
 
   constructor(private readonly directory: string) {
     mkdirSync(directory, { recursive: true });
@@ -54,22 +55,30 @@ export class ServerProcesses {
   }
 
   start(name: string, program: string, args: readonly string[]): void {
+    this.checkOpen();
     this.started.push({ name, ...systemPorts.processes.start(program, args, this.logPathOf(name)) });
   }
 
-  /** Throws with the end of its log when one has ended by itself. */
+  /** Throws with the end of its log when one has ended by itself, or when they have been stopped. */
   check(): void {
+    this.checkOpen();
     const dead = this.started.find((server) => !isRunning(server));
     if (dead === undefined) return;
     throw new RingraftError('UNREACHABLE', `${dead.name} has ended by itself:\n${logTail(this.logPathOf(dead.name))}`);
   }
 
+  /** For good: none is started afterwards. */
   async stop(): Promise<void> {
+    this.isClosed = true;
     for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
       for (const server of this.started) systemPorts.processes.signal(server, signal);
       if (await untilStopped(systemPorts, this.started, stopTimeoutMs)) break;
     }
     this.started.length = 0;
+  }
+
+  private checkOpen(): void {
+    if (this.isClosed) throw new RingraftError('CLOSED', 'the servers have been stopped');
   }
 
   private logPathOf(name: string): string {

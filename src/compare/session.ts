@@ -49,6 +49,7 @@ export class Session {
   private current: { readonly peer: Peer; loaders: Loaders | undefined } | undefined;
   /** Found in the first repeat, kept for the others. */
   private readonly settings = new Map<string, Setting>();
+  private isStopped = false;
 
   constructor(
     private readonly options: SessionOptions,
@@ -64,8 +65,13 @@ export class Session {
     }
   }
 
-  /** Ends what runs now; `run` rejects. */
+  /** Ends what runs now, and nothing else begins. `run` may come to its end later. */
   async stop(): Promise<void> {
+    this.isStopped = true;
+    await this.endCurrent();
+  }
+
+  private async endCurrent(): Promise<void> {
     const { current } = this;
     this.current = undefined;
     current?.loaders?.end();
@@ -85,7 +91,7 @@ export class Session {
   private async runPeer(peer: Peer, stage: Stage, repeat: number): Promise<void> {
     const { say, repeats, directory: parent, keep } = this.options;
     const workloads = this.possible(peer, stage);
-    if (workloads.length === 0) return;
+    if (workloads.length === 0 || this.isStopped) return;
     writeBack();
     const directory = join(parent, `${peer.name}-${stage.shards}-${repeat + 1}`);
     mkdirSync(directory, { recursive: true });
@@ -95,11 +101,12 @@ export class Session {
       const target = await peer.start({ directory, shards: stage.shards });
       await this.runWorkloads(peer, target, workloads, repeat);
     } catch (error) {
+      if (this.isStopped) return;
       const text = `${peer.title}: ${messageOf(error)}`;
       say(text);
       for (const { name } of workloads) this.book.note(name, text.split('\n')[0] as string);
     } finally {
-      await this.stop();
+      await this.endCurrent();
       if (!keep) rmSync(directory, { recursive: true, force: true });
     }
   }
@@ -116,7 +123,6 @@ export class Session {
       if (this.current !== undefined) this.current.loaders = loaders;
     });
     for (const workload of workloads) {
-      if (this.current?.peer !== peer) return;
       try {
         const measured = await measuring.measure(workload, repeat, loaded, this.settings);
         const servers = peer.servers().map((server) => [server.name, Math.round(residentMegabytes(server))] as const);
@@ -124,12 +130,14 @@ export class Session {
         this.book.add(workload.name, peer.name, { ...measured, residentMb }, peer.remark(workload));
         say(`${peer.title}: ${workload.name} ${shown(measured)}`);
       } catch (error) {
+        if (this.isStopped) return;
         say(`${peer.title}: ${workload.name}: ${messageOf(error)}`);
         this.book.note(workload.name, `${peer.title}: ${messageOf(error).split('\n')[0]}`);
         await measuring.reset();
       }
       const dead = peer.servers().find((server) => !isRunning(server));
-      if (dead !== undefined && this.current?.peer === peer) throw new Error(`${dead.name} has ended by itself`);
+      if (this.isStopped) return;
+      if (dead !== undefined) throw new Error(`${dead.name} has ended by itself`);
     }
   }
 }

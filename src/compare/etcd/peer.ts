@@ -41,13 +41,13 @@ export class EtcdPeer implements Peer {
   }
 
   async start({ directory }: StartRequest): Promise<Target> {
+    const processes = new ServerProcesses(join(directory, 'logs'));
+    this.processes = processes;
     const ports = await freePorts(2 * members);
     const urlOf = (at: number): string => `http://${host}:${ports[at]}`;
     const nameOf = (at: number): string => `etcd-${at + 1}`;
     const all = Array.from({ length: members }, (_, at) => at);
     const cluster = all.map((at) => `${nameOf(at)}=${urlOf(members + at)}`).join(',');
-    const processes = new ServerProcesses(join(directory, 'logs'));
-    this.processes = processes;
     for (const at of all) {
       const settings = {
         name: nameOf(at),

@@ -67,11 +67,11 @@ export class JetStreamPeer implements Peer {
   }
 
   async start({ directory }: StartRequest): Promise<Target> {
+    const processes = new ServerProcesses(join(directory, 'logs'));
+    this.processes = processes;
     const ports = await freePorts(2 * servers);
     const all = Array.from({ length: servers }, (_, at) => at);
     const routes = all.map((at) => `"nats://${host}:${ports[servers + at]}"`).join(', ');
-    const processes = new ServerProcesses(join(directory, 'logs'));
-    this.processes = processes;
     const sync = this.syncsAlways ? '  sync_interval: always\n' : '';
     for (const at of all) {
       const path = join(directory, `${serverName(at)}.conf`);

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { RingraftError } from '../base/index.js';
 import { type LocalProcess, logTail, systemPorts, untilStopped } from '../cli/index.js';
 
-const stopTimeoutMs = 10_000;
+/** Their data are not needed any more: nobody waits for a slow farewell. */
+const stopTimeoutMs = 2000;
 
 export type ServerProcess = LocalProcess & { readonly name: string };
 

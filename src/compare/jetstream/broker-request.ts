@@ -5,8 +5,8 @@
 import type { Bus, BusMessage } from '../../transport/index.js';
 import { PeerError } from '../peer.js';
 
-const timeoutMs = 10_000;
-const sweepEveryMs = 1000;
+const usualTimeoutMs = 10_000;
+const sweepEveryMs = 500;
 
 type Waiting = {
   readonly resolve: (message: BusMessage) => void;
@@ -20,7 +20,10 @@ export class BrokerRequests {
   private readonly timer: NodeJS.Timeout;
   private nextToken = 0;
 
-  constructor(private readonly bus: Bus) {
+  constructor(
+    private readonly bus: Bus,
+    private readonly timeoutMs = usualTimeoutMs,
+  ) {
     this.inbox = bus.newInbox();
     bus.subscribe('client', `${this.inbox}.*`, (message) => this.onAnswer(message));
     this.timer = setInterval(() => this.sweep(), sweepEveryMs);
@@ -30,7 +33,7 @@ export class BrokerRequests {
   request(subject: string, payload: Buffer): Promise<BusMessage> {
     return new Promise((resolve, reject) => {
       const token = this.nextToken++;
-      this.waiting.set(token, { resolve, reject, deadlineMs: performance.now() + timeoutMs });
+      this.waiting.set(token, { resolve, reject, deadlineMs: performance.now() + this.timeoutMs });
       this.bus.publish('client', subject, payload, { replyTo: `${this.inbox}.${token}` });
     });
   }
@@ -50,7 +53,7 @@ export class BrokerRequests {
     for (const [token, { reject, deadlineMs }] of this.waiting) {
       if (deadlineMs > nowMs) return;
       this.waiting.delete(token);
-      reject(new PeerError('TIMEOUT', `no answer after ${timeoutMs} ms`));
+      reject(new PeerError('TIMEOUT', `no answer after ${this.timeoutMs} ms`));
     }
   }
 

@@ -14,6 +14,8 @@ import { type ConnectBus, serverName } from './client.js';
 const host = '127.0.0.1';
 const servers = 3;
 const readyTimeoutMs = 40_000;
+/** Before they have a leader, servers may not answer at all. */
+const answerTimeoutMs = 2000;
 const pollMs = 200;
 /** The first version that can be told to sync each write. */
 const syncSince = [2, 10] as const;
@@ -96,7 +98,7 @@ cluster {
 
   /** Until the bucket is there, with a leader and two replicas that have caught up. */
   private async untilServing(processes: ServerProcesses, url: string): Promise<void> {
-    const requests = new BrokerRequests(await this.connectBus(url));
+    const requests = new BrokerRequests(await this.connectBus(url), answerTimeoutMs);
     const deadlineMs = performance.now() + readyTimeoutMs;
     let isCreated = false;
     try {

@@ -4,7 +4,7 @@
  */
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { messageOf, pause, systemClock } from '../base/index.js';
+import { messageOf, pause, RingraftError, systemClock } from '../base/index.js';
 import { Loaders, type Measured, type Setting } from './loaders.js';
 import { writeBack } from './machine.js';
 import type { Peer, Target } from './peer.js';
@@ -125,6 +125,7 @@ export class Session {
     for (const workload of workloads) {
       try {
         const measured = await measuring.measure(workload, repeat, loaded, this.settings);
+        if (measured.perSecond === 0) throw new RingraftError('TIMEOUT', `answered nothing${failuresIn(measured)}`);
         const servers = peer.servers().map((server) => [server.name, Math.round(residentMegabytes(server))] as const);
         const residentMb = Object.fromEntries(servers);
         this.book.add(workload.name, peer.name, { ...measured, residentMb }, peer.remark(workload));
@@ -142,13 +143,18 @@ export class Session {
   }
 }
 
-function shown({ perSecond, p50Ms, p99Ms, clientBusy, setting, errors, missed }: Measured): string {
-  const failed = Object.entries(errors).map(([code, count]) => `, ${count} times ${code}`);
+const failuresIn = ({ errors }: Measured): string =>
+  Object.entries(errors)
+    .map(([code, count]) => `, ${count} times ${code}`)
+    .join('');
+
+function shown(measured: Measured): string {
+  const { perSecond, p50Ms, p99Ms, clientBusy, setting, missed } = measured;
   const unseen = missed > 0 ? `, ${missed} reads found nothing` : '';
   const how = `${setting.route}, ${setting.processes} client ${setting.processes === 1 ? 'process' : 'processes'}`;
   const busy = `${Math.round(100 * clientBusy)} % busy`;
   const rate = Math.round(perSecond).toLocaleString('en-US');
-  return `${rate}/s, p50 ${p50Ms.toFixed(2)} ms, p99 ${p99Ms.toFixed(2)} ms (${how} ${busy}${failed.join('')}${unseen})`;
+  return `${rate}/s, p50 ${p50Ms.toFixed(2)} ms, p99 ${p99Ms.toFixed(2)} ms (${how} ${busy}${failuresIn(measured)}${unseen})`;
 }
 
 /** Workloads against one cluster that runs. */

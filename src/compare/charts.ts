@@ -39,7 +39,7 @@ const panels: readonly { readonly title: string; readonly holds: RegExp; readonl
       nameOf: (name) => name.replace('@256/', '\n'),
     },
     {
-      title: 'YCSB, 100,000 records of 1 kB, 256 in flight; batches of 100 keys, keys a second',
+      title: 'YCSB, records of 1 kB, 256 in flight; batches of 100, keys a second',
       holds: /^(ycsb-|batch-)/,
       nameOf: (name) => name.replace('@', '\n'),
     },
@@ -48,7 +48,11 @@ const panels: readonly { readonly title: string; readonly holds: RegExp; readonl
       holds: /^shards-/,
       nameOf: (name) => name.replace('shards-', '').replace('/', '\n'),
     },
-    { title: 'a million keys of 256 B', holds: /^keys\//, nameOf: (name) => name.replace('keys/', '') },
+    {
+      title: 'loading many keys of 256 B, and reading them',
+      holds: /^keys\//,
+      nameOf: (name) => name.replace('keys/', ''),
+    },
   ];
 
 const panelsOf = (workloads: readonly WorkloadResult[]): readonly Panel[] =>
@@ -105,7 +109,7 @@ export async function drawChart({ meta, workloads }: Comparison, figure: Figure)
       { text: what, left: 56, top: 16, textStyle: { fontSize: 18 } },
       ...shown.map(({ title }, at) => ({ text: title, left: 56, top: gridTop(at) - 40, textStyle: { fontSize: 13 } })),
     ],
-    legend: { top: 48, left: 52, data: systems.map(({ title }) => title), textStyle: { fontSize: 12 } },
+    legend: { top: 48, left: 52, itemGap: 28, data: systems.map(({ title }) => title), textStyle: { fontSize: 12 } },
     grid: shown.map((_, at) => ({ top: gridTop(at), left: 64, right: 32, height: panelHeight })),
     xAxis: shown.map((panel, at) => ({
       type: 'category',

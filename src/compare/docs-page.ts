@@ -15,7 +15,7 @@ const familyTitles: Readonly<Record<string, string>> = {
   batch: 'Batches of 100 keys',
   ycsb: 'YCSB',
   shards: 'Numbers of shards',
-  keys: 'A million keys',
+  keys: 'Many keys',
 };
 
 /** The page with its figures replaced. */

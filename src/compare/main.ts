@@ -32,11 +32,11 @@ const say = (text: string): void => {
   process.stderr.write(`${((systemClock.nowMs() - startedMs) / 1000).toFixed(1).padStart(7)} s  ${text}\n`);
 };
 
-function newPeer(name: PeerName): Peer {
+function newPeer(name: PeerName, brokers: number): Peer {
   const connectBus: ConnectBus = (url) => connectNats({ servers: [url], name: 'compare' }, ['client']);
   switch (name) {
     case 'ringraft':
-      return new RingraftPeer();
+      return new RingraftPeer(brokers);
     case 'etcd':
       return new EtcdPeer();
     case 'jetstream':
@@ -47,21 +47,23 @@ function newPeer(name: PeerName): Peer {
 }
 
 /** Those that can run here, and why the others cannot. */
-function available({ peers, install }: CompareFlags): {
+function available({ peers, install, brokers }: CompareFlags): {
   readonly peers: readonly Peer[];
   readonly skipped: readonly string[];
 } {
   const skipped: string[] = [];
-  const found = peers.map(newPeer).filter((peer) => {
-    if (install && peer.debianPackage !== undefined && peer.missing() !== undefined) {
-      installPackage(peer.debianPackage, say);
-    }
-    const why = peer.missing();
-    if (why === undefined) return true;
-    const how = peer.debianPackage === undefined ? '' : ` (--install installs ${peer.debianPackage})`;
-    skipped.push(`${peer.title}: ${why}${how}`);
-    return false;
-  });
+  const found = peers
+    .map((name) => newPeer(name, brokers))
+    .filter((peer) => {
+      if (install && peer.debianPackage !== undefined && peer.missing() !== undefined) {
+        installPackage(peer.debianPackage, say);
+      }
+      const why = peer.missing();
+      if (why === undefined) return true;
+      const how = peer.debianPackage === undefined ? '' : ` (--install installs ${peer.debianPackage})`;
+      skipped.push(`${peer.title}: ${why}${how}`);
+      return false;
+    });
   for (const text of skipped) say(`left out: ${text}`);
   return { peers: found, skipped };
 }

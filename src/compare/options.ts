@@ -17,6 +17,8 @@ export type CompareFlags = {
   readonly trialSeconds: number;
   readonly mostProcesses: number;
   readonly shards: number;
+  /** nats-servers that Ringraft's nodes share. */
+  readonly brokers: number;
   /** Where data go; undefined: a temporary directory. */
   readonly directory: string | undefined;
   readonly keep: boolean;
@@ -39,6 +41,7 @@ export const compareUsage = `npm run bench:compare -- [options]: Ringraft beside
   --seconds S            of each measurement                                 [default: 5; quick: 2]
   --warmup S             before each                                         [default: 1; quick: 0.5]
   --shards N             of Ringraft                                         [default: 16]
+  --brokers N            nats-servers of Ringraft: 3 are a cluster           [default: 1]
   --records N            keys of most workloads                              [default: 100000]
   --many-keys N          keys of the family \`keys\`                           [default: 1000000]
   --client-processes N   at most; one more is tried when they are busy       [default: 2]
@@ -62,8 +65,10 @@ export function parseCompareFlags(args: readonly string[]): CompareFlags | undef
   if (output !== undefined && output !== 'json' && output !== 'table')
     throw wrong(`-o is json or table, not ${output}`);
   const quick = values.quick === true;
-  const count = (name: 'repeats' | 'shards' | 'records' | 'many-keys' | 'client-processes', usual: number): number =>
-    parseCount(values[name] ?? String(usual), `--${name}`, 1);
+  const count = (
+    name: 'repeats' | 'shards' | 'brokers' | 'records' | 'many-keys' | 'client-processes',
+    usual: number,
+  ): number => parseCount(values[name] ?? String(usual), `--${name}`, 1);
   const seconds = parseDuration(values.seconds ?? (quick ? '2' : '5')) / 1000;
   const warmupSeconds = parseDuration(values.warmup ?? (quick ? '0.5' : '1'), 0) / 1000;
   const sizes = {
@@ -80,6 +85,7 @@ export function parseCompareFlags(args: readonly string[]): CompareFlags | undef
     trialSeconds: Math.min(seconds, quick ? 1 : 2),
     mostProcesses: count('client-processes', 2),
     shards: count('shards', 16),
+    brokers: count('brokers', 1),
     directory: values.directory,
     keep: values.keep === true,
     install: values.install === true,
@@ -122,6 +128,7 @@ function parse(args: readonly string[]) {
         seconds: text,
         warmup: text,
         shards: text,
+        brokers: text,
         records: text,
         'many-keys': text,
         'client-processes': text,

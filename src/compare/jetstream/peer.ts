@@ -36,7 +36,7 @@ export class JetStreamPeer implements Peer {
     this.title = syncsAlways ? 'JetStream KV, sync always' : 'JetStream KV';
     this.deployment = syncsAlways
       ? 'three nats-servers with sync_interval: always; a write is answered when a majority has synced it to disk'
-      : 'three nats-servers as shipped; a write is answered when a majority has it in memory, and synced every 2 minutes';
+      : 'three nats-servers as shipped; a write is answered when a majority has it in its page cache, synced every 2 minutes';
   }
 
   missing(): string | undefined {

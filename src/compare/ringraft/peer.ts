@@ -1,4 +1,4 @@
-/** Ringraft on this machine: three kvd processes and the nats-server they share, as `kvctl up` starts them. */
+/** Ringraft on this machine: three kvd processes and the nats-servers they share: one, as `kvctl up` has it. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -30,13 +30,17 @@ function commit(): string {
 export class RingraftPeer implements Peer {
   readonly name = 'ringraft';
   readonly title = 'Ringraft';
-  readonly deployment =
-    'three kvd processes and one nats-server; a write is answered when a majority has synced it to disk';
+  readonly deployment: string;
   readonly client = 'its own TypeScript client';
   readonly debianPackage = undefined;
   private state: LocalState | undefined;
   private directory: string | undefined;
   private starting: Promise<unknown> = Promise.resolve();
+
+  constructor(private readonly brokers: number) {
+    const shared = brokers === 1 ? 'one nats-server' : `a cluster of ${brokers} nats-servers`;
+    this.deployment = `three kvd processes and ${shared}; a write is answered when a majority has synced it to disk`;
+  }
 
   missing(): undefined {}
 
@@ -60,7 +64,10 @@ export class RingraftPeer implements Peer {
     };
     writeFileSync(configPath, `${JSON.stringify(config)}\n`);
     this.directory = directory;
-    const starting = startLocalCluster({ configPath, stateDirectory: directory, port: 0, fresh: true }, process.env);
+    const starting = startLocalCluster(
+      { configPath, stateDirectory: directory, port: 0, fresh: true, brokers: this.brokers },
+      process.env,
+    );
     this.starting = starting.catch(() => {});
     const state = await starting;
     this.state = state;

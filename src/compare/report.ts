@@ -74,6 +74,13 @@ function rowOf(
 const withoutRepeatedNames = (rows: readonly (readonly string[])[]): readonly (readonly string[])[] =>
   rows.map((row, at) => (rows[at - 1]?.[0] === row[0] ? ['', ...row.slice(1)] : row));
 
+const clientBoundWords =
+  'its load processes always had something to do, and used much of the CPU: they may be part of what was measured';
+
+/** Where servers take nearly all of the CPU, clients always have something to do because they have to wait for it. */
+const isClientBound = ({ clientBusy, clientCores, serverCores }: SystemResult): boolean =>
+  clientBusy > busyLimit && clientCores > serverCores / 2;
+
 /** The same thing of several workloads is said once. */
 export function notesOf(workloads: readonly WorkloadResult[]): readonly string[] {
   const byText = new Map<string, string[]>();
@@ -82,10 +89,10 @@ export function notesOf(workloads: readonly WorkloadResult[]): readonly string[]
   };
   for (const { workload, notes, results } of workloads) {
     for (const text of notes) add(text, workload);
-    for (const [name, { remark, clientBusy, errors, missed, repeats }] of Object.entries(results)) {
+    for (const [name, result] of Object.entries(results)) {
+      const { remark, errors, missed, repeats } = result;
       if (remark !== undefined) add(`${name}: ${remark}`, workload);
-      if (clientBusy > busyLimit)
-        add(`${name}: its load processes had little time left, they may be what was measured`, workload);
+      if (isClientBound(result)) add(`${name}: ${clientBoundWords}`, workload);
       const codes = [...new Set(repeats.flatMap((repeat) => Object.keys(repeat.errors)))];
       if (errors > 0) add(`${name}: errors were ${codes.join(', ')}`, workload);
       if (missed > 0) add(`${name}: reads did not find what had been written`, workload);

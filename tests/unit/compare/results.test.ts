@@ -34,8 +34,9 @@ function comparison(): Comparison {
   for (const perSecond of [900, 1000, 1300]) book.add('put@1', 'ringraft', repeat(perSecond), undefined);
   for (const perSecond of [260, 240, 250])
     book.add('put@1', 'etcd', repeat(perSecond, { errors: { TIMEOUT: 2 } }), 'in its own way');
-  book.add('put@1', 'jetstream', repeat(2000, { missed: 3, clientBusy: 0.97 }), undefined);
-  book.add('put@256', 'ringraft', repeat(20_000), undefined);
+  book.add('put@1', 'jetstream', repeat(2000, { missed: 3, clientBusy: 0.97, clientCores: 0.9 }), undefined);
+  // Busy because the servers take the CPU.
+  book.add('put@256', 'ringraft', repeat(20_000, { clientBusy: 0.97 }), undefined);
   book.note('ycsb-e@256', 'JetStream KV has no scans');
   const system = { version: '1', deployment: 'three of them', client: 'its own' };
   return book.comparison(
@@ -92,7 +93,8 @@ test('the tables say what was found, what went wrong, and what to doubt', (t) =>
   t.regex(text, /\n +etcd +250 +240-260 .* 4\.0x .* 6\n/);
   t.regex(text, /\n +JetStream KV +2,000 +- .* 0\.50x .* 0, 3 missed\n/);
   t.regex(text, /note: etcd: errors were TIMEOUT \(put@1\)/);
-  t.regex(text, /note: jetstream: its load processes had little time left.*\(put@1\)/);
+  t.regex(text, /note: jetstream: its load processes always had something to do.*\(put@1\)/);
+  t.notRegex(text, /note: ringraft/);
   t.regex(text, /note: JetStream KV has no scans \(ycsb-e@256\)/);
   t.regex(text, /left out: something: not installed/);
 });

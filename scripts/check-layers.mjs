@@ -28,6 +28,7 @@ export const allowed = {
   faults: ['base', 'config', 'transport', 'wal'],
   cli: ['base', 'client', 'config', 'faults', 'ring', 'wire'],
   chaos: ['base', 'checker', 'cli', 'client', 'config', 'faults', 'ring', 'wire'],
+  compare: ['base', 'cli', 'client', 'proto', 'transport'],
 };
 
 /** Files that put the program together may import more. */
@@ -40,7 +41,8 @@ const roots = {
 
 /** What builds an adapter, and the files outside the adapter's own folder that may name it. Tests may, too. */
 const builders = { connectNats: 'transport', openEngine: 'engine', nodeDisk: 'wal' };
-const builderUsers = /^(src\/main\.ts|src\/faults\/main\.ts|src\/cli\/(main|connect)\.ts|src\/cli\/quickstart\/.*)$/;
+const builderUsers =
+  /^src\/(main|faults\/main|cli\/(main|connect)|cli\/quickstart\/.*|compare\/(main|load-process))\.ts$/;
 
 /** Packages that one file alone may import. */
 const oneDoor = {
@@ -58,6 +60,7 @@ const oneDoor = {
   'reflect-metadata': 'src/cli/secure/certificates.ts',
   'xxhash-wasm': 'src/ring/hash.ts',
   'lru-cache': 'src/kv/reader.ts',
+  echarts: 'src/compare/charts.ts',
 };
 
 const mostLines = 500;

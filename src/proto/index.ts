@@ -9,3 +9,6 @@ export function strictReader(payload: Uint8Array): protobuf.Reader {
   reader.discardUnknown = false;
   return reader;
 }
+
+/** For messages of others, written and read field by field. */
+export const { Reader, Writer } = protobuf;

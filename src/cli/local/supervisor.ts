@@ -11,6 +11,7 @@ import { isRingraftError, RingraftError } from '../../base/index.js';
 import type { RingraftClient } from '../../client/index.js';
 import { type ClusterConfig, loadConfig } from '../../config/index.js';
 import { fileNames } from '../secure/directory.js';
+import { planBrokerCluster } from './broker-cluster.js';
 import { accepts, findNatsServer, freePorts, startBroker, untilAccepts } from './brokers.js';
 import { mapWithLeaders } from './leaders.js';
 import { forgetMembership } from './membership.js';
@@ -33,8 +34,10 @@ export type StartOptions = {
   readonly fresh: boolean;
   /** Written by `kvctl init --secure`; the configuration is the one in it. */
   readonly secureDirectory?: string | undefined;
-  /** A broker for each node, joined by links that can be disturbed; undefined: one broker for all. */
+  /** A broker for each node, joined by links that can be disturbed; undefined: `brokers` for all. */
   readonly backend?: Backend | undefined;
+  /** More than one are a cluster of their own, on ports that are free. Default: 1. */
+  readonly brokers?: number | undefined;
 };
 
 export type Connect = (state: LocalState, timeoutMs: number) => Promise<RingraftClient>;
@@ -47,7 +50,7 @@ const nodesOf = ({ configPath, nodes }: StartOptions): readonly string[] =>
     ? loadConfig(configPath).nodes.map(({ id }) => id)
     : Array.from({ length: nodes }, (_, at) => `n${at + 1}`);
 
-/** The broker that all nodes share. CONFLICT when something listens at its port. */
+/** The only one. CONFLICT when something listens at its port. */
 async function oneBroker(
   { port: asked, secureDirectory }: StartOptions,
   natsServer: string,
@@ -64,6 +67,16 @@ async function oneBroker(
     command: [natsServer, '-a', '127.0.0.1', '-p', String(port), ...configured],
   };
 }
+
+/** Those that all nodes share. */
+const sharedBrokers = async (
+  options: StartOptions,
+  natsServer: string,
+  given: readonly string[],
+): Promise<readonly BrokerPlan[]> =>
+  options.brokers === undefined || options.brokers === 1
+    ? [await oneBroker(options, natsServer, given)]
+    : planBrokerCluster(options.stateDirectory, options.brokers, natsServer);
 
 /** The configuration the nodes run with: the user's, with what belongs to this machine put in. */
 function writeEffectiveConfig(
@@ -110,7 +123,7 @@ export async function startLocalCluster(
   const natsServer = findNatsServer(env);
   const plan =
     options.backend === undefined
-      ? { brokers: [await oneBroker(options, natsServer, given.servers)], topology: undefined }
+      ? { brokers: await sharedBrokers(options, natsServer, given.servers), topology: undefined }
       : await planTopology(stateDirectory, nodesOf(options), natsServer, options.backend);
   const servers = plan.brokers.map(({ url }) => url);
   const { path, config } = writeEffectiveConfig(options, servers);

@@ -1,0 +1,14 @@
+export { catalogue, chosenWorkloads } from './catalogue.js';
+export { drawChart } from './charts.js';
+export { figuresOf, withFigures } from './docs-page.js';
+export { GrpcConnection } from './etcd/grpc-connection.js';
+export * as etcdMessages from './etcd/messages.js';
+export { RequestHeaders } from './etcd/request-headers.js';
+export { ratioOf, spreadOf } from './figures.js';
+export { KeyChooser, scattered, Zipfian } from './key-choice.js';
+export { bucketOf, LatencyHistogram, middleOf } from './latency-histogram.js';
+export { type CompareFlags, parseCompareFlags } from './options.js';
+export { tablesOf } from './report.js';
+export { type Comparison, ResultBook } from './results.js';
+export { rotated, stagesOf } from './session.js';
+export { bestSetting } from './setting.js';

@@ -300,7 +300,7 @@ t.test('an application that is added gets in, one that is taken out is thrown ou
   const changed = await kvctl('init', '--secure', directory, '--add-app', 'comer:orders', '--remove-app', 'leaver');
   t.equal(changed.code, 0, changed.stderr);
   const [broker] = readState(stateDirectory)?.brokers ?? [];
-  if (broker === undefined) return t.fail('no nats-server runs');
+  if (broker === undefined) throw new Error('no nats-server runs');
   process.kill(broker.pid, 'SIGHUP');
   await leaver.closed();
   t.equal(textOf(await ask(stays, 'kv.get.orders.a')), 'one');

@@ -8,6 +8,7 @@
  *    an application could have a node say to another, with the node's permissions, what the application stored before.
  */
 import { readFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import {
   type ConnectionOptions,
   connect,
@@ -97,13 +98,38 @@ const isRefusal = (error: unknown): boolean =>
 /** Node's own errors come from the handshake; the client wraps those of the socket. */
 const isAboutTls = (error: unknown): boolean => !(error instanceof NatsError) || error.code === 'TLS';
 
+/** What the client keeps of an attempt to connect, and where. A conformance test needs it to be there. */
+type Attempt = { done: boolean; yields: unknown[]; socket?: Socket };
+type Dialling = { readonly protocol: { transport?: Attempt; prepare(): unknown } };
+
+/**
+ * An attempt that was given up before the server had greeted it is not closed by the client (2.29). When it ends later the
+ * client takes that for the end of the connection that stands, begins another, and reads the bytes of both as one stream:
+ * messages are lost, or worse, made of two. So whoever is followed by another attempt is over.
+ */
+function endFormerAttempts(connection: NatsConnection): NatsConnection {
+  const { protocol } = connection as unknown as Dialling;
+  const prepare = protocol.prepare.bind(protocol);
+  protocol.prepare = () => {
+    const { transport: former } = protocol;
+    if (former !== undefined) {
+      former.done = true;
+      former.yields.length = 0;
+      former.socket?.removeAllListeners();
+      former.socket?.on('error', () => {}).destroy();
+    }
+    return prepare();
+  };
+  return connection;
+}
+
 /** The first connection: tried again until the time is out, since servers and clients may start together. */
 async function connectFirst(options: NatsOptions, lane: Lane): Promise<NatsConnection> {
   const deadlineMs = performance.now() + (options.connectTimeoutMs ?? defaultConnectTimeoutMs);
   const wanted = connectionOptions(options, lane);
   for (;;) {
     try {
-      return await connect(wanted);
+      return endFormerAttempts(await connect(wanted));
     } catch (cause) {
       if (isRefusal(cause)) {
         throw new RingraftError('DENIED', `NATS at ${options.servers.join(', ')} refused: ${messageOf(cause)}`, {

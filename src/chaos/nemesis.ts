@@ -78,7 +78,7 @@ export class Nemesis {
     watch.seen(injection);
     await this.pause(holdMs);
     try {
-      await removeFault(this.ports.ground, { id: injection.id, spec, sinceMs: 0 });
+      await removeFault(this.ports.ground, injection);
       watch.healed();
     } catch (error) {
       watch.failed(`not undone: ${messageOf(error)}`);

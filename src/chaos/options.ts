@@ -1,7 +1,7 @@
 /** The command line of a chaos run. */
 import { parseArgs } from 'node:util';
 import { messageOf, RingraftError } from '../base/index.js';
-import { type Backend, backends, parseDuration } from '../cli/index.js';
+import { type Backend, backends, parseCount, parseDuration } from '../cli/index.js';
 import { type FaultKind, faultKinds } from '../faults/index.js';
 import { type WorkloadName, workloadNames } from './operation.js';
 
@@ -64,21 +64,21 @@ export function parseChaosFlags(args: readonly string[], randomSeed: () => numbe
     throw wrong(`-o is json or table, not ${output}`);
   const backend = values.backend ?? 'proxy';
   if (!isOneOf(backends, backend)) throw wrong(`--backend is ${backends.join(' or ')}, not ${backend}`);
-  const nodes = whole(values.nodes ?? '5', '--nodes', 3);
-  const replication = whole(values.replication ?? '3', '--replication', 1);
+  const nodes = parseCount(values.nodes ?? '5', '--nodes', 3);
+  const replication = parseCount(values.replication ?? '3', '--replication', 1);
   if (![1, 3, 5].includes(replication) || replication > nodes) {
     throw wrong(`--replication is 1, 3 or 5 and at most the number of nodes, not ${replication}`);
   }
   return {
     seconds: parseDuration(values.seconds ?? '120') / 1000,
-    seed: values.seed === undefined ? randomSeed() : whole(values.seed, '--seed', 0),
+    seed: values.seed === undefined ? randomSeed() : parseCount(values.seed, '--seed', 0),
     kinds: listOf(faultKinds, values.faults, '--faults'),
     workloads: listOf(workloadNames, values.workloads, '--workloads'),
     nodes,
     replication,
-    shards: whole(values.shards ?? '16', '--shards', 1),
+    shards: parseCount(values.shards ?? '16', '--shards', 1),
     backend,
-    probeRate: whole(values['probe-rate'] ?? '3', '--probe-rate', 1),
+    probeRate: parseCount(values['probe-rate'] ?? '3', '--probe-rate', 1),
     directory: values.directory,
     keep: values.keep === true,
     json: values.json === true || output === 'json',
@@ -98,12 +98,6 @@ function listOf<T extends string>(known: readonly T[], given: string | undefined
     if (!isOneOf(known, name)) throw wrong(`${option}: there is no ${name}; there are ${known.join(', ')}`);
     return name;
   });
-}
-
-function whole(text: string, option: string, least: number): number {
-  const value = Number(text);
-  if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= least) return value;
-  throw wrong(`${option} ${text}: a whole number from ${least} on`);
 }
 
 function parse(args: readonly string[]) {

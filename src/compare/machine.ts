@@ -1,8 +1,6 @@
-/** What is measured on, and where programs are. */
+/** What is measured on. */
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { cpus, release, totalmem, type } from 'node:os';
-import { delimiter, join } from 'node:path';
 
 export type Machine = {
   readonly processor: string;
@@ -13,12 +11,6 @@ export type Machine = {
   readonly disk: string;
   readonly node: string;
 };
-
-/** Also where Debian puts servers, which not everybody's PATH has. */
-export function programPath(name: string): string | undefined {
-  const places = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/bin'];
-  return places.map((place) => join(place, name)).find((path) => existsSync(path));
-}
 
 /** Kind of file system and device; `unknown` where it cannot be told. */
 function diskOf(directory: string): string {

@@ -4,24 +4,19 @@ import { messageOf, RingraftError } from '../base/index.js';
 import { parseCount, parseDuration } from '../cli/index.js';
 import { chosenWorkloads, usualOptions } from './catalogue.js';
 import { type PeerName, peerNames } from './peer.js';
-import type { Workload } from './workload.js';
+import type { SessionOptions } from './session.js';
 
-export type CompareFlags = {
-  readonly workloads: readonly Workload[];
+/** What goes through to the session as it is. */
+type SessionFlags = Omit<SessionOptions, 'peers' | 'directory' | 'say'>;
+
+export type CompareFlags = SessionFlags & {
   /** Ringraft first, always. */
   readonly peers: readonly PeerName[];
   readonly quick: boolean;
-  readonly repeats: number;
-  readonly seconds: number;
-  readonly warmupSeconds: number;
-  readonly trialSeconds: number;
-  readonly mostProcesses: number;
-  readonly shards: number;
   /** nats-servers that Ringraft's nodes share. */
   readonly brokers: number;
   /** Where data go; undefined: a temporary directory. */
   readonly directory: string | undefined;
-  readonly keep: boolean;
   readonly install: boolean;
   /** Writes tables and pictures into docs. */
   readonly docs: boolean;

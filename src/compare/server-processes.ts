@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { RingraftError } from '../base/index.js';
-import { type LocalProcess, logTail, systemPorts, untilStopped } from '../cli/index.js';
+import { type LocalProcess, logTail, statOf, systemPorts, untilStopped } from '../cli/index.js';
 
 /** Their data are not needed any more: nobody waits for a slow farewell. */
 const stopTimeoutMs = 2000;
@@ -17,9 +17,8 @@ let ticksPerSecond: number | undefined;
 /** User and system time of all threads since its start; 0 once it has ended. */
 export function processorSeconds({ pid }: ServerProcess): number {
   ticksPerSecond ??= Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
-  const stat = textOf(`/proc/${pid}/stat`);
-  // The second field is the name in parentheses, which may hold anything; utime and stime are fields 14 and 15.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  // utime and stime are fields 14 and 15, and these begin with the third.
+  const fields = statOf(pid);
   return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) / ticksPerSecond;
 }
 

@@ -17,9 +17,9 @@ const pollMs = 25;
 const endTimeoutMs = 15_000;
 const slowConsumerPatienceMs = 10_000;
 
-export type Injection = {
-  readonly id: string;
-  readonly spec: FaultSpec;
+type InForce = Pick<LedgerEntry, 'id' | 'spec'>;
+
+export type Injection = InForce & {
   readonly description: string;
   /** What shows that it is in force; undefined when nothing has so far, and nothing had to. */
   readonly evidence: string | undefined;
@@ -56,7 +56,7 @@ export async function injectFault(
 }
 
 /** Undoes everything of it; again after it failed halfway, too. */
-export async function removeFault(ground: FaultGround, { id, spec }: LedgerEntry): Promise<void> {
+export async function removeFault(ground: FaultGround, { id, spec }: InForce): Promise<void> {
   await undo(ground, id, spec);
   ground.ledger.remove(id);
 }
@@ -108,7 +108,7 @@ const withoutTopology: readonly FaultSpec['kind'][] = ['kill', 'pause'];
 
 const needsTopology = ({ kind }: FaultSpec): boolean => !withoutTopology.includes(kind);
 
-async function putInForce(ground: FaultGround, { id, spec }: LedgerEntry): Promise<void> {
+async function putInForce(ground: FaultGround, { id, spec }: InForce): Promise<void> {
   const { processes } = ground;
   switch (spec.kind) {
     case 'kill':

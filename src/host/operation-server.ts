@@ -86,15 +86,34 @@ export type OperationServerParts = {
   readonly schedule: () => void;
 };
 
-/** Whether another proposal of the group, not yet decided, holds the same request. */
-const isProposed = (group: Group, { operation, replyTo }: PendingOperation, own?: PendingProposal): boolean =>
-  group.proposals.some(
-    (proposal) =>
-      proposal !== own &&
-      proposal.operations.some(
-        (other) => other.operation.requestId === operation.requestId && other.replyTo === replyTo,
-      ),
-  );
+const noTwins: ReadonlySet<PendingOperation> = new Set();
+
+/**
+ * Those of the writes that another proposal of the group, not yet decided, holds as well. One pass over what is proposed,
+ * however many are asked about: refusals come by the thousand.
+ */
+function proposedAsWell(
+  group: Group,
+  writes: readonly PendingOperation[],
+  own?: PendingProposal,
+): ReadonlySet<PendingOperation> {
+  const others = group.proposals.filter((proposal) => proposal !== own);
+  if (others.length === 0) return noTwins;
+  const byRequest = new Map<number, PendingOperation[]>();
+  for (const write of writes) {
+    const { requestId } = write.operation;
+    const same = byRequest.get(requestId);
+    if (same === undefined) byRequest.set(requestId, [write]);
+    else same.push(write);
+  }
+  const twins = new Set<PendingOperation>();
+  for (const { operations } of others) {
+    for (const { operation, replyTo } of operations) {
+      for (const write of byRequest.get(operation.requestId) ?? []) if (write.replyTo === replyTo) twins.add(write);
+    }
+  }
+  return twins;
+}
 
 export class OperationServer {
   private subscription: BusSubscription | undefined;
@@ -182,9 +201,8 @@ export class OperationServer {
     }
     if (!group.raft.isLeader || this.draining || !this.parts.maps.isFounded) {
       const leader = this.draining && group.raft.isLeader ? undefined : group.leaderNode;
-      if (!isProposed(group, { operation, replyTo })) {
-        this.refuse(replyTo, this.notLeader(operation.requestId, leader, false));
-      }
+      const isTwin = isWrite(operation) && proposedAsWell(group, [{ operation, replyTo }]).size > 0;
+      if (!isTwin) this.refuse(replyTo, this.notLeader(operation.requestId, leader, false));
       return;
     }
     this.inflight++;
@@ -436,8 +454,9 @@ export class OperationServer {
     result: (requestId: number) => OperationResult,
     own?: PendingProposal,
   ): void {
+    const twins = proposedAsWell(group, operations, own);
     for (const pending of operations) {
-      if (isProposed(group, pending, own)) this.inflight--;
+      if (twins.has(pending)) this.inflight--;
       else this.answer(pending, result(pending.operation.requestId));
     }
   }

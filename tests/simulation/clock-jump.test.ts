@@ -64,16 +64,21 @@ test(
   }),
 );
 
+/** Takes the lock for five seconds, unless somebody has it. */
+const lockOn =
+  (s: Scenario) =>
+  (owner: string): Promise<boolean> =>
+    s.wait(
+      s.client.raw.put(scenarioBucket, 'lock', Buffer.from(owner), { ifAbsent: true, ttlMs: 5000 }).then(
+        () => true,
+        () => false,
+      ),
+    );
+
 test(
   "what a lock with a time to live keeps out, it keeps out after the leader's clock jumped an hour ahead and back",
   scenario({}, async (t, s) => {
-    const lock = (owner: string): Promise<boolean> =>
-      s.wait(
-        s.client.raw.put(scenarioBucket, 'lock', Buffer.from(owner), { ifAbsent: true, ttlMs: 5000 }).then(
-          () => true,
-          () => false,
-        ),
-      );
+    const lock = lockOn(s);
     const leader = s.leader();
     jump(leader, hourMs);
     await s.put('a', '1');
@@ -91,13 +96,7 @@ test(
 test(
   'a lock is kept by the next leader, whose clock is half a minute behind, and not much longer than it was to last',
   scenario({}, async (t, s) => {
-    const lock = (owner: string): Promise<boolean> =>
-      s.wait(
-        s.client.raw.put(scenarioBucket, 'lock', Buffer.from(owner), { ifAbsent: true, ttlMs: 5000 }).then(
-          () => true,
-          () => false,
-        ),
-      );
+    const lock = lockOn(s);
     const fast = s.leader();
     jump(fast, 30_000);
     await s.put('a', '1');

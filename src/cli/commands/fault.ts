@@ -57,7 +57,7 @@ async function inject(context: Context, args: Arguments, spec: FaultSpec): Promi
   await report(context, injection);
   const isOver = spec.kind === 'reset';
   if (isOver || flag(args, 'detach')) {
-    if (isOver) await removeFault(ground, { id: injection.id, spec, sinceMs: 0 });
+    if (isOver) await removeFault(ground, injection);
     return exitCodes.ok;
   }
   io.err.write(
@@ -68,7 +68,7 @@ async function inject(context: Context, args: Arguments, spec: FaultSpec): Promi
   if (forMs !== undefined) await context.pause(forMs);
   // A timer: nothing else keeps this process there.
   else while (!io.signal.aborted) await context.pause(longMs);
-  await removeFault(ground, { id: injection.id, spec, sinceMs: 0 });
+  await removeFault(ground, injection);
   if (context.args.output !== 'json') await write(io.out, `healed ${injection.id}\n`);
   return exitCodes.ok;
 }

@@ -2,18 +2,25 @@
 import { existsSync } from 'node:fs';
 import { connect as connectSocket, createServer, type Server } from 'node:net';
 import { delimiter, join } from 'node:path';
-import { RingraftError } from '../../base/index.js';
+import { pause, RingraftError } from '../../base/index.js';
 import { logPathOf, logTail } from './nodes.js';
-import { type LocalPorts, type LocalProcesses, sleep } from './processes.js';
+import { type LocalPorts, type LocalProcesses, startCommand } from './processes.js';
 import { type LocalBroker, type LocalState, writeState } from './state.js';
 
 const acceptTimeoutMs = 10_000;
 const acceptPollMs = 20;
 
-/** Path of nats-server; UNREACHABLE with what to do when there is none. */
-export function findNatsServer(env: Readonly<Record<string, string | undefined>>): string {
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Where a program is: also where packages put servers, which not everybody's PATH has. */
+export function programPath(name: string, env: Environment): string | undefined {
   const places = [...(env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/bin', '/opt/homebrew/bin'];
-  const found = env.NATS_SERVER ?? places.map((place) => join(place, 'nats-server')).find((path) => existsSync(path));
+  return places.map((place) => join(place, name)).find((path) => existsSync(path));
+}
+
+/** Path of nats-server; UNREACHABLE with what to do when there is none. */
+export function findNatsServer(env: Environment): string {
+  const found = env.NATS_SERVER ?? programPath('nats-server', env);
   if (found === undefined) {
     throw new RingraftError(
       'UNREACHABLE',
@@ -56,8 +63,7 @@ export function startBroker(
   broker: Omit<LocalBroker, 'pid' | 'startTime'>,
   processes: LocalProcesses,
 ): LocalState {
-  const [program = '', ...flags] = broker.command;
-  const started = processes.start(program, flags, logPathOf(stateDirectory, broker.name));
+  const started = startCommand(processes, broker.command, logPathOf(stateDirectory, broker.name));
   const at = state.brokers.findIndex(({ name }) => name === broker.name);
   const next = { ...broker, ...started };
   const brokers = at < 0 ? [...state.brokers, next] : state.brokers.with(at, next);
@@ -79,6 +85,6 @@ export async function untilAccepts(
       const tail = logTail(logPathOf(stateDirectory, broker.name));
       throw new RingraftError('UNREACHABLE', `${broker.name} did not start:\n${tail}`);
     }
-    await sleep(clock, acceptPollMs);
+    await pause(clock, acceptPollMs);
   }
 }

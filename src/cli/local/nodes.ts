@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadConfig } from '../../config/index.js';
 import { readMembership } from './membership.js';
-import { type LocalProcesses, systemProcesses } from './processes.js';
+import { type LocalProcesses, startCommand, systemProcesses } from './processes.js';
 import { type LocalNode, type LocalState, readState, serverText, writeState } from './state.js';
 
 const kvdPath = fileURLToPath(new URL('../../main.js', import.meta.url));
@@ -49,8 +49,7 @@ export function startNode(
   mkdirSync(dirname(faultFileOf(stateDirectory, id)), { recursive: true });
   const args = ['--enable-source-maps', kvdPath, ...flagsOf(stateDirectory, state, id)];
   const prefix = state.topology?.prefixes[id] ?? [];
-  const [program = '', ...words] = [...prefix, process.execPath, ...args];
-  const started = processes.start(program, words, logPathOf(stateDirectory, id));
+  const started = startCommand(processes, [...prefix, process.execPath, ...args], logPathOf(stateDirectory, id));
   const node: LocalNode = { id, ...started };
   const nodes = [...state.nodes.filter((other) => other.id !== id), node].sort(byName);
   const next = { ...state, nodes };

@@ -1,7 +1,7 @@
 /** Processes of this machine as a port, so that tests need none. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import { type Clock, RingraftError, systemClock } from '../../base/index.js';
+import { type Clock, pause, RingraftError, systemClock } from '../../base/index.js';
 import { isRunning, type LocalProcess, processOf } from './state.js';
 
 export type LocalProcesses = {
@@ -30,15 +30,16 @@ export const systemProcesses: LocalProcesses = {
   },
 };
 
+/** A program with its arguments, as one list. */
+export function startCommand(processes: LocalProcesses, command: readonly string[], logPath: string): LocalProcess {
+  const [program = '', ...args] = command;
+  return processes.start(program, args, logPath);
+}
+
 /** What a local cluster is run with. */
 export type LocalPorts = { readonly processes: LocalProcesses; readonly clock: Clock };
 
 export const systemPorts: LocalPorts = { processes: systemProcesses, clock: systemClock };
-
-export const sleep = (clock: Clock, ms: number): Promise<void> =>
-  new Promise((resolve) => {
-    clock.after(ms, resolve);
-  });
 
 const pollMs = 20;
 
@@ -51,7 +52,7 @@ export async function untilStopped(
   const deadlineMs = clock.nowMs() + timeoutMs;
   while (targets.some((target) => processes.isRunning(target))) {
     if (clock.nowMs() >= deadlineMs) return false;
-    await sleep(clock, pollMs);
+    await pause(clock, pollMs);
   }
   return true;
 }

@@ -1,12 +1,11 @@
 /** Stopping, starting and restarting single nodes of a local cluster, so that no shard is taken away. */
-import { RingraftError } from '../../base/index.js';
+import { pause, RingraftError } from '../../base/index.js';
 import type { RingraftClient } from '../../client/index.js';
 import type { Context } from '../context.js';
 import { askView, waitUntil } from '../managing.js';
 import { missingOf, reasonToKeep, type Situation } from '../restart-check.js';
 import { survey } from '../survey.js';
 import { logPathOf, logTail, memberIds, startNode } from './nodes.js';
-import { sleep } from './processes.js';
 import type { LocalNode, LocalState } from './state.js';
 
 const stopPollMs = 50;
@@ -91,7 +90,7 @@ export async function restartLocalNode(
 
 async function lastChance({ processes, clock }: Context, node: LocalNode, note: Restart['note']): Promise<void> {
   const deadlineMs = clock.nowMs() + lastChanceMs;
-  while (processes.isRunning(node) && clock.nowMs() < deadlineMs) await sleep(clock, stopPollMs);
+  while (processes.isRunning(node) && clock.nowMs() < deadlineMs) await pause(clock, stopPollMs);
   if (processes.isRunning(node)) note(`is stopping still: \`kvctl node start ${node.id}\` starts it again`);
 }
 

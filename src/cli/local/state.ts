@@ -60,7 +60,7 @@ export const serversOf = ({ brokers }: LocalState): readonly string[] => brokers
 export const serverText = (state: LocalState): string => serversOf(state).join(',');
 
 /** What the kernel says of a process, from its third field on; nothing where it cannot be told. */
-function statOf(pid: number): readonly string[] {
+export function statOf(pid: number): readonly string[] {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     return stat.slice(stat.lastIndexOf(')') + 2).split(' ');

@@ -7,7 +7,7 @@
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isRingraftError, RingraftError } from '../../base/index.js';
+import { isRingraftError, pause, RingraftError } from '../../base/index.js';
 import type { RingraftClient } from '../../client/index.js';
 import { type ClusterConfig, loadConfig } from '../../config/index.js';
 import { fileNames } from '../secure/directory.js';
@@ -16,7 +16,7 @@ import { accepts, findNatsServer, freePorts, startBroker, untilAccepts } from '.
 import { mapWithLeaders } from './leaders.js';
 import { forgetMembership } from './membership.js';
 import { isClusterRunning, logPathOf, logTail, memberIds, startNode } from './nodes.js';
-import { type LocalPorts, sleep, systemPorts, untilStopped } from './processes.js';
+import { type LocalPorts, systemPorts, untilStopped } from './processes.js';
 import { type Backend, isPaused, type LocalState, readState, removeState, serverText, writeState } from './state.js';
 import { type BrokerPlan, endTopology, planTopology, startFaultServer, untilShaped } from './topology.js';
 
@@ -151,7 +151,10 @@ export async function startLocalCluster(
   return state;
 }
 
-/** Waits until every node answers, the cluster is founded, and every shard has a leader. UNREACHABLE, with the log of what died, otherwise. */
+/**
+ * Waits until every node answers, the cluster is founded, and every shard has a leader. UNREACHABLE, with the log of what
+ * died, otherwise.
+ */
 export async function untilReady(
   stateDirectory: string,
   state: LocalState,
@@ -182,7 +185,7 @@ export async function untilReady(
       if (!isRingraftError(error)) throw error;
       problem = error.message;
     }
-    await sleep(clock, 50);
+    await pause(clock, 50);
   }
   throw new RingraftError('UNREACHABLE', `the cluster is not ready after ${readyTimeoutMs / 1000} s: ${problem}`);
 }

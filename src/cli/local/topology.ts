@@ -20,7 +20,7 @@ import {
 } from '../../faults/index.js';
 import { freePorts } from './brokers.js';
 import { logPathOf, logTail } from './nodes.js';
-import { type LocalPorts, untilStopped } from './processes.js';
+import { type LocalPorts, startCommand, untilStopped } from './processes.js';
 import type { Backend, LocalBroker, LocalState, LocalTopology } from './state.js';
 
 const listenTimeoutMs = 10_000;
@@ -144,8 +144,7 @@ export async function startFaultServer(
   { processes }: LocalPorts,
 ): Promise<LocalTopology> {
   if (topology.netns !== undefined) await setUpNetns(topology.netns);
-  const [program = '', ...words] = topology.command;
-  const started = processes.start(program, words, logPathOf(stateDirectory, faultServerName));
+  const started = startCommand(processes, topology.command, logPathOf(stateDirectory, faultServerName));
   return { ...topology, faultServer: started };
 }
 

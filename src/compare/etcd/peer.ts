@@ -2,8 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { pause, systemClock } from '../../base/index.js';
-import { freePorts } from '../../cli/index.js';
-import { programPath } from '../machine.js';
+import { freePorts, programPath } from '../../cli/index.js';
 import type { Peer, StartRequest, Target } from '../peer.js';
 import { type ServerProcess, ServerProcesses } from '../server-processes.js';
 import { kindsOf, type Workload } from '../workload.js';
@@ -15,6 +14,8 @@ const pollMs = 100;
 /** Its default of 2 GB is reached within minutes, since it keeps every version until it is told not to. */
 const quotaBytes = 16 * 2 ** 30;
 
+const etcdPath = (): string | undefined => programPath('etcd', process.env);
+
 export class EtcdPeer implements Peer {
   readonly name = 'etcd';
   readonly title = 'etcd';
@@ -25,11 +26,11 @@ export class EtcdPeer implements Peer {
   private processes: ServerProcesses | undefined;
 
   missing(): string | undefined {
-    return programPath('etcd') === undefined ? 'etcd is not installed' : undefined;
+    return etcdPath() === undefined ? 'etcd is not installed' : undefined;
   }
 
   version(): string {
-    const text = execFileSync(programPath('etcd') ?? 'etcd', ['--version'], { encoding: 'utf8', stdio: 'pipe' });
+    const text = execFileSync(etcdPath() ?? 'etcd', ['--version'], { encoding: 'utf8', stdio: 'pipe' });
     return /etcd Version: (\S+)/.exec(text)?.[1] ?? 'unknown';
   }
 
@@ -61,7 +62,7 @@ export class EtcdPeer implements Peer {
         'quota-backend-bytes': String(quotaBytes),
       };
       const args = Object.entries(settings).map(([name, value]) => `--${name}=${value}`);
-      processes.start(nameOf(at), programPath('etcd') ?? 'etcd', args);
+      processes.start(nameOf(at), etcdPath() ?? 'etcd', args);
     }
     const servers = all.map((at) => `${host}:${ports[at]}`);
     await this.untilServing(processes, servers);

@@ -21,7 +21,7 @@ test('a split is seen by messages that do not arrive any more, and gone when it 
     ground.ledger.list().map(({ id }) => id),
     ['split-1'],
   );
-  await removeFault(ground, { id: injection.id, spec: split, sinceMs: 0 });
+  await removeFault(ground, { id: injection.id, spec: split });
   t.true((await ground.control.probe(1)).every(({ reached }) => reached));
   t.deepEqual(ground.ledger.list(), []);
 });
@@ -60,7 +60,7 @@ test('processes are killed, paused and restarted, and run again afterwards', asy
     { kind: 'broker-restart', node: 'n3' },
   ] as const) {
     const { id } = await injectFault(ground, spec, options);
-    await removeFault(ground, { id, spec, sinceMs: 0 });
+    await removeFault(ground, { id, spec });
   }
   t.deepEqual(ground.done, ['SIGKILL n1', 'start n1', 'SIGSTOP n2', 'SIGCONT n2', 'SIGTERM nats-n3', 'start nats-n3']);
 });
@@ -73,7 +73,7 @@ test('faults inside one node add up, and the end of one leaves the other', async
   ground.pause = async () => void ground.refusedWrites++;
   t.regex((await injectFault(ground, full, options)).evidence ?? '', /writes of n1 were refused/);
   t.deepEqual(ground.told.get('n1'), { clockOffsetMs: 5000, disk: { full: true } });
-  await removeFault(ground, { id, spec: jump, sinceMs: 0 });
+  await removeFault(ground, { id, spec: jump });
   t.deepEqual(ground.told.get('n1'), { disk: { full: true } });
 });
 

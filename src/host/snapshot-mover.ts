@@ -29,7 +29,7 @@ import type { Group } from './group.js';
 import type { LocalMap } from './local-map.js';
 import type { HostOptions } from './options.js';
 import { SnapshotReceiver } from './snapshot-receiver.js';
-import { SnapshotTransfer } from './snapshot-transfer.js';
+import { SnapshotTransfer, stepHeaders } from './snapshot-transfer.js';
 import { TokenBucket } from './token-bucket.js';
 
 const maxSending = 4;
@@ -81,9 +81,10 @@ export class SnapshotMover {
       bus.subscribe('snapshot', subject, (message) => {
         const { replyTo } = message;
         if (replyTo === undefined) return;
-        this.receiver.receive(message, (answer) =>
-          bus.publish('snapshot', replyTo, Buffer.from(JSON.stringify(answer))),
-        );
+        this.receiver.receive(message, (answer) => {
+          const body = Buffer.from(JSON.stringify(answer));
+          bus.publish('snapshot', replyTo, body, { headers: stepHeaders({ kind: 'answer', sequence: 0, body }) });
+        });
       }),
     );
   }

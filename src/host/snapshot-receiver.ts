@@ -2,25 +2,22 @@
  * The receiving side of snapshots: stages what comes, in order, and hands the whole to the consensus core.
  *
  * Invariants: 1. one transfer a shard; a newer offer replaces an older one. 2. What is staged touches nothing in use.
- * 3. Writes of one transfer happen one after another; the answer to a chunk follows its write.
+ * 3. Writes of one transfer happen one after another; the answer to a chunk follows its write. 4. Only what arrived whole, by
+ * its own checksum, and is what was announced reaches the core; anything else is refused, and comes again.
  */
 import { type Clock, type Logger, messageOf, type ShardId } from '../base/index.js';
-import type { SnapshotFiles, StagedSnapshot, StagingFile } from '../kv/index.js';
+import { SnapshotCheck, type SnapshotFiles, type StagedSnapshot, type StagingFile } from '../kv/index.js';
 import type { SnapshotRequest } from '../raft/index.js';
 import type { BusMessage } from '../transport/index.js';
 import type { Group } from './group.js';
-import {
-  type SnapshotAnswer,
-  type SnapshotBegin,
-  snapshotKindHeader,
-  snapshotSequenceHeader,
-} from './snapshot-transfer.js';
+import { type SnapshotAnswer, type SnapshotBegin, stepOf } from './snapshot-transfer.js';
 
 type Incoming = {
   readonly subject: string;
   readonly group: Group;
   readonly request: SnapshotRequest;
   readonly file: StagingFile;
+  readonly check: SnapshotCheck;
   /** Last step staged; begin is 0. */
   staged: number;
 };
@@ -60,11 +57,15 @@ export class SnapshotReceiver {
   }
 
   receive(message: BusMessage, answer: Answer): void {
-    const kind = message.headers?.[snapshotKindHeader];
-    const sequence = Number(message.headers?.[snapshotSequenceHeader]);
     const { subject } = message;
+    const step = stepOf(message);
+    if (step === undefined) {
+      this.parts.logger.warn({ subject }, 'dropped a damaged step of a snapshot');
+      return;
+    }
+    const { kind, sequence } = step;
     // The payload is valid during this call only.
-    const body = Buffer.from(message.payload);
+    const body = Buffer.from(step.body);
     this.work = this.work.then(async () => {
       if (this.stopped) return;
       try {
@@ -96,17 +97,11 @@ export class SnapshotReceiver {
     const earlier = this.take(shardId);
     if (earlier !== undefined) await this.parts.files.remove(earlier.path);
     const file = await this.parts.files.create(shardId);
-    this.incoming.set(shardId, { subject, group, request, file, staged: 0 });
+    this.incoming.set(shardId, { subject, group, request, file, check: new SnapshotCheck(), staged: 0 });
     answer({ ack: 0 });
   }
 
-  private async continue(
-    subject: string,
-    kind: string | undefined,
-    sequence: number,
-    body: Buffer,
-    answer: Answer,
-  ): Promise<void> {
+  private async continue(subject: string, kind: string, sequence: number, body: Buffer, answer: Answer): Promise<void> {
     const incoming = [...this.incoming.values()].find((transfer) => transfer.subject === subject);
     if (incoming === undefined) {
       answer({ error: 'this transfer is not known here' });
@@ -118,15 +113,29 @@ export class SnapshotReceiver {
       return;
     }
     if (kind === 'chunk') {
+      await this.checked(incoming, ({ check }) => check.add(body));
       await incoming.file.append(body);
       this.bytes += body.length;
       incoming.staged = sequence;
     } else if (kind === 'end') {
-      this.incoming.delete(incoming.group.shardId);
-      this.staged.set(incoming.group.shardId, await incoming.file.finish());
+      const { group, request } = incoming;
+      await this.checked(incoming, ({ check }) => check.end(group.shardId, request.snapshot));
+      this.incoming.delete(group.shardId);
+      this.staged.set(group.shardId, await incoming.file.finish());
       incoming.staged = sequence;
-      this.parts.onStaged(incoming.group, incoming.request);
+      this.parts.onStaged(group, request);
     }
     answer({ ack: incoming.staged });
+  }
+
+  /** What does not pass the check is given up: throws CORRUPT. */
+  private async checked(incoming: Incoming, check: (incoming: Incoming) => void): Promise<void> {
+    try {
+      check(incoming);
+    } catch (error) {
+      this.incoming.delete(incoming.group.shardId);
+      await incoming.file.abandon();
+      throw error;
+    }
   }
 }

@@ -2,10 +2,12 @@
  * The sending side of one snapshot: a window of chunks over a lane that may lose messages (go-back-N), at the rate that
  * the node's bandwidth for snapshots leaves it.
  *
- * Wire: messages to the transfer's subject with headers `Snap-Kind` (begin, chunk, end) and `Snap-Seq`; begin's body
- * is JSON, a chunk's body is bytes. Answers come to the reply subject as JSON `{"ack": seq}` (everything up to it is
+ * Wire: messages to the transfer's subject with headers `Snap-Kind` (begin, chunk, end), `Snap-Seq` and `Snap-Crc` (CRC-32 of
+ * kind, number and body; what is damaged counts as lost); begin's body is JSON, a chunk's body is bytes. Answers, of kind
+ * `answer` and number 0, come to the reply subject as JSON `{"ack": seq}` (everything up to it is
  * staged) or `{"error": "..."}`. begin is 0, chunks count from 1, end is the last chunk's number plus one.
  */
+import { crc32 } from 'node:zlib';
 import { BackgroundWork, type Clock, emptyBytes, RingraftError, type ShardId, type Timer } from '../base/index.js';
 import type { SnapshotRequest } from '../raft/index.js';
 import type { Bus, BusMessage, BusSubscription } from '../transport/index.js';
@@ -13,8 +15,30 @@ import type { TokenBucket } from './token-bucket.js';
 
 export type SnapshotBegin = { readonly shardId: ShardId; readonly request: SnapshotRequest };
 export type SnapshotAnswer = { readonly ack: number } | { readonly error: string };
-export const snapshotKindHeader = 'Snap-Kind';
-export const snapshotSequenceHeader = 'Snap-Seq';
+const snapshotKindHeader = 'Snap-Kind';
+const snapshotSequenceHeader = 'Snap-Seq';
+const snapshotChecksumHeader = 'Snap-Crc';
+
+type Step = { readonly kind: string; readonly sequence: number; readonly body: Buffer };
+
+function checksum({ kind, sequence, body }: Step): string {
+  const crc = crc32(`${kind} ${sequence}`);
+  // Node's crc32 of nothing is 0, whatever it should go on from.
+  return (body.length === 0 ? crc : crc32(body, crc)).toString(16);
+}
+
+export const stepHeaders = (step: Step): Readonly<Record<string, string>> => ({
+  [snapshotKindHeader]: step.kind,
+  [snapshotSequenceHeader]: String(step.sequence),
+  [snapshotChecksumHeader]: checksum(step),
+});
+
+/** undefined: it was damaged on its way. The body is the message's. */
+export function stepOf({ headers, payload }: BusMessage): Step | undefined {
+  const kind = headers?.[snapshotKindHeader] ?? '';
+  const step = { kind, sequence: Number(headers?.[snapshotSequenceHeader]), body: payload };
+  return headers?.[snapshotChecksumHeader] === checksum(step) ? step : undefined;
+}
 
 /** Small enough to take no noticeable time on either side. */
 const chunkBytes = 64 * 1024;
@@ -22,12 +46,10 @@ const windowChunks = 8;
 const retryMs = 1000;
 const maxTries = 8;
 
-type Unanswered = { readonly kind: string; readonly sequence: number; readonly body: Buffer };
-
 export class SnapshotTransfer {
   private readonly inbox: string;
   private readonly subscription: BusSubscription;
-  private unanswered: Unanswered[] = [];
+  private unanswered: Step[] = [];
   private failure: RingraftError | undefined;
   private wake: () => void = () => {};
   private timer: Timer | undefined;
@@ -85,10 +107,10 @@ export class SnapshotTransfer {
     this.arm();
   }
 
-  private publish({ kind, sequence, body }: Unanswered): void {
-    const headers = { [snapshotKindHeader]: kind, [snapshotSequenceHeader]: String(sequence) };
+  private publish(step: Step): void {
     // A message may be sent again, and the bus owns what it is given.
-    this.parts.bus.publish('snapshot', this.parts.subject, Buffer.from(body), { replyTo: this.inbox, headers });
+    const body = Buffer.from(step.body);
+    this.parts.bus.publish('snapshot', this.parts.subject, body, { replyTo: this.inbox, headers: stepHeaders(step) });
     this.parts.onBytes(body.length);
   }
 
@@ -113,7 +135,9 @@ export class SnapshotTransfer {
       this.fail(new RingraftError('UNREACHABLE', 'nobody listens where the snapshot should go'));
       return;
     }
-    const answer = JSON.parse(message.payload.toString()) as SnapshotAnswer;
+    const step = stepOf(message);
+    if (step === undefined) return;
+    const answer = JSON.parse(step.body.toString()) as SnapshotAnswer;
     if ('error' in answer) {
       this.fail(new RingraftError('CONFLICT', answer.error));
       return;

@@ -54,7 +54,7 @@ export class Injection {
   heal(): void {
     this.over = true;
     const { network, nodes } = this.parts;
-    Object.assign(network.weather, { loss: 0, duplication: 0, reorder: 0, jitterMs: 0 });
+    Object.assign(network.weather, { loss: 0, duplication: 0, reorder: 0, jitterMs: 0, damage: 0 });
     network.mendAll();
     for (const node of nodes) {
       Object.assign(node.machine.weather, { slowMs: 0.5, isFull: false, hangsUntilMs: 0, failNext: false });

@@ -26,7 +26,11 @@ export type NetworkWeather = {
   reorder: number;
   /** Largest extra delay of a message. */
   jitterMs: number;
+  /** A bit of the payload changes, on the lanes between nodes. */
+  damage: number;
 };
+
+const lanesWithChecksums: ReadonlySet<Lane> = new Set<Lane>(['raft', 'snapshot']);
 
 /** A message on its way to one listener. */
 export type Passage = {
@@ -40,7 +44,7 @@ const leastDelayMs = 0.05;
 const usualDelayMs = 0.4;
 
 export class Network {
-  readonly weather: NetworkWeather = { loss: 0, duplication: 0, reorder: 0, jitterMs: 0 };
+  readonly weather: NetworkWeather = { loss: 0, duplication: 0, reorder: 0, jitterMs: 0, damage: 0 };
   private readonly listeners = new Set<Listener>();
   /** `from>to` of links that are cut, and since when. */
   private readonly cuts = new Map<string, { readonly noticedAtMs: number }>();
@@ -48,7 +52,7 @@ export class Network {
   private inboxes = 0;
   /** Sees every message before the weather does; false: it is lost. */
   watch: (passage: Passage) => boolean = () => true;
-  readonly counts = { messages: 0, lost: 0, doubled: 0, reordered: 0, refused: 0 };
+  readonly counts = { messages: 0, lost: 0, doubled: 0, reordered: 0, refused: 0, damaged: 0 };
 
   constructor(readonly world: World) {}
 
@@ -164,9 +168,21 @@ export class Network {
       const { owner } = listener;
       world.at(arrivalMs - world.nowMs, () => {
         if (this.isCut(from, to) || sender.lostUnsent) counts.lost++;
-        else owner.life.run(() => this.deliver(listener, message));
+        else owner.life.run(() => this.deliver(listener, this.damage(lane, message)));
       });
     }
+  }
+
+  private damage(lane: Lane, message: BusMessage): BusMessage {
+    const { world, weather, counts } = this;
+    const { payload } = message;
+    if (weather.damage === 0 || payload.length === 0 || !lanesWithChecksums.has(lane)) return message;
+    if (!world.chance(weather.damage)) return message;
+    counts.damaged++;
+    const bytes = Buffer.from(payload);
+    const at = Math.floor(world.fraction() * bytes.length);
+    bytes[at] = (bytes[at] as number) ^ (1 << Math.floor(world.fraction() * 8));
+    return { ...message, payload: bytes };
   }
 
   private deliver(listener: Listener, message: BusMessage): void {

@@ -3,6 +3,7 @@
  * middle, and heartbeats do not suffer from it. Method: stories in the simulated world (`scenario.ts`).
  */
 import test from 'ava';
+import { stepHeaders, stepOf } from '../../src/host/snapshot-transfer.js';
 import type { Passage } from './network.js';
 import { type Scenario, scenario } from './scenario.js';
 import type { SimNode } from './sim-node.js';
@@ -174,6 +175,48 @@ test(
     node.start();
     await untilCaughtUp(s, node, 60_000);
     t.true(installed(s) >= 1);
+  }),
+);
+
+test(
+  'a third of what nodes say to each other comes with a bit changed: it counts as lost, and nobody stops',
+  scenario({ ...options, seeds: [1, 2, 3, 4, 5, 6] }, async (t, s) => {
+    const node = s.follower();
+    await leaveBehind(s, [node]);
+    s.network.weather.damage = 0.33;
+    node.start();
+    await untilCaughtUp(s, node, 60_000);
+    await s.put('a', 'after');
+    s.network.weather.damage = 0;
+    t.true(s.network.counts.damaged > 10, `${s.network.counts.damaged} damaged`);
+    t.true(s.logged('dropped a malformed envelope') > 0);
+    t.true(s.logged('dropped a damaged step of a snapshot') > 0);
+    t.true(installed(s) >= 1);
+    t.true(node.isUp);
+  }),
+);
+
+test(
+  'a snapshot that arrives as it was sent and is not whole is refused before it is installed, and comes again',
+  scenario(options, async (t, s) => {
+    const node = s.follower();
+    await leaveBehind(s, [node]);
+    let changed = 0;
+    s.traffic.lose(({ message }) => {
+      const step = stepOf(message);
+      if (changed > 0 || step?.kind !== 'chunk' || step.sequence !== 5) return false;
+      changed++;
+      step.body[step.body.length - 1] = (step.body.at(-1) as number) ^ 1;
+      Object.assign(message.headers as object, stepHeaders(step));
+      return false;
+    });
+    node.start();
+    await untilCaughtUp(s, node, 60_000);
+    t.is(changed, 1);
+    t.is(s.logged('a snapshot could not be staged'), 1);
+    t.is(s.logged('a snapshot did not arrive'), 1);
+    t.is(installed(s), 1);
+    t.true(node.isUp);
   }),
 );
 

@@ -1,4 +1,5 @@
 /** Goal: consensus messages arrive as they were sent; bytes that are no envelope are BAD_REQUEST, never anything else. */
+import { crc32 } from 'node:zlib';
 import test from 'ava';
 import fc from 'fast-check';
 import { isRingraftError, nodeId, type ReplicaId, shardId } from '../../../src/base/index.js';
@@ -128,11 +129,11 @@ test('golden bytes: an envelope looks the same for ever', (t) => {
   ];
   const bytes = encodeEnvelope(node, 11, 12, items);
   const golden =
-    '0a026e31100b180c220e08031007180120022803400948042219080110ac021801200228033005380240047a0608031a026162';
+    '0a026e31100b180c220e08031007180120022803400948042219080110ac021801200228033005380240047a0608031a0261627d26fceaa4';
   t.deepEqual(decodeEnvelope(Buffer.from(golden, 'hex')).items, items);
   // Through protobuf's own decoder and encoder, which put fields in order and leave defaults out.
   const canonical = messages.Envelope.encode(messages.Envelope.decode(bytes)).finish() as Buffer;
-  t.is(canonical.toString('hex'), golden);
+  t.is(sealed(canonical).toString('hex'), golden);
 });
 
 test('a message of a type of a later version is skipped, not its neighbours', (t) => {
@@ -140,12 +141,20 @@ test('a message of a type of a later version is skipped, not its neighbours', (t
     { type: 99, shard: 1, from: 1, to: 2, term: 1 },
     { type: 8, shard: 1, from: 1, to: 2, term: 1 },
   ];
-  const bytes = messages.Envelope.encode({ fromNode: 'n1', messages: items } as never).finish() as Buffer;
+  const bytes = sealed(messages.Envelope.encode({ fromNode: 'n1', messages: items, checksum: 1 } as never).finish());
   t.deepEqual(
     decodeEnvelope(bytes).items.map(({ message }) => message.type),
     ['TimeoutNow'],
   );
 });
+
+/** With the checksum it should have. */
+function sealed(bytes: Uint8Array): Buffer {
+  const envelope = Buffer.from(bytes);
+  const end = envelope.length - 4;
+  envelope.writeUInt32LE(crc32(envelope.subarray(0, end)), end);
+  return envelope;
+}
 
 const refusal = (payload: Buffer): string | undefined => {
   try {
@@ -156,19 +165,34 @@ const refusal = (payload: Buffer): string | undefined => {
   }
 };
 
-test('an envelope cut off or with bytes changed is read or BAD_REQUEST, nothing else', (t) => {
+test('an envelope cut off, with a byte changed, or made of two halves is refused, whatever it would say', (t) => {
+  const some = fc.array(item, { minLength: 1, maxLength: 3 });
   fc.assert(
-    fc.property(fc.array(item, { minLength: 1, maxLength: 3 }), fc.nat(), fc.nat({ max: 255 }), (items, pick, byte) => {
+    fc.property(some, some, fc.nat(), fc.integer({ min: 1, max: 255 }), (items, others, pick, flip) => {
       const bytes = encodeEnvelope(node, 1, 2, items);
+      const other = encodeEnvelope(node, 1, 2, others);
       const at = pick % bytes.length;
       const changed = Buffer.from(bytes);
-      changed[at] = byte;
-      for (const payload of [bytes.subarray(0, at), changed]) {
-        const code = refusal(payload);
-        if (code !== undefined) t.is(code, 'BAD_REQUEST');
-      }
+      changed[at] = (changed[at] as number) ^ flip;
+      t.is(refusal(bytes.subarray(0, at)), 'BAD_REQUEST');
+      t.is(refusal(changed), 'BAD_REQUEST');
+      const mixed = Buffer.concat([bytes.subarray(0, at), other.subarray(at)]);
+      if (!mixed.equals(bytes) && !mixed.equals(other)) t.is(refusal(mixed), 'BAD_REQUEST');
     }),
     { numRuns: 300 },
   );
-  t.is(refusal(Buffer.from([0x22, 0x7f, 0x08])), 'BAD_REQUEST');
+  t.is(refusal(Buffer.alloc(0)), 'BAD_REQUEST');
+});
+
+test('bytes with the right checksum that are no envelope are read or BAD_REQUEST, nothing else', (t) => {
+  fc.assert(
+    fc.property(fc.array(item, { minLength: 1, maxLength: 3 }), fc.nat(), fc.nat({ max: 255 }), (items, pick, byte) => {
+      const bytes = encodeEnvelope(node, 1, 2, items);
+      bytes[pick % (bytes.length - 5)] = byte;
+      const code = refusal(sealed(bytes));
+      if (code !== undefined) t.is(code, 'BAD_REQUEST');
+    }),
+    { numRuns: 300 },
+  );
+  t.is(refusal(sealed(Buffer.from([0x22, 0x7f, 0x08, 0x7d, 0, 0, 0, 0]))), 'BAD_REQUEST');
 });

@@ -241,7 +241,7 @@ class PageAttempt {
       bucketId,
       gte,
       lt: lt ?? emptyBytes,
-      limit: pageItems,
+      limit: this.share(pageItems),
       keysOnly,
       reverse,
       level: this.context.level,
@@ -249,6 +249,15 @@ class PageAttempt {
       maxBytes: pageBytes,
       mapEpoch: this.context.routes.map.epoch,
     };
+  }
+
+  /**
+   * Of the items of a page, those that come from these shards, and some: keys are spread over the shards at random, so a page
+   * that is too small is rare, and another one is asked for then.
+   */
+  private share(pageItems: number): number {
+    const expected = (pageItems * this.routes.length) / this.context.routes.shards.length;
+    return Math.min(pageItems, Math.ceil(expected + 3 * Math.sqrt(expected)) + 1);
   }
 
   private onFailure(link: NodeLink, error: unknown): void {

@@ -29,6 +29,8 @@ export type EngineRange = {
   readonly reverse?: boolean;
   /** Only keys: values come back empty. */
   readonly keysOnly?: boolean;
+  /** About how many bytes are worth reading ahead; a hint. */
+  readonly readAheadBytes?: number;
 };
 
 export type EnginePair = readonly [key: Buffer, value: Buffer];

@@ -10,6 +10,10 @@ declare module 'level-rocksdb' {
   };
 
   export type RocksIterator = {
+    /** What was read ahead, from the back: key, value, key, value... A conformance test needs it to be there. */
+    readonly cache: Buffer[] | null;
+    /** Nothing follows what was read ahead. */
+    readonly finished: boolean;
     next(callback: (error: Error | null | undefined, key?: Buffer, value?: Buffer) => void): void;
     end(callback: (error?: Error | null) => void): void;
   };
@@ -17,6 +21,12 @@ declare module 'level-rocksdb' {
   export type RocksLevel = {
     open(callback: (error?: (Error & { cause?: Error }) | null) => void): void;
     close(callback: (error?: Error | null) => void): void;
+    /** encoding-down, and under it the binding. */
+    readonly db: { readonly db: RocksBinding };
+  };
+
+  /** Keys and values are what they are: Buffers go in, Buffers come out. */
+  export type RocksBinding = {
     getMany(keys: Buffer[], callback: Callback<(Buffer | undefined)[]>): void;
     batch(): RocksChainedBatch;
     iterator(options: {
@@ -27,14 +37,10 @@ declare module 'level-rocksdb' {
       values?: boolean;
       keyAsBuffer: boolean;
       valueAsBuffer: boolean;
+      highWaterMark?: number;
     }): RocksIterator;
-    /** encoding-down, and under it the binding. */
-    readonly db: {
-      readonly db: {
-        compactRange(start: Buffer, end: Buffer, callback: (error?: Error | null) => void): void;
-        approximateSize(start: Buffer, end: Buffer, callback: Callback<number>): void;
-      };
-    };
+    compactRange(start: Buffer, end: Buffer, callback: (error?: Error | null) => void): void;
+    approximateSize(start: Buffer, end: Buffer, callback: Callback<number>): void;
   };
 
   export default function levelRocksdb(

@@ -1,7 +1,15 @@
-/** RocksDB under the engine port. The only file that imports `level-rocksdb`. */
+/**
+ * RocksDB under the engine port. The only file that imports `level-rocksdb`, which opens and closes the database; batches, reads
+ * and iterators go to the binding under it: the layers between encode keys that are bytes already, one by one.
+ */
 import { mkdir } from 'node:fs/promises';
-import levelRocksdb, { type RocksChainedBatch, type RocksIterator, type RocksLevel } from 'level-rocksdb';
-import { messageOf, RingraftError } from '../base/index.js';
+import levelRocksdb, {
+  type RocksBinding,
+  type RocksChainedBatch,
+  type RocksIterator,
+  type RocksLevel,
+} from 'level-rocksdb';
+import { emptyBytes, messageOf, RingraftError } from '../base/index.js';
 import type { Engine, EngineBatch, EngineCallback, EngineIterator, EnginePair, EngineRange } from './engine.js';
 
 const blockCacheBytes = 32 * 1024 * 1024;
@@ -39,12 +47,27 @@ class RocksRangeIterator implements EngineIterator {
       this.iterator.next((error, key, value) => {
         if (error) return callback(error, pairs);
         if (key === undefined) return callback(undefined, pairs);
-        pairs.push([key, this.keysOnly || value === undefined ? Buffer.alloc(0) : value]);
-        if (pairs.length === count) callback(undefined, pairs);
+        this.add(pairs, key, value);
+        this.takeReadAhead(pairs, count);
+        // The first that is read comes alone.
+        if (pairs.length > 1 || count === 1 || this.iterator.finished) callback(undefined, pairs);
         else step();
       });
     };
     step();
+  }
+
+  /** What is in memory already; asked for one by one, each would take a turn of its own. */
+  private takeReadAhead(pairs: EnginePair[], count: number): void {
+    const { cache } = this.iterator;
+    while (cache !== null && cache.length > 0 && pairs.length < count) {
+      const key = cache.pop() as Buffer;
+      this.add(pairs, key, cache.pop());
+    }
+  }
+
+  private add(pairs: EnginePair[], key: Buffer, value: Buffer | undefined): void {
+    pairs.push([key, this.keysOnly || value === undefined ? emptyBytes : value]);
   }
 
   close(callback: () => void = () => {}): void {
@@ -58,9 +81,9 @@ class RocksEngine implements Engine {
 
   constructor(private readonly path: string) {}
 
-  private get db(): RocksLevel {
+  private get db(): RocksBinding {
     if (this.level === undefined) throw new RingraftError('CLOSED', 'the engine is not open');
-    return this.level;
+    return this.level.db.db;
   }
 
   async open(): Promise<void> {
@@ -98,20 +121,28 @@ class RocksEngine implements Engine {
     return new RocksBatch(this.db.batch());
   }
 
-  iterate({ gte, lt, reverse = false, keysOnly = false }: EngineRange): EngineIterator {
-    const options = { gte, lt, reverse, values: !keysOnly, keyAsBuffer: true, valueAsBuffer: true };
+  iterate({ gte, lt, reverse = false, keysOnly = false, readAheadBytes }: EngineRange): EngineIterator {
+    const options = {
+      gte,
+      lt,
+      reverse,
+      values: !keysOnly,
+      keyAsBuffer: true,
+      valueAsBuffer: true,
+      ...(readAheadBytes === undefined ? {} : { highWaterMark: readAheadBytes }),
+    };
     return new RocksRangeIterator(this.db.iterator(options), keysOnly);
   }
 
   compactRange(gte: Buffer, lt: Buffer): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.db.db.db.compactRange(gte, lt, (error) => (error ? reject(error) : resolve()));
+      this.db.compactRange(gte, lt, (error) => (error ? reject(error) : resolve()));
     });
   }
 
   approximateBytes(gte: Buffer, lt: Buffer): Promise<number | undefined> {
     return new Promise((resolve, reject) => {
-      this.db.db.db.approximateSize(gte, lt, (error, bytes) => (error ? reject(error) : resolve(bytes)));
+      this.db.approximateSize(gte, lt, (error, bytes) => (error ? reject(error) : resolve(bytes)));
     });
   }
 }

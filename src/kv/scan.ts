@@ -8,7 +8,7 @@ import type { BucketId } from '../base/index.js';
 import type { Engine, EngineIterator } from '../engine/index.js';
 import { ringHash } from '../ring/index.js';
 import type { ScanPair } from '../wire/index.js';
-import { dataKey, indexRange, isLive, userKeyOfIndexKey } from './keys.js';
+import { dataKey, indexRange, isLive, type StoredValue, userKeyOfIndexKey } from './keys.js';
 import type { Reader } from './reader.js';
 import type { OverlayEntry } from './write-pipeline.js';
 
@@ -35,7 +35,12 @@ export type ScanPageResult = {
 type Callback = (error: Error | undefined, page: ScanPageResult) => void;
 type Overlaid = { readonly key: Buffer; readonly present: boolean };
 
-const indexPageKeys = 256;
+/** Keys of the index looked at together: some are of shards that are not asked for. */
+const mostPageKeys = 256;
+const leastPageKeys = 16;
+const pageKeysPerItem = 4;
+/** Of a key of the index, by and large. */
+const usualKeyBytes = 32;
 const pairOverheadBytes = 32;
 const nothing = Buffer.alloc(0);
 
@@ -84,8 +89,10 @@ export function scan(
     return;
   }
   const overlaid = overlaidKeys(overlay, bucketId, query);
-  const iterator = engine.iterate({ ...indexRange(bucketId, gte, lt), reverse, keysOnly: true });
-  new Scan(iterator, overlaid, reader, bucketId, query, callback).step();
+  const pageKeys = Math.min(mostPageKeys, leastPageKeys + pageKeysPerItem * query.limit);
+  const readAheadBytes = pageKeys * usualKeyBytes;
+  const iterator = engine.iterate({ ...indexRange(bucketId, gte, lt), reverse, keysOnly: true, readAheadBytes });
+  new Scan(iterator, pageKeys, overlaid, reader, bucketId, query, callback).step();
 }
 
 class Scan {
@@ -94,6 +101,7 @@ class Scan {
 
   constructor(
     private readonly iterator: EngineIterator,
+    private readonly pageKeys: number,
     private readonly overlaid: Overlaid[],
     private readonly reader: Reader,
     private readonly bucketId: BucketId,
@@ -102,7 +110,7 @@ class Scan {
   ) {}
 
   step(): void {
-    this.iterator.next(indexPageKeys, (error, page) => {
+    this.iterator.next(this.pageKeys, (error, page) => {
       if (error !== undefined) {
         this.end(error, false);
         return;
@@ -118,28 +126,36 @@ class Scan {
     });
   }
 
+  /** Reads no more values than the page has room for, and one that says whether there is more. */
   private collect(keys: readonly Buffer[], isLast: boolean): void {
-    const dataKeys = keys.map((key) => dataKey(this.bucketId, ringHash(key), key));
-    this.reader.fetch(dataKeys, (error, stored) => {
-      if (error !== undefined) {
-        this.end(error, false);
-        return;
-      }
-      for (const [at, key] of keys.entries()) {
-        const value = stored[at];
-        if (value === undefined || !isLive(value, this.query.nowMs)) continue;
-        const bytes = key.length + (this.query.keysOnly ? 0 : value.value.length) + pairOverheadBytes;
-        const isFull = this.pairs.length >= this.query.limit || this.bytes + bytes > this.query.maxBytes;
-        if (isFull && this.pairs.length > 0) {
-          this.end(undefined, true);
-          return;
-        }
-        this.pairs.push({ key, value: this.query.keysOnly ? nothing : value.value, revision: value.revision });
-        this.bytes += bytes;
-      }
+    if (keys.length === 0) {
       if (isLast) this.end(undefined, false);
       else this.step();
+      return;
+    }
+    const room = this.query.limit - this.pairs.length + 1;
+    const wanted = keys.slice(0, room);
+    const dataKeys = wanted.map((key) => dataKey(this.bucketId, ringHash(key), key));
+    this.reader.fetch(dataKeys, (error, stored) => {
+      if (error !== undefined) this.end(error, false);
+      else if (this.add(wanted, stored)) this.collect(keys.slice(room), isLast);
+      else this.end(undefined, true);
     });
+  }
+
+  /** False: the page is full, and there may be more. */
+  private add(keys: readonly Buffer[], stored: readonly (StoredValue | undefined)[]): boolean {
+    const { keysOnly, limit, maxBytes, nowMs } = this.query;
+    for (const [at, key] of keys.entries()) {
+      const value = stored[at];
+      if (value === undefined || !isLive(value, nowMs)) continue;
+      const bytes = key.length + (keysOnly ? 0 : value.value.length) + pairOverheadBytes;
+      const isFull = this.pairs.length >= limit || this.bytes + bytes > maxBytes;
+      if (isFull && this.pairs.length > 0) return false;
+      this.pairs.push({ key, value: keysOnly ? nothing : value.value, revision: value.revision });
+      this.bytes += bytes;
+    }
+    return true;
   }
 
   private end(error: Error | undefined, more: boolean): void {

@@ -119,6 +119,23 @@ for (const { name, make } of fixtures) {
       t.deepEqual(found, keys);
     }));
 
+  test(`${name}: small pairs come by the hundred, whatever is read ahead`, (t) =>
+    withEngine(async (engine) => {
+      const keys = Array.from({ length: 300 }, (_, at) => `key-${String(at).padStart(4, '0')}`);
+      await writeChanges(
+        engine,
+        keys.map((key): Change => [key, 'v']),
+      );
+      const page = engine.iterate(everything);
+      t.true((await nextPairs(page, 250)).length >= 100);
+      page.close();
+      const found = await drain(engine.iterate({ ...everything, readAheadBytes: 64, keysOnly: true }));
+      t.deepEqual(
+        found,
+        keys.map((key) => [key, '']),
+      );
+    }));
+
   test(`${name}: batches become visible in the order they were written`, (t) =>
     withEngine(async (engine) => {
       for (let at = 0; at < 20; at++) {

@@ -44,6 +44,8 @@ export function memoryEngine(defer: (action: () => void) => void = setImmediate)
   let table: Table = { keys: [], values: new Map() };
   let durable: Table = { keys: [], values: new Map() };
   let unsynced: (readonly Mutation[])[] = [];
+  /** Of the process: what one has gathered is gone with it. */
+  let life = 0;
 
   const settle = (batches: readonly (readonly Mutation[])[]): void => {
     for (const batch of batches) for (const mutation of batch) mutate(durable, mutation);
@@ -51,6 +53,7 @@ export function memoryEngine(defer: (action: () => void) => void = setImmediate)
 
   const batch = (): EngineBatch => {
     const mutations: Mutation[] = [];
+    const madeIn = life;
     return {
       put: (key, value) => mutations.push({ key, value }),
       delete: (key) => mutations.push({ key, value: undefined }),
@@ -58,6 +61,7 @@ export function memoryEngine(defer: (action: () => void) => void = setImmediate)
         return mutations.length;
       },
       write(sync, callback) {
+        if (madeIn !== life) return;
         for (const mutation of mutations) mutate(table, mutation);
         unsynced.push(mutations);
         if (sync) {
@@ -77,7 +81,10 @@ export function memoryEngine(defer: (action: () => void) => void = setImmediate)
 
   return {
     name: 'memory',
-    open: () => Promise.resolve(),
+    open: () => {
+      life++;
+      return Promise.resolve();
+    },
     close: () => Promise.resolve(),
     getMany(keys, callback: EngineCallback<readonly (Buffer | undefined)[]>) {
       const values = keys.map((key) => table.values.get(text(key)));
@@ -97,6 +104,7 @@ export function memoryEngine(defer: (action: () => void) => void = setImmediate)
     compactRange: () => Promise.resolve(),
     approximateBytes: () => Promise.resolve(undefined),
     crash(keep = 0) {
+      life++;
       settle(unsynced.slice(0, keep));
       unsynced = [];
       table = { keys: [...durable.keys], values: new Map(durable.values) };

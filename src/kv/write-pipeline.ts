@@ -1,13 +1,14 @@
 /**
- * Mutations on their way into the engine: all shards' mutations of a turn gather in one batch, one write is under way at
- * a time, and until it is done an overlay in front of the engine shows them to readers.
+ * Mutations on their way into the engine: all shards' mutations of some turns gather in one batch, one write is under way at
+ * a time, and until it is done an overlay in front of the engine shows them to readers. Nobody waits for the engine but
+ * who asks: what is applied is durable in the log, so there is time to make few and large batches.
  *
  * Invariants:
  * 1. Batches are written in the order of their mutations; a shard's applied position is in the batch of what it applied.
  * 2. A mutation is in the overlay until the engine shows it.
  * 3. `betweenWrites` actions run when the engine holds exactly what `writtenPositions` says, nothing under way.
  */
-import { type BucketId, type Clock, messageOf, RingraftError, type ShardId } from '../base/index.js';
+import { type BucketId, type Clock, messageOf, RingraftError, type ShardId, type Timer } from '../base/index.js';
 import type { Engine, EngineBatch } from '../engine/index.js';
 import { type StoredValue, SystemKind, systemKey } from './keys.js';
 import type { ShardState } from './shard-state.js';
@@ -21,6 +22,9 @@ export type OverlayEntry = {
   readonly batch: number;
 };
 
+/** A batch is written when its first mutation is so old, or when it has so many bytes. */
+const gatherMs = 8;
+const enoughBytes = 512 * 1024;
 /** What a key-value pair costs on its way beside its bytes; rough. */
 const mutationOverheadBytes = 64;
 const markerKey = systemKey(0 as ShardId, SystemKind.Marker);
@@ -35,7 +39,7 @@ export class WritePipeline {
   private touched = new Set<ShardState>();
   private readonly written = new Map<ShardId, ShardPosition>();
   private writing = false;
-  private scheduled = false;
+  private timer: Timer | undefined;
   private syncWanted: ((error: Error | undefined) => void)[] = [];
   private betweenActions: (() => void)[] = [];
   private failure: Error | undefined;
@@ -74,12 +78,20 @@ export class WritePipeline {
   /** The shard applied something: its position goes with this batch. */
   touch(shard: ShardState): void {
     this.touched.add(shard);
-    if (this.scheduled || this.writing) return;
-    this.scheduled = true;
-    this.clock.defer(() => {
-      this.scheduled = false;
-      this.pump();
-    });
+    this.schedule();
+  }
+
+  /** Makes sure that what has gathered is written in time. */
+  private schedule(): void {
+    // The end of a write looks again.
+    if (this.writing) return;
+    if (this.gatheringBytes >= enoughBytes) this.pump();
+    else if (this.touched.size > 0 || this.gathering.size > 0) {
+      this.timer ??= this.clock.after(gatherMs, () => {
+        this.timer = undefined;
+        this.pump();
+      });
+    }
   }
 
   /** Where the shard stands in the engine, as written (not necessarily synced). */
@@ -131,6 +143,8 @@ export class WritePipeline {
   }
 
   private write(): void {
+    this.timer?.cancel();
+    this.timer = undefined;
     const batch = this.gathering;
     const keys = this.gatheringKeys;
     const number = this.batchNumber++;
@@ -161,7 +175,8 @@ export class WritePipeline {
       for (const name of keys) if (this.overlay.get(name)?.batch === number) this.overlay.delete(name);
       for (const done of syncs) done(undefined);
       this.runBetween();
-      this.pump();
+      if (this.syncWanted.length > 0) this.pump();
+      else this.schedule();
     });
   }
 

@@ -142,6 +142,7 @@ export class StoreFixture {
   }
 
   private async open(): Promise<number> {
+    await this.engine.open();
     this.store = await Store.open(this.engine, {
       clock: systemClock,
       cacheBytes: 100_000,

@@ -5,8 +5,11 @@
 import { countCopies, installCopyCounts } from './copies.js';
 import type { ChildResult, Figures, Mode } from './run-child.js';
 
-/** Compiled code allocates less, and it takes about so many runs until all of it is compiled. */
-const warmUps = { copies: 1, heap: 3 };
+/**
+ * Followers apply the last writes of a run in the next one: after a run of the same kind each counts one run's worth.
+ * Compiled code allocates less, and it takes about so many runs until all of it is compiled.
+ */
+const warmUps = { copies: 1, heap: 2 };
 const codecRuns = 100;
 
 const mode = process.argv[2] as Mode;

@@ -17,8 +17,8 @@ type Workload = { readonly op: 'put' | 'get'; readonly operations: number; reado
 export const workloads: Readonly<Record<WorkloadName, Workload>> = {
   put: { op: 'put', operations: keyCount, inFlight: 256 },
   get: { op: 'get', operations: keyCount, inFlight: 256 },
-  'put alone': { op: 'put', operations: 256, inFlight: 1 },
-  'get alone': { op: 'get', operations: 256, inFlight: 1 },
+  'put alone': { op: 'put', operations: 128, inFlight: 1 },
+  'get alone': { op: 'get', operations: 128, inFlight: 1 },
 };
 export const workloadNames = Object.keys(workloads) as readonly WorkloadName[];
 
@@ -80,7 +80,7 @@ export class WorkloadRunner {
     if (failure !== undefined) throw failure;
   }
 
-  /** Lets what was left behind (positions, heartbeats that follow) happen outside of what is counted. */
+  /** Lets batches of the engine and answers that were left behind happen outside of what is counted. */
   settle(): Promise<void> {
     return this.cluster.loop.runFor(20);
   }

@@ -14,6 +14,7 @@ const programs = {
   rolling: 'every node is restarted under load, one after another',
   churn: 'nodes come and go at random: clients must see one linearizable store',
   shards: 'clusters of several numbers of shards come up, serve, restart and grow',
+  counts: 'messages, syncs, bytes, copies and memory of an operation; takes seconds, and any machine',
 };
 const [name] = process.argv.splice(2, 1);
 if (!Object.hasOwn(programs, name ?? '')) {

@@ -177,7 +177,7 @@ export class Applier {
   ): Outcome {
     const stored = encodeValue(++shard.revision, expiresAtMs, value);
     const userKey = storedKey.subarray(storedKey.length - key.length);
-    this.pipeline.mutate(name, storedKey, { bucketId, key: userKey, stored });
+    this.pipeline.mutate(name, storedKey, bucketId, userKey, stored);
     this.buckets.onWritten(bucketId);
     if (before === undefined) this.pipeline.put(indexKey(bucketId, userKey), noBytes);
     const expiredAtMs = before?.expiresAtMs ?? 0;
@@ -189,7 +189,7 @@ export class Applier {
 
   private remove({ command: { bucketId, key }, dataKey: storedKey, name }: Prepared): void {
     const userKey = storedKey.subarray(storedKey.length - key.length);
-    this.pipeline.mutate(name, storedKey, { bucketId, key: userKey, stored: undefined });
+    this.pipeline.mutate(name, storedKey, bucketId, userKey, undefined);
     this.pipeline.delete(indexKey(bucketId, userKey));
     this.reader.noteMutation(name, undefined);
   }

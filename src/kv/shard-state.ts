@@ -44,6 +44,8 @@ export class ShardState {
   /** Work of one apply that waits for old values; the next ones queue behind it. */
   readonly queue: (() => void)[] = [];
   isApplying = false;
+  private encodedOf: Configuration | undefined;
+  private encoded: Buffer = Buffer.alloc(0);
 
   constructor(
     readonly shardId: ShardId,
@@ -94,14 +96,25 @@ export class ShardState {
 
   /** version:u8, then u48s: index, term, revision, log time, session time; then the configuration. */
   encodePosition(): Buffer {
-    const head = Buffer.alloc(headBytes);
-    head[0] = positionVersion;
-    head.writeUIntBE(this.appliedIndex, 1, 6);
-    head.writeUIntBE(this.appliedTerm, 7, 6);
-    head.writeUIntBE(this.revision, 13, 6);
-    head.writeUIntBE(this.timeMs, 19, 6);
-    head.writeUIntBE(this.sessionTimeMs, 25, 6);
-    return Buffer.concat([head, encodeConfiguration(this.configuration)]);
+    const configuration = this.encodedConfiguration();
+    const bytes = Buffer.allocUnsafe(headBytes + configuration.length);
+    bytes[0] = positionVersion;
+    bytes.writeUIntBE(this.appliedIndex, 1, 6);
+    bytes.writeUIntBE(this.appliedTerm, 7, 6);
+    bytes.writeUIntBE(this.revision, 13, 6);
+    bytes.writeUIntBE(this.timeMs, 19, 6);
+    bytes.writeUIntBE(this.sessionTimeMs, 25, 6);
+    configuration.copy(bytes, headBytes);
+    return bytes;
+  }
+
+  /** It is the same for a long time, and written with every batch. */
+  private encodedConfiguration(): Buffer {
+    if (this.encodedOf !== this.configuration) {
+      this.encodedOf = this.configuration;
+      this.encoded = encodeConfiguration(this.configuration);
+    }
+    return this.encoded;
   }
 
   decodePosition(bytes: Buffer): void {

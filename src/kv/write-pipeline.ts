@@ -58,11 +58,11 @@ export class WritePipeline {
   }
 
   /** A mutation of user data, visible to readers from here on. */
-  mutate(name: string, dataKey: Buffer, entry: Omit<OverlayEntry, 'batch'>): void {
-    this.overlay.set(name, { ...entry, batch: this.batchNumber });
+  mutate(name: string, dataKey: Buffer, bucketId: BucketId, key: Buffer, stored: StoredValue | undefined): void {
+    this.overlay.set(name, { bucketId, key, stored, batch: this.batchNumber });
     this.gatheringKeys.push(name);
-    if (entry.stored === undefined) this.delete(dataKey);
-    else this.put(dataKey, entry.stored.encoded);
+    if (stored === undefined) this.delete(dataKey);
+    else this.put(dataKey, stored.encoded);
   }
 
   put(key: Buffer, value: Buffer): void {

@@ -6,7 +6,7 @@
  */
 import { crc32 } from 'node:zlib';
 import { emptyBytes, messageOf, type NodeId, type ReplicaId, RingraftError, type ShardId } from '../base/index.js';
-import { messages } from '../proto/index.js';
+import { encoded, messages } from '../proto/index.js';
 import type { Configuration, Entry, EntryType, Message, SnapshotMetadata } from '../raft/index.js';
 
 export type EnvelopeItem = { readonly shardId: ShardId; readonly message: Message };
@@ -45,57 +45,42 @@ export function envelopeItemBytes({ message }: EnvelopeItem): number {
   return bytes;
 }
 
-function toWire({ shardId, message }: EnvelopeItem): object {
-  const common = {
-    type: typeNumbers[message.type],
-    shard: shardId,
-    from: message.from,
-    to: message.to,
-    term: message.term,
-  };
+/** The fields one by one, not a common part spread: this is written for every message of every group. */
+function toWire({ shardId: shard, message }: EnvelopeItem): object {
+  const { from, to, term } = message;
+  const type = typeNumbers[message.type];
   switch (message.type) {
-    case 'AppendRequest':
-      return {
-        ...common,
-        index: message.prevIndex,
-        logTerm: message.prevTerm,
-        commitIndex: message.commitIndex,
-        entries: message.entries,
-      };
-    case 'AppendResponse':
-      return {
-        ...common,
-        index: message.index,
-        verdict: message.rejected,
-        hintIndex: message.hintIndex,
-        hintTerm: message.hintTerm,
-      };
-    case 'HeartbeatRequest':
-      return {
-        ...common,
-        commitIndex: message.commitIndex,
-        round: message.round,
-        verdict: message.quiesce === true,
-        index: message.answeredRound,
-        logTerm: message.confirmedRound,
-        hintIndex: message.leaderCommitIndex,
-      };
+    case 'AppendRequest': {
+      const { prevIndex: index, prevTerm: logTerm, commitIndex, entries } = message;
+      return { type, shard, from, to, term, index, logTerm, commitIndex, entries };
+    }
+    case 'AppendResponse': {
+      const { index, rejected: verdict, hintIndex, hintTerm } = message;
+      return { type, shard, from, to, term, index, verdict, hintIndex, hintTerm };
+    }
+    case 'HeartbeatRequest': {
+      const {
+        commitIndex,
+        round,
+        answeredRound: index,
+        confirmedRound: logTerm,
+        leaderCommitIndex: hintIndex,
+      } = message;
+      const verdict = message.quiesce === true;
+      return { type, shard, from, to, term, commitIndex, round, verdict, index, logTerm, hintIndex };
+    }
     case 'HeartbeatResponse':
-      return { ...common, round: message.round };
-    case 'VoteRequest':
-      return {
-        ...common,
-        index: message.lastIndex,
-        logTerm: message.lastTerm,
-        preVote: message.preVote,
-        leadershipTransfer: message.leadershipTransfer,
-      };
+      return { type, shard, from, to, term, round: message.round };
+    case 'VoteRequest': {
+      const { lastIndex: index, lastTerm: logTerm, preVote, leadershipTransfer } = message;
+      return { type, shard, from, to, term, index, logTerm, preVote, leadershipTransfer };
+    }
     case 'VoteResponse':
-      return { ...common, preVote: message.preVote, verdict: message.granted };
+      return { type, shard, from, to, term, preVote: message.preVote, verdict: message.granted };
     case 'SnapshotRequest':
-      return { ...common, snapshot: message.snapshot };
+      return { type, shard, from, to, term, snapshot: message.snapshot };
     case 'TimeoutNow':
-      return common;
+      return { type, shard, from, to, term };
   }
 }
 
@@ -128,55 +113,42 @@ function entriesOf(wire: WireMessage): readonly Entry[] {
 
 /** undefined for a type of a newer version. */
 function fromWire(wire: WireMessage): Message | undefined {
-  const common = { from: wire.from as ReplicaId, to: wire.to as ReplicaId, term: wire.term };
-  const { index, logTerm, commitIndex, round, verdict, preVote } = wire;
+  const from = wire.from as ReplicaId;
+  const to = wire.to as ReplicaId;
+  const { term, index, logTerm, commitIndex, round, verdict, preVote, hintIndex, hintTerm } = wire;
   switch (wire.type as number) {
-    case typeNumbers.AppendRequest:
-      return {
-        type: 'AppendRequest',
-        ...common,
-        prevIndex: index,
-        prevTerm: logTerm,
-        entries: entriesOf(wire),
-        commitIndex,
-      };
+    case typeNumbers.AppendRequest: {
+      const entries = entriesOf(wire);
+      return { type: 'AppendRequest', from, to, term, prevIndex: index, prevTerm: logTerm, entries, commitIndex };
+    }
     case typeNumbers.AppendResponse:
-      return {
-        type: 'AppendResponse',
-        ...common,
-        index,
-        rejected: verdict,
-        hintIndex: wire.hintIndex,
-        hintTerm: wire.hintTerm,
-      };
-    case typeNumbers.HeartbeatRequest:
-      return {
+      return { type: 'AppendResponse', from, to, term, index, rejected: verdict, hintIndex, hintTerm };
+    case typeNumbers.HeartbeatRequest: {
+      const message: Message = {
         type: 'HeartbeatRequest',
-        ...common,
+        from,
+        to,
+        term,
         commitIndex,
         round,
         answeredRound: index,
         confirmedRound: logTerm,
-        leaderCommitIndex: wire.hintIndex,
-        ...(verdict ? { quiesce: true } : {}),
+        leaderCommitIndex: hintIndex,
       };
+      return verdict ? { ...message, quiesce: true } : message;
+    }
     case typeNumbers.HeartbeatResponse:
-      return { type: 'HeartbeatResponse', ...common, round };
-    case typeNumbers.VoteRequest:
-      return {
-        type: 'VoteRequest',
-        ...common,
-        preVote,
-        lastIndex: index,
-        lastTerm: logTerm,
-        leadershipTransfer: wire.leadershipTransfer,
-      };
+      return { type: 'HeartbeatResponse', from, to, term, round };
+    case typeNumbers.VoteRequest: {
+      const { leadershipTransfer } = wire;
+      return { type: 'VoteRequest', from, to, term, preVote, lastIndex: index, lastTerm: logTerm, leadershipTransfer };
+    }
     case typeNumbers.VoteResponse:
-      return { type: 'VoteResponse', ...common, preVote, granted: verdict };
+      return { type: 'VoteResponse', from, to, term, preVote, granted: verdict };
     case typeNumbers.SnapshotRequest:
-      return { type: 'SnapshotRequest', ...common, snapshot: snapshotOf(wire.snapshot) };
+      return { type: 'SnapshotRequest', from, to, term, snapshot: snapshotOf(wire.snapshot) };
     case typeNumbers.TimeoutNow:
-      return { type: 'TimeoutNow', ...common };
+      return { type: 'TimeoutNow', from, to, term };
     default:
       return undefined;
   }
@@ -189,10 +161,11 @@ export function encodeEnvelope(
   items: readonly EnvelopeItem[],
 ): Buffer {
   const envelope = { fromNode, fromIncarnation, toIncarnation, messages: items.map(toWire) };
-  const bytes = messages.Envelope.encode(envelope as never)
-    .uint32(checksumTag)
-    .fixed32(0)
-    .finish() as Buffer;
+  const bytes = encoded((writer) =>
+    messages.Envelope.encode(envelope as never, writer)
+      .uint32(checksumTag)
+      .fixed32(0),
+  );
   const end = bytes.length - checksumBytes;
   bytes.writeUInt32LE(crc32(bytes.subarray(0, end)), end);
   return bytes;

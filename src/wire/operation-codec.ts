@@ -5,11 +5,11 @@
  * Decoders throw BAD_REQUEST for bytes that are no such message.
  */
 import { mapKey, messageOf, RingraftError } from '../base/index.js';
-import { messages } from '../proto/index.js';
+import { encoded, messages, type Writer } from '../proto/index.js';
 import type { CommandBatch, OperationBatch, ResultBatch, ScanPage, ScanRequest } from './operations.js';
 
 type Codec<Message> = {
-  encode(message: Message): { finish(): Uint8Array };
+  encode(message: Message, writer: InstanceType<typeof Writer>): unknown;
   decode(payload: Uint8Array): Message;
 };
 
@@ -34,14 +34,15 @@ function decode<Message>(kind: Codec<Message>, payload: Buffer, what: string): M
   }
 }
 
-const finish = (writer: { finish(): Uint8Array }): Buffer => writer.finish() as Buffer;
+const encode = <Message>(kind: Codec<Message>, message: Message): Buffer =>
+  encoded((writer) => kind.encode(message, writer));
 
 /** A client id is kept as the latin1 string of its bytes. */
 const idBytes = (clientId: string): Buffer => Buffer.from(clientId, 'latin1');
 
 export function encodeCommandBatch(batch: CommandBatch): Buffer {
   const sessions = batch.sessions.map(({ clientId, ackedBelow }) => ({ clientId: idBytes(clientId), ackedBelow }));
-  return finish(commandBatch.encode({ timeStampMs: batch.timeStampMs, sessions, commands: batch.commands }));
+  return encode(commandBatch, { timeStampMs: batch.timeStampMs, sessions, commands: batch.commands });
 }
 
 export function decodeCommandBatch(data: Buffer): CommandBatch {
@@ -54,21 +55,21 @@ export function decodeCommandBatch(data: Buffer): CommandBatch {
 }
 
 export const encodeOperationBatch = (batch: OperationBatch): Buffer =>
-  finish(operationBatch.encode({ ...batch, clientId: idBytes(batch.clientId) }));
+  encode(operationBatch, { ...batch, clientId: idBytes(batch.clientId) });
 
 export function decodeOperationBatch(payload: Buffer): OperationBatch {
   const { clientId, ackedBelow, mapEpoch, operations } = decode(operationBatch, payload, 'batch of operations');
   return { clientId: mapKey(clientId), ackedBelow, mapEpoch, operations };
 }
 
-export const encodeResultBatch = (batch: ResultBatch): Buffer => finish(resultBatch.encode(batch));
+export const encodeResultBatch = (batch: ResultBatch): Buffer => encode(resultBatch, batch);
 
 export const decodeResultBatch = (payload: Buffer): ResultBatch => decode(resultBatch, payload, 'batch of results');
 
-export const encodeScanRequest = (request: ScanRequest): Buffer => finish(scanRequest.encode(request));
+export const encodeScanRequest = (request: ScanRequest): Buffer => encode(scanRequest, request);
 
 export const decodeScanRequest = (payload: Buffer): ScanRequest => decode(scanRequest, payload, 'scan request');
 
-export const encodeScanPage = (page: ScanPage): Buffer => finish(scanPage.encode(page));
+export const encodeScanPage = (page: ScanPage): Buffer => encode(scanPage, page);
 
 export const decodeScanPage = (payload: Buffer): ScanPage => decode(scanPage, payload, 'scan page');

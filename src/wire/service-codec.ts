@@ -3,7 +3,7 @@
  * anything this version does not know; answers are plain objects with the fields' names.
  */
 import { messageOf, RingraftError } from '../base/index.js';
-import { messages, strictReader } from '../proto/index.js';
+import { encoded, messages, strictReader } from '../proto/index.js';
 
 const requests = {
   KvRequest: messages.KvRequest,
@@ -33,4 +33,4 @@ export const hasUnknownFields = (message: object): boolean =>
   ((message as { readonly $unknowns?: readonly unknown[] }).$unknowns?.length ?? 0) > 0;
 
 export const encodePublicAnswer = (name: PublicAnswerName, fields: object): Buffer =>
-  answers[name].encode(fields as never).finish() as Buffer;
+  encoded((writer) => answers[name].encode(fields as never, writer));

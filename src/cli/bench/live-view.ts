@@ -20,7 +20,7 @@ export type Viewed = {
   readonly load: Pick<Load, 'inFlight' | 'waiting'>;
 };
 
-const column = (text: string): string => text.padStart(10);
+const column = (text: string): string => text.padStart(12);
 const ms = (value: number): string => column(value.toFixed(2));
 
 function latencyLine(name: string, { p50, p99, p999 }: Pick<LatencyMs, 'p50' | 'p99' | 'p999'>): string {
@@ -30,13 +30,15 @@ function latencyLine(name: string, { p50, p99, p999 }: Pick<LatencyMs, 'p50' | '
 /** The lines of the picture. Throughput and percentiles of "now" are of the last whole second. */
 export function liveLines({ title, nowMs, startMs, endMs, measurements, load }: Viewed): readonly string[] {
   const { countFromMs, intervals, failed, unknown } = measurements;
-  const part = Math.min(1, (nowMs - startMs) / Math.max(1, endMs - startMs));
-  const bar = '█'.repeat(Math.floor(part * barCells)).padEnd(barCells, '░');
-  const second = (atMs: number): string => ((atMs - startMs) / 1000).toFixed(0);
-  const phase = nowMs < countFromMs ? '  warming up' : nowMs > endMs ? '  waiting for the last answers' : '';
+  const isWarm = nowMs >= countFromMs;
+  const [fromMs, toMs] = isWarm ? [countFromMs, endMs] : [startMs, countFromMs];
+  const doneMs = Math.min(nowMs, toMs) - fromMs;
+  const bar = '█'.repeat(Math.floor((doneMs / Math.max(1, toMs - fromMs)) * barCells)).padEnd(barCells, '░');
+  const seconds = `${Math.floor(doneMs / 1000)} of ${((toMs - fromMs) / 1000).toFixed(0)} s`;
+  const phase = !isWarm ? ' of warm-up' : nowMs > endMs ? ', waiting for the last answers' : '';
   const waiting = load.waiting > 0 ? `, ${formatCount(load.waiting)} due and waiting` : '';
   const head = [
-    `${title}  ${bar}  ${second(Math.min(nowMs, endMs))} of ${second(endMs)} s${phase}`,
+    `${title}  ${bar}  ${seconds}${phase}`,
     `${formatCount(load.inFlight)} in flight${waiting}; ${formatCount(failed)} failed, ${formatCount(unknown)} unknown`,
   ];
   const last = intervals.at(-1);
@@ -46,7 +48,7 @@ export function liveLines({ title, nowMs, startMs, endMs, measurements, load }: 
   const overall = formatCount(measurements.perSecond(nowMs));
   return [
     ...head,
-    `${'latency, ms'.padEnd(12)}${['p50', 'p99', 'p99.9', 'a second'].map(column).join('')}`,
+    `${'latency, ms'.padEnd(12)}${['p50', 'p99', 'p99.9', 'per second'].map(column).join('')}`,
     `${latencyLine('last second', { p50: last.p50Ms, p99: last.p99Ms, p999: last.p999Ms })}${column(formatCount(last.perSecond))}`,
     `${latencyLine('all', measurements.latencyMs())}${column(overall)}`,
     `${sparkline(shown)}  ${range}`,

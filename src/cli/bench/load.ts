@@ -26,6 +26,8 @@ export type LoadParts = {
 export class Load {
   inFlight = 0;
   mostInFlight = 0;
+  /** Due, and not sent for all that is in flight. */
+  waiting = 0;
   mostWaiting = 0;
   /** Due, and never sent: of a load that is over. */
   neverSent = 0;
@@ -40,15 +42,11 @@ export class Load {
 
   constructor(private readonly parts: LoadParts) {}
 
-  get waiting(): number {
-    return this.parts.pace.waiting(this.parts.clock.nowMs());
-  }
-
   /** Resolves when the last answer is there or is not waited for any more; rejects at once on what is no operating error. */
   run(): Promise<void> {
     const { clock, endMs, answerLimitMs, signal } = this.parts;
     const interrupt = (): void => {
-      this.neverSent = this.waiting;
+      this.neverSent = this.unsent();
       this.maySend = false;
       this.end(answerLimitInterruptedMs);
     };
@@ -84,7 +82,8 @@ export class Load {
       const nowMs = clock.nowMs();
       const dueMs = pace.next(nowMs, this.inFlight + this.resting);
       if (dueMs === undefined) {
-        this.mostWaiting = Math.max(this.mostWaiting, pace.waiting(nowMs));
+        this.waiting = pace.waiting(nowMs);
+        this.mostWaiting = Math.max(this.mostWaiting, this.waiting);
         break;
       }
       this.begin(dueMs, nowMs);
@@ -138,9 +137,13 @@ export class Load {
     this.send();
   }
 
+  private unsent(): number {
+    return this.parts.pace.waiting(this.parts.clock.nowMs());
+  }
+
   private conclude(): void {
     if (this.isOver) return;
-    if (this.maySend) this.neverSent = this.waiting;
+    if (this.maySend) this.neverSent = this.unsent();
     this.parts.measurements.unanswered(this.inFlight, this.parts.clock.nowMs());
     this.finish();
   }

@@ -118,18 +118,16 @@ export class Measurements {
     if (this.isClosed) return;
     const untilMs = Math.min(nowMs, this.endMs);
     while (untilMs >= this.countFromMs + (this.intervals.length + 1) * secondMs) this.endSecond();
-    if (nowMs >= this.endMs) this.close(this.endMs);
-  }
-
-  /** Ends the counting of throughput, at the latest at the end that was planned. A piece of a second stays out of `intervals`. */
-  close(nowMs: number): void {
-    if (this.isClosed) return;
-    if (nowMs < this.endMs) {
-      this.advance(nowMs);
-      this.endMs = nowMs;
-    }
+    if (nowMs < this.endMs) return;
     this.isClosed = true;
     this.whole.add(this.current);
+  }
+
+  /** No throughput is counted from here on, if the end was not before. A piece of a second stays out of `intervals`. */
+  close(nowMs: number): void {
+    if (this.isClosed) return;
+    this.endMs = Math.min(this.endMs, nowMs);
+    this.advance(nowMs);
   }
 
   private endSecond(): void {

@@ -16,7 +16,7 @@ export function signedPercent(percent: number | null): string {
   return `${percent > 0 && text !== '0.0' ? '+' : ''}${text === '-0.0' ? '0.0' : text} %`;
 }
 
-const latencyCells = ({ p50, p90, p99, p999, max }: LatencyMs): readonly string[] => [p50, p90, p99, p999, max].map(ms);
+const latencyCells = ({ p50, p99, p999, max }: LatencyMs): readonly string[] => [p50, p99, p999, max].map(ms);
 
 export function reportOf(result: BenchResult, colors: Colors): string {
   return [
@@ -34,7 +34,7 @@ function figuresTable(
 ): string {
   const pressure = rate === undefined ? 'IN FLIGHT' : 'RATE';
   const names = ['OP', pressure, 'VALUE', 'PER SECOND', ...(rate === undefined ? [] : ['FROM'])];
-  const columns = [...names, 'P50 ms', 'P90 ms', 'P99 ms', 'P99.9 ms', 'MAX ms', 'ERRORS'];
+  const columns = [...names, 'P50 ms', 'P99 ms', 'P99.9 ms', 'MAX ms', 'ERRORS'];
   const failures = Object.entries(errors).map(([code, count]) => `${code} ${formatCount(count)}`);
   const row = [
     setting.operation ?? '',

@@ -44,13 +44,12 @@ export class Load {
 
   /** Resolves when the last answer is there or is not waited for any more; rejects at once on what is no operating error. */
   run(): Promise<void> {
-    const { clock, endMs, answerLimitMs, signal } = this.parts;
+    const { signal } = this.parts;
     const interrupt = (): void => {
       this.neverSent = this.unsent();
       this.maySend = false;
       this.end(answerLimitInterruptedMs);
     };
-    const end = clock.after(Math.max(0, endMs - clock.nowMs()), () => this.end(answerLimitMs));
     return new Promise<void>((resolve, reject) => {
       this.finish = (failure) => {
         if (this.isOver) return;
@@ -60,12 +59,23 @@ export class Load {
       };
       signal.addEventListener('abort', interrupt);
       if (signal.aborted) interrupt();
-      else this.tick();
+      else {
+        this.endInTime();
+        this.tick();
+      }
     }).finally(() => {
-      for (const timer of [end, this.wake, this.limit]) timer?.cancel();
+      for (const timer of [this.wake, this.limit]) timer?.cancel();
       signal.removeEventListener('abort', interrupt);
       this.maySend = false;
     });
+  }
+
+  /** A timer may fire part of a millisecond early: the last second would not be whole. */
+  private endInTime(): void {
+    const { clock, endMs, answerLimitMs } = this.parts;
+    const leftMs = endMs - clock.nowMs();
+    if (leftMs <= 0) this.end(answerLimitMs);
+    else this.limit = clock.after(leftMs, () => this.endInTime());
   }
 
   private tick(): void {

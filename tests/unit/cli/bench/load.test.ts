@@ -18,8 +18,7 @@ type Options = {
   readonly answerLimitMs?: number;
 };
 
-function setUp({ endMs, operate, rate, inFlight, answerLimitMs = 5000 }: Options) {
-  const clock = new VirtualClock();
+function setUp({ endMs, operate, rate, inFlight, answerLimitMs = 5000 }: Options, clock = new VirtualClock()) {
   const interrupt = new AbortController();
   const measurements = new Measurements(0, endMs);
   const sentMs: number[] = [];
@@ -111,6 +110,22 @@ test('at a low rate nothing is sent early and nobody is woken for nothing', asyn
   const { clock, load, sentMs } = setUp({ endMs: 1000, operate: stalling(0, 0), rate: 4, inFlight: 10 });
   await clock.until(load.run());
   t.deepEqual(sentMs, [0, 250, 500, 750]);
+});
+
+/** Timers of whole milliseconds, at least one, as those of Node are. */
+class WholeMillisecondsClock extends VirtualClock {
+  override after(delayMs: number, action: () => void) {
+    return super.after(Math.max(1, Math.trunc(delayMs)), action);
+  }
+}
+
+test('a timer that fires a little early does not cost the last second', async (t) => {
+  const clock = new WholeMillisecondsClock();
+  await clock.advance(0.3);
+  const { load, measurements } = setUp({ endMs: 2000, operate: stalling(0, 0), rate: 100, inFlight: 10 }, clock);
+  await clock.until(load.run());
+  t.is(measurements.intervals.length, 2);
+  t.is(measurements.seconds(clock.nowMs()), 2);
 });
 
 test('an interrupt sends nothing more and waits half a second for answers', async (t) => {

@@ -168,7 +168,7 @@ export async function run(argv: readonly string[], io: Io, dependencies: RunDepe
     up(dependencies.connectLocal),
     down,
     status,
-    bench,
+    bench(dependencies.version),
     metrics,
   ];
   let parser = globalOptions(yargs(visible))

@@ -1,3 +1,3 @@
 export * from './load.js';
-export { closest, type Problem } from './problems.js';
+export { closest, type Problem, problemsOf } from './problems.js';
 export { configJsonSchema } from './schema.js';

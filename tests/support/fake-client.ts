@@ -181,6 +181,8 @@ export type RunOptions = {
   readonly input?: readonly Uint8Array[];
   readonly env?: Record<string, string>;
   readonly isTTY?: boolean;
+  /** Of standard error. */
+  readonly errIsTTY?: boolean;
   /** Stands for Ctrl-C. */
   readonly signal?: AbortSignal;
   /** Where waiting matters: time that passes as soon as somebody waits. */
@@ -214,9 +216,9 @@ function sink(isTTY: boolean): { stream: PassThrough & { isTTY: boolean }; read:
 
 /** Runs kvctl in this process, on the cluster `test` unless the arguments say otherwise. */
 export async function kvctl(argv: readonly string[], options: RunOptions = {}): Promise<Ran> {
-  const { client = new FakeClient(), input = [], env = {}, isTTY = false } = options;
+  const { client = new FakeClient(), input = [], env = {}, isTTY = false, errIsTTY = false } = options;
   const out = sink(isTTY);
-  const err = sink(false);
+  const err = sink(errIsTTY);
   const requests: Ran['requests'] = [];
   const io: Io = {
     out: out.stream,

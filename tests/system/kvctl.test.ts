@@ -1,4 +1,5 @@
 /** Goal: kvctl against a real cluster: what it prints, what it exits with, bytes that survive, a local cluster that starts and stops. */
+import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -171,16 +172,56 @@ t.test('up, status and down: a local cluster from a directory with a space', asy
   );
 });
 
-t.test('bench reports what it measured', async (t) => {
+t.test('bench reports what it measured, and what changed since', async (t) => {
   const cluster = await TestCluster.start({ shards: 4 });
   t.teardown(() => cluster.stop());
-  const args = ['bench', '--op', 'mixed', '-C', '16', '-N', '200', '-S', '1', '--warmup', '0.2', '-o', 'json'];
-  const { code, stdout } = await cluster.kvctl(args);
+  const common = ['-N', '200', '-S', '1', '--warmup', '0.2'];
+  const closed = ['bench', '--op', 'mixed', '-C', '16', ...common, '-o', 'json'];
+  const { code, stdout } = await cluster.kvctl(closed);
   t.equal(code, 0);
   const result = JSON.parse(stdout.toString());
-  t.ok(result.operations > 0);
+  t.ok(result.ok > 0);
   t.ok(result.latencyMs.p50 > 0 && result.latencyMs.p50 <= result.latencyMs.p99);
   t.same(result.errors, {});
+
+  const path = join(cluster.directory, 'before.json');
+  writeFileSync(path, stdout);
+  const open = await cluster.kvctl(['bench', '--rate', '50', ...common, '--compare-to', path, '-o', 'json']);
+  t.equal(open.code, 0, open.stderr);
+  t.match(open.stderr, 'warning: not the same: loop was closed, now open');
+  const { rate, ok, failed, unknown, setting, intervals, change } = JSON.parse(open.stdout.toString());
+  t.match(setting, { loop: 'open', operation: 'put', rate: 50 });
+  t.equal(rate.neverSent, 0);
+  t.equal(intervals.length, 1);
+  // 60 are due, in the warm-up and after it; nothing was due before.
+  t.ok(ok > 0 && ok + failed + unknown <= 60, `${ok}, ${failed}, ${unknown}`);
+  t.equal(change.figures.perSecond.earlier, result.perSecond);
+
+  const table = await cluster.kvctl(['bench', '--rate', '50', ...common, '--compare-to', path]);
+  t.match(table.stdout.toString(), /^OP +RATE .*\nput .* due .*\n +sent .*\nthe rate was (not )?kept: /);
+  t.match(table.stdout.toString(), /\nMETRIC +EARLIER +NOW +CHANGE\nper second /);
+  writeFileSync(path, '{}');
+  t.equal((await cluster.kvctl([...closed, '--compare-to', path])).code, 2);
+});
+
+t.test('bench that is interrupted reports what it has done', async (t) => {
+  const cluster = await TestCluster.start({ shards: 4 });
+  t.teardown(() => cluster.stop());
+  const where = ['--config', cluster.configPath, '--server', cluster.nats.url];
+  const args = [kvctlPath, ...where, 'bench', '--rate', '100', '-S', '1h', '--warmup', '0', '-o', 'json'];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.teardown(() => child.kill('SIGKILL'));
+  let printed = '';
+  child.stdout.on('data', (bytes: Buffer) => {
+    printed += bytes.toString();
+  });
+  const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
+  while (JSON.parse((await cluster.kvctl(['count', 'bench/', '-o', 'json'])).stdout.toString()).count < 3);
+  child.kill('SIGINT');
+  t.equal(await ended, 130);
+  const { isInterrupted, ok } = JSON.parse(printed);
+  t.equal(isInterrupted, true);
+  t.ok(ok >= 3);
 });
 
 t.test(

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // `npm test`: sets up what is missing, then runs the unit, conformance and simulation tests (ava) and the system tests
-// (tap, one process a file). Closes with `N passed, M failed`; exits 1 when anything failed or nothing ran.
+// (tap, one process a file). `npm run test:long` (`--long`): the system tests that take long because they wait for whole runs
+// of other programs: chaos against broken builds, network namespaces, the comparison. Closes with `N passed, M failed`; exits 1 when anything failed or nothing ran.
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -49,7 +50,11 @@ async function runTap(file) {
 await bootstrap({ natsServer: true });
 const started = performance.now();
 const only = process.argv.slice(2);
+const isLong = only.includes('--long');
 const results = [];
+
+/** Not part of `npm test`, which somebody waits for. */
+const longTests = ['broken-builds', 'chaos-run', 'compare', 'netns-links'].map((name) => `${name}.test.js`);
 
 /** The system tests left, the longest first, by what they were when this was written: the others fill the gaps. */
 function systemTests() {
@@ -59,7 +64,7 @@ function systemTests() {
   );
   const rank = (name) => (order.includes(name) ? order.indexOf(name) : order.length);
   return readdirSync(directory)
-    .filter((name) => name.endsWith('.test.js'))
+    .filter((name) => name.endsWith('.test.js') && longTests.includes(name) === isLong)
     .sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1))
     .map((name) => join(directory, name));
 }
@@ -69,7 +74,7 @@ const work = async () => {
   for (let file = files.shift(); file !== undefined; file = files.shift()) results.push(await runTap(file));
 };
 const lanes = Array.from({ length: systemJobsBesideAva }, work);
-if (!only.includes('--system')) results.push(await runAva([]));
+if (!only.includes('--system') && !isLong) results.push(await runAva([]));
 while (lanes.length < systemJobs) lanes.push(work());
 await Promise.all(lanes);
 const passed = results.reduce((sum, result) => sum + result.passed, 0);

@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 // `npm test`: sets up what is missing, then runs the unit, conformance and simulation tests (ava) and the system tests
 // (tap, one process a file). `npm run test:long` (`--long`): the system tests that take long because they wait for whole runs
-// of other programs: chaos against broken builds, network namespaces, the comparison. Closes with `N passed, M failed`; exits 1 when anything failed or nothing ran.
+// of other programs: chaos against broken builds, network namespaces, the comparison. Closes with `N passed, M failed`;
+// exits 1 when anything failed or nothing ran.
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';

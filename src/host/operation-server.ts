@@ -190,9 +190,9 @@ export class OperationServer {
       this.refuse(replyTo, errorResult(operation.requestId, 'WRONG_SHARD', 'this node holds no replica of the key'));
       return;
     }
+    const pending = { operation, replyTo };
     if (operation.level === ConsistencyLevel.Quorum || operation.level === ConsistencyLevel.One) {
       this.inflight++;
-      const pending = { operation, replyTo };
       if (isRead(operation) && this.replicaReads.serve(group, pending)) {
         this.counters.gets++;
         return;
@@ -201,12 +201,11 @@ export class OperationServer {
     }
     if (!group.raft.isLeader || this.draining || !this.parts.maps.isFounded) {
       const leader = this.draining && group.raft.isLeader ? undefined : group.leaderNode;
-      const isTwin = isWrite(operation) && proposedAsWell(group, [{ operation, replyTo }]).size > 0;
+      const isTwin = isWrite(operation) && proposedAsWell(group, [pending]).size > 0;
       if (!isTwin) this.refuse(replyTo, this.notLeader(operation.requestId, leader, false));
       return;
     }
     this.inflight++;
-    const pending = { operation, replyTo };
     if (isWrite(operation)) {
       if (operation.kind === OperationKind.Delete) this.counters.deletes++;
       else this.counters.puts++;

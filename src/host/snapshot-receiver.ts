@@ -113,13 +113,13 @@ export class SnapshotReceiver {
       return;
     }
     if (kind === 'chunk') {
-      await this.checked(incoming, ({ check }) => check.add(body));
+      await this.checked(incoming, () => incoming.check.add(body));
       await incoming.file.append(body);
       this.bytes += body.length;
       incoming.staged = sequence;
     } else if (kind === 'end') {
       const { group, request } = incoming;
-      await this.checked(incoming, ({ check }) => check.end(group.shardId, request.snapshot));
+      await this.checked(incoming, () => incoming.check.end(group.shardId, request.snapshot));
       this.incoming.delete(group.shardId);
       this.staged.set(group.shardId, await incoming.file.finish());
       incoming.staged = sequence;
@@ -129,9 +129,9 @@ export class SnapshotReceiver {
   }
 
   /** What does not pass the check is given up: throws CORRUPT. */
-  private async checked(incoming: Incoming, check: (incoming: Incoming) => void): Promise<void> {
+  private async checked(incoming: Incoming, check: () => void): Promise<void> {
     try {
-      check(incoming);
+      check();
     } catch (error) {
       this.incoming.delete(incoming.group.shardId);
       await incoming.file.abandon();

@@ -3,9 +3,9 @@
  * the node's bandwidth for snapshots leaves it.
  *
  * Wire: messages to the transfer's subject with headers `Snap-Kind` (begin, chunk, end), `Snap-Seq` and `Snap-Crc` (CRC-32 of
- * kind, number and body; what is damaged counts as lost); begin's body is JSON, a chunk's body is bytes. Answers, of kind
- * `answer` and number 0, come to the reply subject as JSON `{"ack": seq}` (everything up to it is
- * staged) or `{"error": "..."}`. begin is 0, chunks count from 1, end is the last chunk's number plus one.
+ * body, kind and number; what is damaged counts as lost); begin's body is JSON, a chunk's body is bytes. Answers, of kind
+ * `answer` and number 0, come to the reply subject as JSON `{"ack": seq}` (everything up to it is staged) or `{"error": "..."}`.
+ * begin is 0, chunks count from 1, end is the last chunk's number plus one.
  */
 import { crc32 } from 'node:zlib';
 import { BackgroundWork, type Clock, emptyBytes, RingraftError, type ShardId, type Timer } from '../base/index.js';
@@ -21,11 +21,7 @@ const snapshotChecksumHeader = 'Snap-Crc';
 
 type Step = { readonly kind: string; readonly sequence: number; readonly body: Buffer };
 
-function checksum({ kind, sequence, body }: Step): string {
-  const crc = crc32(`${kind} ${sequence}`);
-  // Node's crc32 of nothing is 0, whatever it should go on from.
-  return (body.length === 0 ? crc : crc32(body, crc)).toString(16);
-}
+const checksum = ({ kind, sequence, body }: Step): string => crc32(`${kind} ${sequence}`, crc32(body)).toString(16);
 
 export const stepHeaders = (step: Step): Readonly<Record<string, string>> => ({
   [snapshotKindHeader]: step.kind,

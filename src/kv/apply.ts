@@ -8,7 +8,7 @@
  *    on every replica alike, and its data may go whenever there is time.
  * 4. A repeated command (same client, same sequence) gets its first answer and changes nothing.
  */
-import { assert, assertNever, type BucketId, mapKey } from '../base/index.js';
+import { assert, assertNever, type BucketId, emptyBytes, mapKey } from '../base/index.js';
 import { decodeConfiguration, type Entry, EntryType } from '../raft/index.js';
 import { ringHash } from '../ring/index.js';
 import { type Command, CommandKind, ConditionKind, codeNumber, decodeCommandBatch } from '../wire/index.js';
@@ -179,10 +179,10 @@ export class Applier {
     const userKey = storedKey.subarray(storedKey.length - key.length);
     this.pipeline.mutate(name, storedKey, bucketId, userKey, stored);
     this.buckets.onWritten(bucketId);
-    if (before === undefined) this.pipeline.put(indexKey(bucketId, userKey), noBytes);
+    if (before === undefined) this.pipeline.put(indexKey(bucketId, userKey), emptyBytes);
     const expiredAtMs = before?.expiresAtMs ?? 0;
     if (expiredAtMs > 0 && expiredAtMs !== expiresAtMs) this.pipeline.delete(expiryKey(expiredAtMs, storedKey));
-    if (expiresAtMs > 0) this.pipeline.put(expiryKey(expiresAtMs, storedKey), noBytes);
+    if (expiresAtMs > 0) this.pipeline.put(expiryKey(expiresAtMs, storedKey), emptyBytes);
     this.reader.noteMutation(name, stored);
     return { code: 0, revision: stored.revision, found: true };
   }
@@ -229,7 +229,6 @@ export class Applier {
   }
 }
 
-const noBytes = Buffer.alloc(0);
 const wholeNumber = /^-?\d{1,16}$/;
 
 /** The number a value is the decimal text of; NaN when it is none, or cannot be counted with exactly. */

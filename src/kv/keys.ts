@@ -10,7 +10,7 @@
  * A shard is an arc of the ring, so its data are one contiguous range a bucket. These constants are on disk: changing
  * one loses data.
  */
-import type { BucketId, ShardId } from '../base/index.js';
+import { type BucketId, emptyBytes, type ShardId } from '../base/index.js';
 
 const dataTag = 0x64;
 const indexTag = 0x69;
@@ -65,9 +65,8 @@ export function dataRange(
   start: number,
   end: number,
 ): { readonly gte: Buffer; readonly lt: Buffer } {
-  const nothing = Buffer.alloc(0);
-  const lt = end >= ringEnd ? tagged(dataTag, bucketId + 1) : dataKey(bucketId, end, nothing);
-  return { gte: dataKey(bucketId, start, nothing), lt };
+  const lt = end >= ringEnd ? tagged(dataTag, bucketId + 1) : dataKey(bucketId, end, emptyBytes);
+  return { gte: dataKey(bucketId, start, emptyBytes), lt };
 }
 
 /** Tag and u16; past the last u16 the next tag. */
@@ -123,9 +122,8 @@ export function expiryKey(expiresAtMs: number, storedKey: Buffer): Buffer {
 
 /** Of everything that expires up to `nowMs`, after the hint `after`. */
 export function expiryRange(nowMs: number, after: Buffer | undefined): { readonly gte: Buffer; readonly lt: Buffer } {
-  const nothing = Buffer.alloc(0);
-  const gte = after === undefined ? expiryKey(0, nothing) : Buffer.concat([after, Buffer.from([0])]);
-  return { gte, lt: expiryKey(nowMs + 1, nothing) };
+  const gte = after === undefined ? expiryKey(0, emptyBytes) : Buffer.concat([after, Buffer.from([0])]);
+  return { gte, lt: expiryKey(nowMs + 1, emptyBytes) };
 }
 
 /** A key whose time was over when the hint was found. */

@@ -4,7 +4,7 @@
  * Invariant: the iterator and the overlay are taken at one instant, so no key that was there throughout is missed. Values
  * are read afterwards and may be newer; a key deleted meanwhile is left out.
  */
-import type { BucketId } from '../base/index.js';
+import { type BucketId, emptyBytes } from '../base/index.js';
 import type { Engine, EngineIterator } from '../engine/index.js';
 import { ringHash } from '../ring/index.js';
 import type { ScanPair } from '../wire/index.js';
@@ -42,8 +42,6 @@ const pageKeysPerItem = 4;
 /** Of a key of the index, by and large. */
 const usualKeyBytes = 32;
 const pairOverheadBytes = 32;
-const nothing = Buffer.alloc(0);
-
 function overlaidKeys(
   overlay: ReadonlyMap<string, OverlayEntry>,
   bucketId: BucketId,
@@ -85,7 +83,7 @@ export function scan(
 ): void {
   const { gte, lt, reverse } = query;
   if (lt !== undefined && Buffer.compare(gte, lt) >= 0) {
-    callback(undefined, { pairs: [], more: false, resumeAfter: nothing });
+    callback(undefined, { pairs: [], more: false, resumeAfter: emptyBytes });
     return;
   }
   const overlaid = overlaidKeys(overlay, bucketId, query);
@@ -152,7 +150,7 @@ class Scan {
       const bytes = key.length + (keysOnly ? 0 : value.value.length) + pairOverheadBytes;
       const isFull = this.pairs.length >= limit || this.bytes + bytes > maxBytes;
       if (isFull && this.pairs.length > 0) return false;
-      this.pairs.push({ key, value: keysOnly ? nothing : value.value, revision: value.revision });
+      this.pairs.push({ key, value: keysOnly ? emptyBytes : value.value, revision: value.revision });
       this.bytes += bytes;
     }
     return true;
@@ -160,7 +158,7 @@ class Scan {
 
   private end(error: Error | undefined, more: boolean): void {
     this.iterator.close();
-    const resumeAfter = more ? (this.pairs[this.pairs.length - 1]?.key ?? nothing) : nothing;
+    const resumeAfter = more ? (this.pairs[this.pairs.length - 1]?.key ?? emptyBytes) : emptyBytes;
     this.callback(error, { pairs: this.pairs, more, resumeAfter });
   }
 }

@@ -1,5 +1,12 @@
 /** What the state machine keeps in memory of one shard, beside the data themselves. */
-import { type BucketId, RingraftError, type ShardId, systemBucketId, systemShardId } from '../base/index.js';
+import {
+  type BucketId,
+  emptyBytes,
+  RingraftError,
+  type ShardId,
+  systemBucketId,
+  systemShardId,
+} from '../base/index.js';
 import { type Configuration, decodeConfiguration, encodeConfiguration } from '../raft/index.js';
 import { bucketOfDataKey, isDataKey } from './keys.js';
 import { type SessionLimits, SessionTable } from './sessions.js';
@@ -45,7 +52,7 @@ export class ShardState {
   readonly queue: (() => void)[] = [];
   isApplying = false;
   private encodedOf: Configuration | undefined;
-  private encoded: Buffer = Buffer.alloc(0);
+  private encoded = emptyBytes;
 
   constructor(
     readonly shardId: ShardId,

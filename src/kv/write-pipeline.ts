@@ -81,12 +81,16 @@ export class WritePipeline {
     this.schedule();
   }
 
+  private get hasGathered(): boolean {
+    return this.touched.size > 0 || this.gathering.size > 0;
+  }
+
   /** Makes sure that what has gathered is written in time. */
   private schedule(): void {
     // The end of a write looks again.
     if (this.writing) return;
-    if (this.gatheringBytes >= enoughBytes) this.pump();
-    else if (this.touched.size > 0 || this.gathering.size > 0) {
+    if (this.syncWanted.length > 0 || this.gatheringBytes >= enoughBytes) this.pump();
+    else if (this.hasGathered) {
       this.timer ??= this.clock.after(gatherMs, () => {
         this.timer = undefined;
         this.pump();
@@ -139,7 +143,7 @@ export class WritePipeline {
       for (const done of this.syncWanted.splice(0)) done(failure);
       return;
     }
-    if (this.touched.size > 0 || this.gathering.size > 0 || this.syncWanted.length > 0) this.write();
+    if (this.hasGathered || this.syncWanted.length > 0) this.write();
   }
 
   private write(): void {
@@ -175,8 +179,7 @@ export class WritePipeline {
       for (const name of keys) if (this.overlay.get(name)?.batch === number) this.overlay.delete(name);
       for (const done of syncs) done(undefined);
       this.runBetween();
-      if (this.syncWanted.length > 0) this.pump();
-      else this.schedule();
+      this.schedule();
     });
   }
 

@@ -43,13 +43,9 @@ const record = (histogram: RecordableHistogram, ms: number): void =>
 
 function latencyMsOf(histogram: RecordableHistogram): LatencyMs {
   if (histogram.count === 0) return { mean: 0, p50: 0, p90: 0, p99: 0, p999: 0, max: 0 };
-  const [p50, p90, p99, p999] = [50, 90, 99, 99.9].map((percent) => histogram.percentile(percent) / 1000) as [
-    number,
-    number,
-    number,
-    number,
-  ];
-  return { mean: histogram.mean / 1000, p50, p90, p99, p999, max: histogram.max / 1000 };
+  const at = (percent: number): number => histogram.percentile(percent) / 1000;
+  const { mean, max } = histogram;
+  return { mean: mean / 1000, p50: at(50), p90: at(90), p99: at(99), p999: at(99.9), max: max / 1000 };
 }
 
 export class Measurements {

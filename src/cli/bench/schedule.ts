@@ -8,7 +8,7 @@ export class Schedule {
     endMs: number,
     readonly perSecond: number,
   ) {
-    this.total = this.countBefore(endMs);
+    this.total = this.countWhile(endMs, (dueMs) => dueMs < endMs);
   }
 
   dueMs(operation: number): number {
@@ -17,21 +17,17 @@ export class Schedule {
 
   /** How many are due at that time; they are numbered from 0. */
   dueBy(nowMs: number): number {
-    let count = this.guess(nowMs);
-    while (this.dueMs(count) <= nowMs) count++;
-    while (count > 0 && this.dueMs(count - 1) > nowMs) count--;
-    return Math.min(count, this.total);
+    return Math.min(
+      this.total,
+      this.countWhile(nowMs, (dueMs) => dueMs <= nowMs),
+    );
   }
 
-  private countBefore(endMs: number): number {
-    let count = this.guess(endMs);
-    while (this.dueMs(count) < endMs) count++;
-    while (count > 0 && this.dueMs(count - 1) >= endMs) count--;
+  /** How many are due about then, by whoever says which are; what is guessed is off by one at most, by rounding. */
+  private countWhile(aboutMs: number, isDue: (dueMs: number) => boolean): number {
+    let count = Math.max(0, Math.floor(((aboutMs - this.startMs) * this.perSecond) / 1000));
+    while (isDue(this.dueMs(count))) count++;
+    while (count > 0 && !isDue(this.dueMs(count - 1))) count--;
     return count;
-  }
-
-  /** Off by one at most, by rounding. */
-  private guess(nowMs: number): number {
-    return Math.max(0, Math.floor(((nowMs - this.startMs) * this.perSecond) / 1000));
   }
 }

@@ -10,19 +10,18 @@
  */
 import { assert, messageOf, type ReplicaId, RingraftError, type ShardId, type Timer } from '../base/index.js';
 import type { Entry, HardState, SnapshotMetadata } from '../raft/index.js';
+import { BatchWriter } from './batch-writer.js';
 import type { Disk, DiskFile } from './disk.js';
 import { GroupIndex } from './group-index.js';
 import {
   batchHeaderBytes,
-  type EncodedRecord,
-  encodeBase,
-  encodeBatchHeader,
-  encodeEntries,
-  encodeHardState,
   encodeSegmentHeader,
-  encodeTombstone,
   RecordType,
   segmentHeaderBytes,
+  writeBase,
+  writeEntries,
+  writeHardState,
+  writeTombstone,
 } from './record.js';
 import { type Recovered, recover, segmentPath } from './recover.js';
 import type { RecoveredGroup, Wal, WalOptions, WalStatistics } from './types.js';
@@ -46,9 +45,7 @@ class SegmentedWal implements Wal {
   /** Older segments and the current one, with their sizes. */
   private readonly sizes = new Map<number, number>();
   private readonly damagedSegments = new Set<number>();
-  private pending: Buffer[] = [];
-  private pendingBytes = 0;
-  private pendingRecords = 0;
+  private readonly gathering = new BatchWriter();
   private callbacks: Callback[] = [];
   private writing = false;
   private position = segmentHeaderBytes;
@@ -97,47 +94,46 @@ class SegmentedWal implements Wal {
     return { segments: this.sizes.size, bytesOnDisk, ...this.totals };
   }
 
-  private append(record: EncodedRecord): void {
+  /** What gathers for the next batch. */
+  private get batch(): BatchWriter {
     assert(!this.closed, 'the log is open');
-    for (const chunk of record.chunks) this.pending.push(chunk);
-    this.pendingBytes += record.bytes;
-    this.pendingRecords++;
+    return this.gathering;
   }
 
   appendGroup(shardId: ShardId, replicaId: ReplicaId, snapshot: SnapshotMetadata): void {
     this.index.begin(shardId, replicaId, snapshot);
-    this.append(encodeBase(shardId, RecordType.Group, replicaId, snapshot));
+    writeBase(this.batch, shardId, RecordType.Group, replicaId, snapshot);
   }
 
   appendEntries(shardId: ShardId, entries: readonly Entry[]): void {
     if (entries.length === 0) return;
-    this.append(encodeEntries(shardId, entries, this.index.of(shardId).hardState.commitIndex));
+    writeEntries(this.batch, shardId, entries, this.index.of(shardId).hardState.commitIndex);
     this.index.noteEntries(shardId, entries);
   }
 
   appendHardState(shardId: ShardId, hardState: HardState): void {
     this.index.noteHardState(shardId, hardState);
-    this.append(encodeHardState(shardId, hardState));
+    writeHardState(this.batch, shardId, hardState);
   }
 
   appendSnapshot(shardId: ShardId, snapshot: SnapshotMetadata): void {
     this.index.noteSnapshot(shardId, snapshot);
-    this.append(encodeBase(shardId, RecordType.Snapshot, this.index.of(shardId).replicaId, snapshot));
-    this.append(encodeHardState(shardId, this.index.of(shardId).hardState));
+    writeBase(this.batch, shardId, RecordType.Snapshot, this.index.of(shardId).replicaId, snapshot);
+    writeHardState(this.batch, shardId, this.index.of(shardId).hardState);
   }
 
   release(shardId: ShardId, snapshot: SnapshotMetadata): void {
     // What was let go does not come back: with an earlier base the entries in between would be missing.
     if (snapshot.index < this.index.of(shardId).baseIndex) return;
     this.index.noteRelease(shardId, snapshot);
-    this.append(encodeBase(shardId, RecordType.Release, this.index.of(shardId).replicaId, snapshot));
+    writeBase(this.batch, shardId, RecordType.Release, this.index.of(shardId).replicaId, snapshot);
     // With these two in the newest segment the group needs nothing older but its entries.
-    this.append(encodeHardState(shardId, this.index.of(shardId).hardState));
+    writeHardState(this.batch, shardId, this.index.of(shardId).hardState);
   }
 
   appendTombstone(shardId: ShardId): void {
     this.index.remove(shardId);
-    this.append(encodeTombstone(shardId));
+    writeTombstone(this.batch, shardId);
   }
 
   segmentsBehind(shardId: ShardId): number {
@@ -161,30 +157,27 @@ class SegmentedWal implements Wal {
       this.idle?.();
       return;
     }
-    const bytes = batchHeaderBytes + this.pendingBytes;
-    if (this.position + bytes > this.current.sizeBytes && this.pendingRecords > 0) {
+    const bytes = batchHeaderBytes + this.gathering.bytes;
+    const { records } = this.gathering;
+    if (this.position + bytes > this.current.sizeBytes && records > 0) {
       this.roll(bytes);
       return;
     }
     const { callbacks } = this;
     this.callbacks = [];
-    const records = this.pendingRecords;
     if (records === 0) {
       this.finish(callbacks, 0, 0);
       return;
     }
-    const header = encodeBatchHeader({ number: this.nextBatch++, bytes: this.pendingBytes, records });
-    const chunks = [header, ...this.pending];
-    this.pending = [];
-    this.pendingBytes = 0;
-    this.pendingRecords = 0;
+    const batch = this.gathering.take(this.nextBatch++);
     this.index.flushed(this.current.sequence);
     // What is needed once this batch is durable; later appends, not yet durable, must not let anything go.
     const oldest = this.collectDue ? this.index.oldestOfAll(this.current.sequence) : undefined;
     this.collectDue = false;
     this.writing = true;
     this.writingSinceMs = this.options.clock.nowMs();
-    this.current.file.writeDurably(chunks, this.position, (error) => {
+    this.current.file.writeDurably(batch.pieces, this.position, (error) => {
+      this.gathering.release(batch);
       this.writing = false;
       this.writingSinceMs = undefined;
       if (error !== undefined) {
@@ -324,7 +317,7 @@ class SegmentedWal implements Wal {
     if (this.closed) return;
     await new Promise<void>((resolve) => {
       this.idle = resolve;
-      if (this.pendingRecords > 0) this.callbacks.push(() => {});
+      if (this.gathering.records > 0) this.callbacks.push(() => {});
       this.write();
       if (this.poison !== undefined || this.full) resolve();
     });

@@ -17,6 +17,7 @@ import {
   type HardState,
   type SnapshotMetadata,
 } from '../raft/index.js';
+import type { BatchWriter } from './batch-writer.js';
 
 export const segmentHeaderBytes = 24;
 export const batchHeaderBytes = 24;
@@ -24,12 +25,16 @@ export const recordHeaderBytes = 13;
 const segmentMagic = Buffer.from('RRWAL\0\0\x01', 'latin1');
 const batchMagic = 0x42544348;
 const entryHeaderBytes = 13;
+const entriesHeadBytes = 20;
+const hardStateBytes = 20;
+/** Of Group, Snapshot and Release, before the configuration. */
+const baseBytes = 20;
 
 export const RecordType = { Group: 1, Entries: 2, HardState: 3, Snapshot: 4, Release: 5, Tombstone: 6 } as const;
 export type RecordType = (typeof RecordType)[keyof typeof RecordType];
 
-/** Numbers up to 2^53 as eight bytes. */
-function writeU53(bytes: Buffer, value: number, at: number): number {
+/** Numbers up to 2^53 as eight bytes. Returns where they end. */
+export function writeU53(bytes: Buffer, value: number, at: number): number {
   bytes.writeUInt32BE(Math.floor(value / 0x1_0000_0000), at);
   return bytes.writeUInt32BE(value % 0x1_0000_0000, at + 4);
 }
@@ -54,14 +59,13 @@ export function decodeSegmentHeader(bytes: Buffer): number | undefined {
 
 export type BatchHeader = { readonly number: number; readonly bytes: number; readonly records: number };
 
-export function encodeBatchHeader({ number, bytes, records }: BatchHeader): Buffer {
-  const header = Buffer.alloc(batchHeaderBytes);
+/** At the beginning of `bytes`. */
+export function writeBatchHeader(header: Buffer, { number, bytes, records }: BatchHeader): void {
   header.writeUInt32BE(batchMagic, 0);
   writeU53(header, number, 8);
   header.writeUInt32BE(bytes, 16);
   header.writeUInt32BE(records, 20);
-  header.writeUInt32BE(crc32(header.subarray(8)), 4);
-  return header;
+  header.writeUInt32BE(crc32(header.subarray(8, batchHeaderBytes)), 4);
 }
 
 /** undefined when no valid batch begins at `at`. */
@@ -71,64 +75,57 @@ export function decodeBatchHeader(bytes: Buffer, at: number): BatchHeader | unde
   return { number: readU53(bytes, at + 8), bytes: bytes.readUInt32BE(at + 16), records: bytes.readUInt32BE(at + 20) };
 }
 
-/** One record as chunks: the data of entries are not copied. */
-export type EncodedRecord = { readonly chunks: readonly Buffer[]; readonly bytes: number };
-
-function encodeRecord(shardId: ShardId, type: RecordType, payload: readonly Buffer[]): EncodedRecord {
-  const header = Buffer.alloc(recordHeaderBytes);
-  const length = payload.reduce((sum, chunk) => sum + chunk.length, 0);
-  header.writeUInt32BE(length, 0);
-  header.writeUInt32BE(shardId, 8);
-  header.writeUInt8(type, 12);
-  let crc = crc32(header.subarray(0, 4));
-  crc = crc32(header.subarray(8), crc);
-  // Node's crc32 of nothing is 0, whatever it should go on from.
-  for (const chunk of payload) if (chunk.length > 0) crc = crc32(chunk, crc);
-  header.writeUInt32BE(crc, 4);
-  return { chunks: [header, ...payload], bytes: recordHeaderBytes + length };
-}
-
 /** Group, Snapshot and Release: who the replica is and where its log begins. */
-export function encodeBase(
+export function writeBase(
+  batch: BatchWriter,
   shardId: ShardId,
   type: typeof RecordType.Group | typeof RecordType.Snapshot | typeof RecordType.Release,
   replicaId: ReplicaId,
   snapshot: SnapshotMetadata,
-): EncodedRecord {
-  const payload = Buffer.alloc(20);
-  payload.writeUInt32BE(replicaId, 0);
-  writeU53(payload, snapshot.index, 4);
-  writeU53(payload, snapshot.term, 12);
-  return encodeRecord(shardId, type, [payload, encodeConfiguration(snapshot.configuration)]);
+): void {
+  const configuration = encodeConfiguration(snapshot.configuration);
+  batch.begin(shardId, type, baseBytes + configuration.length);
+  batch.u32(replicaId);
+  batch.u53(snapshot.index);
+  batch.u53(snapshot.term);
+  batch.data(configuration);
+  batch.end();
 }
 
 /** first index, count, the commit index known; then per entry term, type, length, data. Entries have no gaps. */
-export function encodeEntries(shardId: ShardId, entries: readonly Entry[], commitIndex: number): EncodedRecord {
-  const chunks: Buffer[] = [];
-  const head = Buffer.alloc(20);
-  writeU53(head, (entries[0] as Entry).index, 0);
-  head.writeUInt32BE(entries.length, 8);
-  writeU53(head, commitIndex, 12);
-  chunks.push(head);
-  for (const entry of entries) {
-    const header = Buffer.alloc(entryHeaderBytes);
-    writeU53(header, entry.term, 0);
-    header.writeUInt8(entry.type, 8);
-    header.writeUInt32BE(entry.data.length, 9);
-    chunks.push(header, entry.data);
+export function writeEntries(
+  batch: BatchWriter,
+  shardId: ShardId,
+  entries: readonly Entry[],
+  commitIndex: number,
+): void {
+  let length = entriesHeadBytes;
+  for (const { data } of entries) length += entryHeaderBytes + data.length;
+  batch.begin(shardId, RecordType.Entries, length);
+  batch.u53((entries[0] as Entry).index);
+  batch.u32(entries.length);
+  batch.u53(commitIndex);
+  for (const { term, type, data } of entries) {
+    batch.u53(term);
+    batch.u8(type);
+    batch.u32(data.length);
+    batch.data(data);
   }
-  return encodeRecord(shardId, RecordType.Entries, chunks);
+  batch.end();
 }
 
-export function encodeHardState(shardId: ShardId, hardState: HardState): EncodedRecord {
-  const payload = Buffer.alloc(20);
-  writeU53(payload, hardState.currentTerm, 0);
-  payload.writeUInt32BE(hardState.votedFor, 8);
-  writeU53(payload, hardState.commitIndex, 12);
-  return encodeRecord(shardId, RecordType.HardState, [payload]);
+export function writeHardState(batch: BatchWriter, shardId: ShardId, hardState: HardState): void {
+  batch.begin(shardId, RecordType.HardState, hardStateBytes);
+  batch.u53(hardState.currentTerm);
+  batch.u32(hardState.votedFor);
+  batch.u53(hardState.commitIndex);
+  batch.end();
 }
 
-export const encodeTombstone = (shardId: ShardId): EncodedRecord => encodeRecord(shardId, RecordType.Tombstone, []);
+export function writeTombstone(batch: BatchWriter, shardId: ShardId): void {
+  batch.begin(shardId, RecordType.Tombstone, 0);
+  batch.end();
+}
 
 export type DecodedRecord =
   | {
@@ -189,7 +186,7 @@ const decodeBase = (payload: Buffer): { replicaId: ReplicaId; snapshot: Snapshot
   snapshot: {
     index: readU53(payload, 4),
     term: readU53(payload, 12),
-    configuration: decodeConfiguration(payload.subarray(20)),
+    configuration: decodeConfiguration(payload.subarray(baseBytes)),
   },
 });
 
@@ -197,7 +194,7 @@ function decodeEntries(payload: Buffer): readonly Entry[] {
   const first = readU53(payload, 0);
   const count = payload.readUInt32BE(8);
   const entries: Entry[] = [];
-  let at = 20;
+  let at = entriesHeadBytes;
   for (let i = 0; i < count; i++) {
     const length = payload.readUInt32BE(at + 9);
     const start = at + entryHeaderBytes;

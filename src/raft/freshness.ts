@@ -7,7 +7,7 @@
  * the round began, and nobody had a newer commit index than its own (thesis §6.4): whoever has applied that index has data that
  * were current at that moment.
  *
- * Invariants: 1. `rounds` and `points` ascend in every field. 2. Nothing of another term is used.
+ * Invariants: 1. `answers`, `rounds` and `points` ascend in every field. 2. Nothing of another term is used.
  */
 
 /** A round began after `sinceMs`, with this commit index. */
@@ -26,6 +26,13 @@ export type RoundFacts = {
 };
 
 const mostKept = 64;
+
+/** Removes the first of the list, as long as they are old. */
+function forget<One>(list: One[], isOld: (one: One) => boolean): void {
+  let count = 0;
+  while (count < list.length && isOld(list[count] as One)) count++;
+  if (count > 0) list.splice(0, count);
+}
 
 export class Freshness {
   private term = 0;
@@ -52,12 +59,17 @@ export class Freshness {
     if (answered !== undefined && isNew) {
       this.rounds.push({ round, sinceMs: answered.sentMs, commitIndex: leaderCommitIndex });
     }
-    const needed = answered?.round ?? 0;
-    this.answers = this.answers.filter((answer) => answer.round >= needed).slice(-mostKept);
-    this.answers.push({ round, sentMs: nowMs });
+    if (answered !== undefined) forget(this.answers, (answer) => answer.round < answered.round);
+    // Of a round that comes again only the first answer counts: it may be the one that the leader has.
+    if (round > (this.answers.at(-1)?.round ?? 0)) this.answers.push({ round, sentMs: nowMs });
+    if (this.answers.length > mostKept) this.answers.shift();
     const confirmed = this.rounds.findLast((known) => known.round <= confirmedRound);
-    if (confirmed === undefined) return;
-    this.rounds = this.rounds.filter((known) => known.round > confirmed.round).slice(-mostKept);
+    if (confirmed !== undefined) this.confirm(confirmed);
+    if (this.rounds.length > mostKept) this.rounds.shift();
+  }
+
+  private confirm(confirmed: Round): void {
+    forget(this.rounds, (known) => known.round <= confirmed.round);
     this.points.push(confirmed);
     if (this.points.length > mostKept) this.points.shift();
   }

@@ -54,6 +54,8 @@ export type ConfigurationRefusal = ProposalRefusal | 'changeInFlight' | 'noCommi
 /** `isActive`: it answered lately. */
 export type MemberProgress = Pick<Readonly<Progress>, 'state' | 'matchIndex' | 'isActive'>;
 
+const nothing: readonly never[] = [];
+
 export class Raft {
   private readonly core: Core;
 
@@ -389,16 +391,17 @@ export class Raft {
       mustSync: mustWriteHardState || entries.length > 0 || core.restored !== undefined,
       entries,
       snapshot: core.restored,
-      messages: core.messages,
-      messagesAfterPersist: core.messagesAfterPersist,
+      messages: core.messages.length > 0 ? core.messages : nothing,
+      messagesAfterPersist: core.messagesAfterPersist.length > 0 ? core.messagesAfterPersist : nothing,
       committedEntries,
-      readStates: core.readStates,
-      droppedReads: core.droppedReads,
+      readStates: core.readStates.length > 0 ? core.readStates : nothing,
+      droppedReads: core.droppedReads.length > 0 ? core.droppedReads : nothing,
     };
-    core.messages = [];
-    core.messagesAfterPersist = [];
-    core.readStates = [];
-    core.droppedReads = [];
+    // What was handed out is the host's; most of it is empty most of the time, and stays.
+    if (core.messages.length > 0) core.messages = [];
+    if (core.messagesAfterPersist.length > 0) core.messagesAfterPersist = [];
+    if (core.readStates.length > 0) core.readStates = [];
+    if (core.droppedReads.length > 0) core.droppedReads = [];
     core.restored = undefined;
     return ready;
   }

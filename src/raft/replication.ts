@@ -145,7 +145,7 @@ export function broadcastHeartbeat(core: Core): void {
   const confirmedRound = tellsFacts ? quorumReached(core.configuration, core.roundAckedBy) : 0;
   const leaderCommitIndex = tellsFacts ? core.log.committed : 0;
   for (const [to, progress] of core.progress) {
-    core.messages.push({
+    const message: HeartbeatRequest = {
       type: 'HeartbeatRequest',
       from: core.id,
       to,
@@ -155,8 +155,8 @@ export function broadcastHeartbeat(core: Core): void {
       answeredRound: tellsFacts ? progress.roundAcked : 0,
       confirmedRound,
       leaderCommitIndex,
-      ...(quiesce ? { quiesce } : {}),
-    });
+    };
+    core.messages.push(quiesce ? { ...message, quiesce } : message);
   }
   if (quiesce) core.quiesce();
   if (core.progress.size === 0) confirmRounds(core);

@@ -1,7 +1,12 @@
-/** The compiled messages. The only door to protobufjs; everything else speaks the domain types of src/wire. */
+/**
+ * The compiled messages. The only door to protobufjs; everything else speaks the domain types of src/wire. Messages that
+ * every operation passes through are written and read by hand, with `WireWriter` and `WireReader`, to the same bytes.
+ */
 import protobuf from 'protobufjs/minimal.js';
 
 export { ringraft as messages } from './generated/messages.js';
+export * from './wire-reader.js';
+export * from './wire-writer.js';
 
 /** For a message's `decode`: keeps what the schema does not know in `$unknowns`, instead of passing over it. */
 export function strictReader(payload: Uint8Array): protobuf.Reader {

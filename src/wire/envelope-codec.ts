@@ -5,9 +5,10 @@
  * for messages that say something else than was sent, and a client library has mixed two streams of bytes before.
  */
 import { crc32 } from 'node:zlib';
-import { emptyBytes, messageOf, type NodeId, type ReplicaId, RingraftError, type ShardId } from '../base/index.js';
-import { encoded, messages } from '../proto/index.js';
-import type { Configuration, Entry, EntryType, Message, SnapshotMetadata } from '../raft/index.js';
+import { type NodeId, RingraftError, type ShardId } from '../base/index.js';
+import { lengthFieldBytes, numberFieldBytes, textFieldBytes, WireReader, WireWriter } from '../proto/index.js';
+import type { Message } from '../raft/index.js';
+import { RaftMessageFields } from './raft-message-fields.js';
 
 export type EnvelopeItem = { readonly shardId: ShardId; readonly message: Message };
 
@@ -18,20 +19,6 @@ export type Envelope = {
   readonly toIncarnation: number;
   readonly items: readonly EnvelopeItem[];
 };
-
-type WireMessage = InstanceType<typeof messages.RaftMessage>;
-
-/** Numbers on the wire; for ever. */
-const typeNumbers = {
-  AppendRequest: 1,
-  AppendResponse: 2,
-  HeartbeatRequest: 3,
-  HeartbeatResponse: 4,
-  VoteRequest: 5,
-  VoteResponse: 6,
-  SnapshotRequest: 7,
-  TimeoutNow: 8,
-} as const satisfies Record<Message['type'], number>;
 
 /** Field tags and numbers of one message, and of one entry in it; upper bounds. */
 const messageOverheadBytes = 96;
@@ -45,130 +32,34 @@ export function envelopeItemBytes({ message }: EnvelopeItem): number {
   return bytes;
 }
 
-/** The fields one by one, not a common part spread: this is written for every message of every group. */
-function toWire({ shardId: shard, message }: EnvelopeItem): object {
-  const { from, to, term } = message;
-  const type = typeNumbers[message.type];
-  switch (message.type) {
-    case 'AppendRequest': {
-      const { prevIndex: index, prevTerm: logTerm, commitIndex, entries } = message;
-      return { type, shard, from, to, term, index, logTerm, commitIndex, entries };
-    }
-    case 'AppendResponse': {
-      const { index, rejected: verdict, hintIndex, hintTerm } = message;
-      return { type, shard, from, to, term, index, verdict, hintIndex, hintTerm };
-    }
-    case 'HeartbeatRequest': {
-      const {
-        commitIndex,
-        round,
-        answeredRound: index,
-        confirmedRound: logTerm,
-        leaderCommitIndex: hintIndex,
-      } = message;
-      const verdict = message.quiesce === true;
-      return { type, shard, from, to, term, commitIndex, round, verdict, index, logTerm, hintIndex };
-    }
-    case 'HeartbeatResponse':
-      return { type, shard, from, to, term, round: message.round };
-    case 'VoteRequest': {
-      const { lastIndex: index, lastTerm: logTerm, preVote, leadershipTransfer } = message;
-      return { type, shard, from, to, term, index, logTerm, preVote, leadershipTransfer };
-    }
-    case 'VoteResponse':
-      return { type, shard, from, to, term, preVote: message.preVote, verdict: message.granted };
-    case 'SnapshotRequest':
-      return { type, shard, from, to, term, snapshot: message.snapshot };
-    case 'TimeoutNow':
-      return { type, shard, from, to, term };
-  }
-}
-
-const configurationOf = (wire: WireMessage['snapshot']): Configuration => {
-  const ids = (list: readonly number[] | null | undefined): ReplicaId[] => [...(list ?? [])] as ReplicaId[];
-  const configuration = wire?.configuration;
-  return {
-    voters: ids(configuration?.voters),
-    outgoing: ids(configuration?.outgoing),
-    learners: ids(configuration?.learners),
-    learnersNext: ids(configuration?.learnersNext),
-  };
-};
-
-const snapshotOf = (wire: WireMessage['snapshot']): SnapshotMetadata => ({
-  index: wire?.index ?? 0,
-  term: wire?.term ?? 0,
-  configuration: configurationOf(wire),
-});
-
-function entriesOf(wire: WireMessage): readonly Entry[] {
-  const { index, entries } = wire;
-  return (entries ?? []).map((entry, at) => ({
-    term: entry.term ?? 0,
-    index: index + 1 + at,
-    type: (entry.type ?? 0) as EntryType,
-    data: (entry.data ?? emptyBytes) as Buffer,
-  }));
-}
-
-/** undefined for a type of a newer version. */
-function fromWire(wire: WireMessage): Message | undefined {
-  const from = wire.from as ReplicaId;
-  const to = wire.to as ReplicaId;
-  const { term, index, logTerm, commitIndex, round, verdict, preVote, hintIndex, hintTerm } = wire;
-  switch (wire.type as number) {
-    case typeNumbers.AppendRequest: {
-      const entries = entriesOf(wire);
-      return { type: 'AppendRequest', from, to, term, prevIndex: index, prevTerm: logTerm, entries, commitIndex };
-    }
-    case typeNumbers.AppendResponse:
-      return { type: 'AppendResponse', from, to, term, index, rejected: verdict, hintIndex, hintTerm };
-    case typeNumbers.HeartbeatRequest: {
-      const message: Message = {
-        type: 'HeartbeatRequest',
-        from,
-        to,
-        term,
-        commitIndex,
-        round,
-        answeredRound: index,
-        confirmedRound: logTerm,
-        leaderCommitIndex: hintIndex,
-      };
-      return verdict ? { ...message, quiesce: true } : message;
-    }
-    case typeNumbers.HeartbeatResponse:
-      return { type: 'HeartbeatResponse', from, to, term, round };
-    case typeNumbers.VoteRequest: {
-      const { leadershipTransfer } = wire;
-      return { type: 'VoteRequest', from, to, term, preVote, lastIndex: index, lastTerm: logTerm, leadershipTransfer };
-    }
-    case typeNumbers.VoteResponse:
-      return { type: 'VoteResponse', from, to, term, preVote, granted: verdict };
-    case typeNumbers.SnapshotRequest:
-      return { type: 'SnapshotRequest', from, to, term, snapshot: snapshotOf(wire.snapshot) };
-    case typeNumbers.TimeoutNow:
-      return { type: 'TimeoutNow', from, to, term };
-    default:
-      return undefined;
-  }
-}
-
 export function encodeEnvelope(
   fromNode: NodeId,
   fromIncarnation: number,
   toIncarnation: number,
   items: readonly EnvelopeItem[],
 ): Buffer {
-  const envelope = { fromNode, fromIncarnation, toIncarnation, messages: items.map(toWire) };
-  const bytes = encoded((writer) =>
-    messages.Envelope.encode(envelope as never, writer)
-      .uint32(checksumTag)
-      .fixed32(0),
-  );
-  const end = bytes.length - checksumBytes;
-  bytes.writeUInt32LE(crc32(bytes.subarray(0, end)), end);
-  return bytes;
+  let size = textFieldBytes(fromNode) + numberFieldBytes(fromIncarnation) + numberFieldBytes(toIncarnation);
+  const fields = new RaftMessageFields();
+  const sizes: number[] = [];
+  for (const { shardId, message } of items) {
+    fields.take(shardId, message);
+    const bytes = fields.size;
+    sizes.push(bytes);
+    size += lengthFieldBytes(bytes);
+  }
+  const writer = new WireWriter(size + 1 + checksumBytes);
+  writer.textField(10, fromNode);
+  writer.numberField(16, fromIncarnation);
+  writer.numberField(24, toIncarnation);
+  let at = 0;
+  for (const { shardId, message } of items) {
+    writer.lengthField(34, sizes[at++] as number);
+    fields.take(shardId, message);
+    fields.write(writer);
+  }
+  writer.varint(checksumTag);
+  writer.fixed32(crc32(writer.written));
+  return writer.finish();
 }
 
 /** The field's tag and the value, as protobuf writes a `fixed32`. */
@@ -184,16 +75,36 @@ function isWhole(payload: Buffer): boolean {
 /** Throws BAD_REQUEST for bytes that are no envelope, or a damaged one; skips messages of types it does not know. */
 export function decodeEnvelope(payload: Buffer): Envelope {
   if (!isWhole(payload)) throw new RingraftError('BAD_REQUEST', 'not an envelope: the checksum does not match');
-  try {
-    const envelope = messages.Envelope.decode(payload);
-    const items: EnvelopeItem[] = [];
-    for (const wire of envelope.messages as WireMessage[]) {
-      const message = fromWire(wire);
-      if (message !== undefined) items.push({ shardId: wire.shard as ShardId, message });
+  const reader = new WireReader(payload, 'envelope');
+  const fields = new RaftMessageFields();
+  let fromNode = '' as NodeId;
+  let fromIncarnation = 0;
+  let toIncarnation = 0;
+  const items: EnvelopeItem[] = [];
+  while (reader.hasMore) {
+    const tag = reader.tag();
+    switch (tag) {
+      case 10:
+        fromNode = reader.text() as NodeId;
+        break;
+      case 16:
+        fromIncarnation = reader.uint32();
+        break;
+      case 24:
+        toIncarnation = reader.uint32();
+        break;
+      case 34: {
+        const outer = reader.enter();
+        fields.read(reader);
+        reader.leave(outer);
+        const message = fields.message();
+        if (message !== undefined) items.push({ shardId: fields.shardId, message });
+        break;
+      }
+      default:
+        // The checksum was looked at before.
+        reader.skip(tag, 0);
     }
-    const { fromNode, fromIncarnation, toIncarnation } = envelope;
-    return { fromNode: fromNode as NodeId, fromIncarnation, toIncarnation, items };
-  } catch (cause) {
-    throw new RingraftError('BAD_REQUEST', `not an envelope: ${messageOf(cause)}`, { cause });
   }
+  return { fromNode, fromIncarnation, toIncarnation, items };
 }

@@ -1,75 +1,167 @@
 /**
- * Operations and mutations as protobuf. The messages' fields are named as the domain types' are, and absent fields have
- * their defaults on the prototype: what was decoded is used as it is, without a copy. Bytes are views of the input.
- *
- * Decoders throw BAD_REQUEST for bytes that are no such message.
+ * Batches of operations, from smart clients to nodes, as protobuf (src/proto/kv.proto). Bytes are views of the input;
+ * every field is present. `decodeOperationBatch` throws BAD_REQUEST for bytes that are no such message.
  */
-import { mapKey, messageOf, RingraftError } from '../base/index.js';
-import { encoded, messages, type Writer } from '../proto/index.js';
-import type { CommandBatch, OperationBatch, ResultBatch, ScanPage, ScanRequest } from './operations.js';
+import { type BucketId, emptyBytes } from '../base/index.js';
+import {
+  bytesFieldBytes,
+  latin1FieldBytes,
+  lengthFieldBytes,
+  numberFieldBytes,
+  WireReader,
+  WireWriter,
+} from '../proto/index.js';
+import type { ConditionKind, ConsistencyLevel, Operation, OperationBatch, OperationKind } from './operations.js';
 
-type Codec<Message> = {
-  encode(message: Message, writer: InstanceType<typeof Writer>): unknown;
-  decode(payload: Uint8Array): Message;
-};
+const operationBytes = (operation: Operation): number =>
+  numberFieldBytes(operation.requestId) +
+  numberFieldBytes(operation.kind) +
+  numberFieldBytes(operation.bucketId) +
+  bytesFieldBytes(operation.key) +
+  bytesFieldBytes(operation.value) +
+  numberFieldBytes(operation.condition) +
+  numberFieldBytes(operation.expectedRevision) +
+  bytesFieldBytes(operation.expectedValue) +
+  numberFieldBytes(operation.ttlMs) +
+  numberFieldBytes(operation.level) +
+  numberFieldBytes(operation.sequence) +
+  bytesFieldBytes(operation.clientId) +
+  numberFieldBytes(operation.atLeastIndex) +
+  numberFieldBytes(operation.maxStalenessMs);
 
-/** The generated code speaks of the same shapes with weaker types. */
-const codec = <Message>(generated: unknown): Codec<Message> => generated as Codec<Message>;
+function writeOperation(writer: WireWriter, operation: Operation): void {
+  writer.numberField(8, operation.requestId);
+  writer.numberField(16, operation.kind);
+  writer.numberField(24, operation.bucketId);
+  writer.bytesField(34, operation.key);
+  writer.bytesField(42, operation.value);
+  writer.numberField(48, operation.condition);
+  writer.numberField(56, operation.expectedRevision);
+  writer.bytesField(66, operation.expectedValue);
+  writer.numberField(72, operation.ttlMs);
+  writer.numberField(80, operation.level);
+  writer.numberField(88, operation.sequence);
+  writer.bytesField(98, operation.clientId);
+  writer.numberField(104, operation.atLeastIndex);
+  writer.numberField(112, operation.maxStalenessMs);
+}
 
-type WireSession = { clientId: Buffer; ackedBelow: number };
-type WireCommandBatch = Omit<CommandBatch, 'sessions'> & { sessions: WireSession[] };
-type WireOperationBatch = Omit<OperationBatch, 'clientId'> & { clientId: Buffer };
-
-const commandBatch = codec<WireCommandBatch>(messages.CommandBatch);
-const operationBatch = codec<WireOperationBatch>(messages.OperationBatch);
-const resultBatch = codec<ResultBatch>(messages.ResultBatch);
-const scanRequest = codec<ScanRequest>(messages.ScanRequest);
-const scanPage = codec<ScanPage>(messages.ScanPage);
-
-function decode<Message>(kind: Codec<Message>, payload: Buffer, what: string): Message {
-  try {
-    return kind.decode(payload);
-  } catch (cause) {
-    throw new RingraftError('BAD_REQUEST', `not a ${what}: ${messageOf(cause)}`, { cause });
+export function encodeOperationBatch({ clientId, ackedBelow, mapEpoch, operations }: OperationBatch): Buffer {
+  let size = latin1FieldBytes(clientId) + numberFieldBytes(ackedBelow) + numberFieldBytes(mapEpoch);
+  const sizes: number[] = [];
+  for (const operation of operations) {
+    const bytes = operationBytes(operation);
+    sizes.push(bytes);
+    size += lengthFieldBytes(bytes);
   }
+  const writer = new WireWriter(size);
+  writer.latin1Field(10, clientId);
+  writer.numberField(16, ackedBelow);
+  writer.numberField(24, mapEpoch);
+  let at = 0;
+  for (const operation of operations) {
+    writer.lengthField(34, sizes[at++] as number);
+    writeOperation(writer, operation);
+  }
+  return writer.finish();
 }
 
-const encode = <Message>(kind: Codec<Message>, message: Message): Buffer =>
-  encoded((writer) => kind.encode(message, writer));
+/** Every field in one literal: all operations have one shape. */
+const blankOperation = (): Operation => ({
+  requestId: 0,
+  kind: 0 as OperationKind,
+  bucketId: 0 as BucketId,
+  key: emptyBytes,
+  value: emptyBytes,
+  condition: 0,
+  expectedRevision: 0,
+  expectedValue: emptyBytes,
+  ttlMs: 0,
+  level: 0,
+  sequence: 0,
+  clientId: emptyBytes,
+  atLeastIndex: 0,
+  maxStalenessMs: 0,
+});
 
-/** A client id is kept as the latin1 string of its bytes. */
-const idBytes = (clientId: string): Buffer => Buffer.from(clientId, 'latin1');
-
-export function encodeCommandBatch(batch: CommandBatch): Buffer {
-  const sessions = batch.sessions.map(({ clientId, ackedBelow }) => ({ clientId: idBytes(clientId), ackedBelow }));
-  return encode(commandBatch, { timeStampMs: batch.timeStampMs, sessions, commands: batch.commands });
+function readOperation(reader: WireReader): Operation {
+  const operation = blankOperation();
+  while (reader.hasMore) {
+    const tag = reader.tag();
+    switch (tag) {
+      case 8:
+        operation.requestId = reader.uint32();
+        break;
+      case 16:
+        operation.kind = reader.int32() as OperationKind;
+        break;
+      case 24:
+        operation.bucketId = reader.uint32() as BucketId;
+        break;
+      case 34:
+        operation.key = reader.view();
+        break;
+      case 42:
+        operation.value = reader.view();
+        break;
+      case 48:
+        operation.condition = reader.int32() as ConditionKind;
+        break;
+      case 56:
+        operation.expectedRevision = reader.uint64();
+        break;
+      case 66:
+        operation.expectedValue = reader.view();
+        break;
+      case 72:
+        operation.ttlMs = reader.uint64();
+        break;
+      case 80:
+        operation.level = reader.int32() as ConsistencyLevel;
+        break;
+      case 88:
+        operation.sequence = reader.uint64();
+        break;
+      case 98:
+        operation.clientId = reader.view();
+        break;
+      case 104:
+        operation.atLeastIndex = reader.uint64();
+        break;
+      case 112:
+        operation.maxStalenessMs = reader.uint64();
+        break;
+      default:
+        reader.skip(tag, 1);
+    }
+  }
+  return operation;
 }
-
-export function decodeCommandBatch(data: Buffer): CommandBatch {
-  const { timeStampMs, sessions, commands } = decode(commandBatch, data, 'batch of commands');
-  return {
-    timeStampMs,
-    sessions: sessions.map(({ clientId, ackedBelow }) => ({ clientId: mapKey(clientId), ackedBelow })),
-    commands,
-  };
-}
-
-export const encodeOperationBatch = (batch: OperationBatch): Buffer =>
-  encode(operationBatch, { ...batch, clientId: idBytes(batch.clientId) });
 
 export function decodeOperationBatch(payload: Buffer): OperationBatch {
-  const { clientId, ackedBelow, mapEpoch, operations } = decode(operationBatch, payload, 'batch of operations');
-  return { clientId: mapKey(clientId), ackedBelow, mapEpoch, operations };
+  const reader = new WireReader(payload, 'batch of operations');
+  const batch: OperationBatch = { clientId: '', ackedBelow: 0, mapEpoch: 0, operations: [] };
+  while (reader.hasMore) {
+    const tag = reader.tag();
+    switch (tag) {
+      case 10:
+        batch.clientId = reader.latin1();
+        break;
+      case 16:
+        batch.ackedBelow = reader.uint64();
+        break;
+      case 24:
+        batch.mapEpoch = reader.uint64();
+        break;
+      case 34: {
+        const outer = reader.enter();
+        batch.operations.push(readOperation(reader));
+        reader.leave(outer);
+        break;
+      }
+      default:
+        reader.skip(tag, 0);
+    }
+  }
+  return batch;
 }
-
-export const encodeResultBatch = (batch: ResultBatch): Buffer => encode(resultBatch, batch);
-
-export const decodeResultBatch = (payload: Buffer): ResultBatch => decode(resultBatch, payload, 'batch of results');
-
-export const encodeScanRequest = (request: ScanRequest): Buffer => encode(scanRequest, request);
-
-export const decodeScanRequest = (payload: Buffer): ScanRequest => decode(scanRequest, payload, 'scan request');
-
-export const encodeScanPage = (page: ScanPage): Buffer => encode(scanPage, page);
-
-export const decodeScanPage = (payload: Buffer): ScanPage => decode(scanPage, payload, 'scan page');

@@ -1,44 +1,11 @@
 /** Goal: operations and commands arrive as they were sent, and look on disk and on the wire as they always did. */
+import { isDeepStrictEqual } from 'node:util';
 import test from 'ava';
 import fc from 'fast-check';
-import { bucketId, errorCodes, isRingraftError, mapKey } from '../../../src/base/index.js';
+import { bucketId, errorCodes, isRingraftError } from '../../../src/base/index.js';
 import * as wire from '../../../src/wire/index.js';
+import { bytes, commandBatch, number, operationBatch, resultBatch, u32 } from '../../support/wire-arbitraries.js';
 
-const number = fc.oneof(fc.nat({ max: 300 }), fc.maxSafeNat());
-const u32 = fc.integer({ min: 0, max: 0xffff_ffff });
-const bytes = fc.uint8Array({ maxLength: 30 }).map((each) => Buffer.from(each));
-const bucket = fc.integer({ min: 1, max: 0xffff }).map(bucketId);
-const clientId = fc.uint8Array({ minLength: 8, maxLength: 8 }).map((each) => mapKey(Buffer.from(each)));
-const condition = fc.constantFrom<wire.ConditionKind>(0, 1, 2, 3);
-const level = fc.constantFrom<wire.ConsistencyLevel>(0, 1, 2, 3, 4);
-const write = { bucketId: bucket, key: bytes, value: bytes, condition, expectedRevision: number, expectedValue: bytes };
-const command = fc.record({
-  kind: fc.constantFrom<wire.CommandKind>(1, 2),
-  ...write,
-  expiresAtMs: number,
-  session: u32,
-  sequence: number,
-});
-const operation = fc.record({
-  requestId: u32,
-  kind: fc.constantFrom<wire.OperationKind>(1, 2, 3),
-  ...write,
-  ttlMs: number,
-  level,
-  sequence: number,
-});
-const result = fc.record({
-  requestId: u32,
-  code: u32,
-  value: bytes,
-  revision: number,
-  found: fc.boolean(),
-  maybeHappened: fc.boolean(),
-  servedLevel: level,
-  maybeStale: fc.boolean(),
-  leaderHint: fc.string(),
-  message: fc.string({ unit: 'grapheme' }),
-});
 const list = <T>(one: fc.Arbitrary<T>) => fc.array(one, { maxLength: 4 });
 
 type Codec = { encode(value: never): Buffer; decode(payload: Buffer): unknown; values: fc.Arbitrary<unknown> };
@@ -47,33 +14,29 @@ const codecs: Readonly<Record<string, Codec>> = {
   CommandBatch: {
     encode: wire.encodeCommandBatch,
     decode: wire.decodeCommandBatch,
-    values: fc.record({
-      timeStampMs: number,
-      sessions: list(fc.record({ clientId, ackedBelow: number })),
-      commands: list(command),
-    }),
+    values: commandBatch,
   },
   OperationBatch: {
     encode: wire.encodeOperationBatch,
     decode: wire.decodeOperationBatch,
-    values: fc.record({ clientId, ackedBelow: number, mapEpoch: number, operations: list(operation) }),
+    values: operationBatch,
   },
   ResultBatch: {
     encode: wire.encodeResultBatch,
     decode: wire.decodeResultBatch,
-    values: fc.record({ results: list(result), mapEpoch: number }),
+    values: resultBatch,
   },
   ScanRequest: {
     encode: wire.encodeScanRequest,
     decode: wire.decodeScanRequest,
     values: fc.record({
-      bucketId: bucket,
+      bucketId: fc.integer({ min: 1, max: 0xffff }).map(bucketId),
       gte: bytes,
       lt: bytes,
       limit: u32,
       keysOnly: fc.boolean(),
       reverse: fc.boolean(),
-      level,
+      level: fc.constantFrom<wire.ConsistencyLevel>(0, 1, 2, 3, 4),
       shards: list(u32),
       maxBytes: u32,
     }),
@@ -92,7 +55,7 @@ const codecs: Readonly<Record<string, Codec>> = {
   },
 };
 
-/** Absent fields stand on the prototype: read them by the names of what was sent. */
+/** Of a scan absent fields stand on the prototype: read them by the names of what was sent. */
 function sameFields(actual: unknown, sent: unknown): unknown {
   if (Buffer.isBuffer(sent)) return Buffer.from(actual as Uint8Array);
   if (Array.isArray(sent)) return (actual as unknown[]).map((each, at) => sameFields(each, sent[at]));
@@ -105,7 +68,10 @@ for (const [name, { encode, decode, values }] of Object.entries(codecs)) {
   test(`${name} comes back as it was`, (t) => {
     fc.assert(
       fc.property(values, (value) => {
-        t.deepEqual(sameFields(decode(encode(value as never)), value), value);
+        const back = sameFields(decode(encode(value as never)), value);
+        // Ava's own comparison takes long over large values.
+        if (isDeepStrictEqual(back, value)) t.pass();
+        else t.deepEqual(back, value);
       }),
     );
   });

@@ -12,7 +12,17 @@ import { assert, assertNever, type BucketId, emptyBytes, mapKey } from '../base/
 import { decodeConfiguration, type Entry, EntryType } from '../raft/index.js';
 import { ringHash } from '../ring/index.js';
 import { type Command, CommandKind, ConditionKind, codeNumber, decodeCommandBatch } from '../wire/index.js';
-import { dataKey, encodeValue, expiryKey, indexKey, isLive, type StoredValue, SystemKind, systemKey } from './keys.js';
+import {
+  dataKey,
+  encodeValue,
+  expiryKey,
+  indexKey,
+  isLive,
+  type StoredValue,
+  SystemKind,
+  systemKey,
+  valueIn,
+} from './keys.js';
 import type { Reader } from './reader.js';
 import { encodeEntryOutcomes, type SessionOutcome } from './sessions.js';
 import type { ShardState } from './shard-state.js';
@@ -121,7 +131,7 @@ export class Applier {
     if (command.kind === CommandKind.Reclaim) this.pipeline.delete(expiryKey(command.expiresAtMs, prepared.dataKey));
     if (shard.droppedBuckets.has(command.bucketId)) return removed;
     const known = this.reader.peek(name);
-    const before = known === undefined ? old.get(name) : known.stored;
+    const before = known === undefined ? old.get(name) : (known ?? undefined);
     const current = before !== undefined && isLive(before, shard.timeMs) ? before : undefined;
     const expiresAtMs = shard.expiryOf(command.expiresAtMs);
     if (command.condition !== ConditionKind.None && !holds(command, current)) {
@@ -139,7 +149,7 @@ export class Applier {
       case CommandKind.Increment:
         return this.increment(shard, prepared, before, current);
       case CommandKind.Append: {
-        const value = current === undefined ? command.value : Buffer.concat([current.value, command.value]);
+        const value = current === undefined ? command.value : Buffer.concat([valueIn(current), command.value]);
         if (value.length > command.maxValueBytes) {
           return { code: tooLarge, revision: current?.revision ?? 0, found: current !== undefined };
         }
@@ -148,7 +158,7 @@ export class Applier {
       }
       case CommandKind.Touch:
         if (current === undefined) return { code: 0, revision: 0, found: false };
-        return this.store(shard, prepared, before, expiresAtMs, current.value);
+        return this.store(shard, prepared, before, expiresAtMs, valueIn(current));
       case CommandKind.Reclaim:
         // Written anew since it was found expired: another time holds, or none.
         if (before === undefined || current !== undefined) return { code: 0, revision: 0, found: false };
@@ -176,10 +186,9 @@ export class Applier {
     value: Buffer,
   ): Outcome {
     const stored = encodeValue(++shard.revision, expiresAtMs, value);
-    const userKey = storedKey.subarray(storedKey.length - key.length);
-    this.pipeline.mutate(name, storedKey, bucketId, userKey, stored);
+    this.pipeline.mutate(name, storedKey, stored);
     this.buckets.onWritten(bucketId);
-    if (before === undefined) this.pipeline.put(indexKey(bucketId, userKey), emptyBytes);
+    if (before === undefined) this.pipeline.put(indexKey(bucketId, key), emptyBytes);
     const expiredAtMs = before?.expiresAtMs ?? 0;
     if (expiredAtMs > 0 && expiredAtMs !== expiresAtMs) this.pipeline.delete(expiryKey(expiredAtMs, storedKey));
     if (expiresAtMs > 0) this.pipeline.put(expiryKey(expiresAtMs, storedKey), emptyBytes);
@@ -188,10 +197,9 @@ export class Applier {
   }
 
   private remove({ command: { bucketId, key }, dataKey: storedKey, name }: Prepared): void {
-    const userKey = storedKey.subarray(storedKey.length - key.length);
-    this.pipeline.mutate(name, storedKey, bucketId, userKey, undefined);
-    this.pipeline.delete(indexKey(bucketId, userKey));
-    this.reader.noteMutation(name, undefined);
+    this.pipeline.mutate(name, storedKey, null);
+    this.pipeline.delete(indexKey(bucketId, key));
+    this.reader.noteMutation(name, null);
   }
 
   /** A key that is not there counts from 0; what was set to expire still does. */
@@ -202,7 +210,7 @@ export class Applier {
     current: StoredValue | undefined,
   ): Outcome {
     const { command } = prepared;
-    const sum = (current === undefined ? 0 : numberIn(current.value)) + numberIn(command.value);
+    const sum = (current === undefined ? 0 : numberIn(valueIn(current))) + numberIn(command.value);
     if (!Number.isSafeInteger(sum)) {
       return { code: badRequest, revision: current?.revision ?? 0, found: current !== undefined };
     }
@@ -247,7 +255,7 @@ function holds(command: Command, current: StoredValue | undefined): boolean {
     case ConditionKind.Revision:
       return command.expectedRevision === (current?.revision ?? 0);
     case ConditionKind.Value:
-      return current?.value.equals(command.expectedValue) ?? false;
+      return current !== undefined && valueIn(current).equals(command.expectedValue);
     default:
       return assertNever(command.condition, 'condition');
   }

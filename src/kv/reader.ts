@@ -1,16 +1,19 @@
 /**
- * Reads of single keys: the overlay, then a byte-bounded cache, then the engine.
+ * Reads of single keys: a byte-bounded cache, then the overlay, then the engine.
  *
  * Buckets may have a part of the cache that is their own; what is said of the cache below is said of all its parts.
  *
- * Invariant: the cache never serves what a mutation has replaced. Mutations update it as they are applied; a value read
- * from the engine enters it only if no mutation of its key, and no replacement of its arc, came in between.
+ * Invariants:
+ * 1. The cache never serves what a mutation has replaced: where it has a key it has the newest value, so it may be asked
+ *    before the overlay. Mutations update it as they are applied, a deleted key leaves it, and a value read from the engine
+ *    enters it only if no mutation of its key, and no replacement of its arc, came in between.
+ * 2. What left the cache is in the overlay as long as the engine does not show it (invariant 2 of the write pipeline).
  */
 import { LRUCache } from 'lru-cache';
 import { type BucketId, mapKey } from '../base/index.js';
 import type { Engine } from '../engine/index.js';
 import { ringHash } from '../ring/index.js';
-import { bucketOfName, dataKey, decodeValue, isLive, type StoredValue } from './keys.js';
+import { bucketOfName, dataKey, dataName, decodeValue, isLive, type Known, type StoredValue, valueIn } from './keys.js';
 import type { ReadKey, ReadValue } from './types.js';
 import type { WritePipeline } from './write-pipeline.js';
 
@@ -80,12 +83,12 @@ export class Reader {
     return bytes;
   }
 
-  /** The state machine replaced this key's value. */
-  noteMutation(name: string, stored: StoredValue | undefined): void {
-    const filling = this.filling.get(name);
+  /** The state machine replaced this key's value; null: it deleted it. */
+  noteMutation(name: string, stored: StoredValue | null): void {
+    const filling = this.filling.size > 0 ? this.filling.get(name) : undefined;
     if (filling !== undefined) filling.valid = false;
     const cache = this.cacheOf(name);
-    if (stored === undefined) cache.delete(name);
+    if (stored === null) cache.delete(name);
     else cache.set(name, stored);
   }
 
@@ -105,23 +108,25 @@ export class Reader {
     };
   }
 
-  /** What memory knows: undefined when only the engine can tell. */
-  peek(name: string): { readonly stored: StoredValue | undefined } | undefined {
-    const overlaid = this.pipeline.overlay.get(name);
-    if (overlaid !== undefined) return overlaid;
-    const stored = this.cacheOf(name).get(name);
-    return stored === undefined ? undefined : { stored };
+  /** What memory knows, for whoever is going to mutate the key: to look is no use of it. */
+  peek(name: string): Known {
+    return this.cacheOf(name).peek(name) ?? this.pipeline.lookUp(name);
+  }
+
+  /** What memory knows, for a reader: the key stays longer in the cache. */
+  private use(name: string): Known {
+    return this.cacheOf(name).get(name) ?? this.pipeline.lookUp(name);
   }
 
   /** Served from memory, or undefined. */
   getNow(key: ReadKey, nowMs: number): { readonly value: ReadValue } | undefined {
-    const known = this.peek(mapKey(dataKey(key.bucketId, ringHash(key.key), key.key)));
+    const known = this.use(dataName(key.bucketId, ringHash(key.key), key.key));
     if (known === undefined) {
       this.statistics.misses++;
       return undefined;
     }
     this.statistics.hits++;
-    return { value: visible(known.stored, nowMs) };
+    return { value: visible(known, nowMs) };
   }
 
   /** Values in the keys' order; those memory does not know in one look-up of the engine. */
@@ -145,7 +150,7 @@ export class Reader {
     callback: (error: Error | undefined, stored: readonly (StoredValue | undefined)[]) => void,
   ): void {
     const names = dataKeys.map(mapKey);
-    const results = names.map((name) => this.peek(name));
+    const results = names.map((name) => this.use(name));
     const missing: number[] = [];
     results.forEach((known, at) => {
       if (known === undefined) missing.push(at);
@@ -154,7 +159,7 @@ export class Reader {
     this.engine.getMany(
       missing.map((at) => dataKeys[at] as Buffer),
       (error, values) => {
-        const stored = results.map((known) => known?.stored);
+        const stored = results.map((known) => known ?? undefined);
         missing.forEach((at, position) => {
           const encoded = error === undefined ? values[position] : undefined;
           const value = encoded === undefined ? undefined : decodeValue(encoded);
@@ -185,7 +190,7 @@ export class Reader {
   }
 }
 
-const visible = (stored: StoredValue | undefined, nowMs: number): ReadValue =>
-  stored !== undefined && isLive(stored, nowMs)
-    ? { value: stored.value, revision: stored.revision, expiresAtMs: stored.expiresAtMs }
+const visible = (stored: Known, nowMs: number): ReadValue =>
+  stored && isLive(stored, nowMs)
+    ? { value: valueIn(stored), revision: stored.revision, expiresAtMs: stored.expiresAtMs }
     : undefined;

@@ -4,13 +4,22 @@
  * Invariant: the iterator and the overlay are taken at one instant, so no key that was there throughout is missed. Values
  * are read afterwards and may be newer; a key deleted meanwhile is left out.
  */
-import { type BucketId, emptyBytes } from '../base/index.js';
+import { type BucketId, emptyBytes, mapKey } from '../base/index.js';
 import type { Engine, EngineIterator } from '../engine/index.js';
 import { ringHash } from '../ring/index.js';
 import type { ScanPair } from '../wire/index.js';
-import { dataKey, indexRange, isLive, type StoredValue, userKeyOfIndexKey } from './keys.js';
+import {
+  bucketOfName,
+  dataKey,
+  indexRange,
+  isLive,
+  type StoredValue,
+  userKeyOfIndexKey,
+  userKeyOfName,
+  valueIn,
+} from './keys.js';
 import type { Reader } from './reader.js';
-import type { OverlayEntry } from './write-pipeline.js';
+import type { Overlay } from './write-pipeline.js';
 
 export type ScanQuery = {
   readonly gte: Buffer;
@@ -42,18 +51,21 @@ const pageKeysPerItem = 4;
 /** Of a key of the index, by and large. */
 const usualKeyBytes = 32;
 const pairOverheadBytes = 32;
-function overlaidKeys(
-  overlay: ReadonlyMap<string, OverlayEntry>,
-  bucketId: BucketId,
-  { gte, lt, reverse }: ScanQuery,
-): Overlaid[] {
+
+/** The keys of the overlay that the query asks for, each once, as its newest generation has it. */
+function overlaidKeys([gathering, underWrite]: Overlay, bucketId: BucketId, query: ScanQuery): Overlaid[] {
+  const first = mapKey(query.gte);
+  const end = query.lt === undefined ? undefined : mapKey(query.lt);
   const found: Overlaid[] = [];
-  for (const entry of overlay.values()) {
-    if (entry.bucketId !== bucketId || Buffer.compare(entry.key, gte) < 0) continue;
-    if (lt !== undefined && Buffer.compare(entry.key, lt) >= 0) continue;
-    found.push({ key: entry.key, present: entry.stored !== undefined });
+  const collect = (name: string, present: boolean): void => {
+    const key = userKeyOfName(name);
+    if (key >= first && (end === undefined || key < end)) found.push({ key: Buffer.from(key, 'latin1'), present });
+  };
+  for (const [name, stored] of gathering) if (bucketOfName(name) === bucketId) collect(name, stored !== null);
+  for (const [name, stored] of underWrite) {
+    if (bucketOfName(name) === bucketId && !gathering.has(name)) collect(name, stored !== null);
   }
-  return found.sort((a, b) => (reverse ? Buffer.compare(b.key, a.key) : Buffer.compare(a.key, b.key)));
+  return found.sort((a, b) => (query.reverse ? Buffer.compare(b.key, a.key) : Buffer.compare(a.key, b.key)));
 }
 
 /** Merges a page of index keys with the overlay, up to the page's last key (or to the end). */
@@ -75,7 +87,7 @@ function merge(page: readonly Buffer[], overlaid: Overlaid[], isLast: boolean, r
 
 export function scan(
   engine: Engine,
-  overlay: ReadonlyMap<string, OverlayEntry>,
+  overlay: Overlay,
   reader: Reader,
   bucketId: BucketId,
   query: ScanQuery,
@@ -147,10 +159,11 @@ class Scan {
     for (const [at, key] of keys.entries()) {
       const value = stored[at];
       if (value === undefined || !isLive(value, nowMs)) continue;
-      const bytes = key.length + (keysOnly ? 0 : value.value.length) + pairOverheadBytes;
+      const shown = keysOnly ? emptyBytes : valueIn(value);
+      const bytes = key.length + shown.length + pairOverheadBytes;
       const isFull = this.pairs.length >= limit || this.bytes + bytes > maxBytes;
       if (isFull && this.pairs.length > 0) return false;
-      this.pairs.push({ key, value: keysOnly ? emptyBytes : value.value, revision: value.revision });
+      this.pairs.push({ key, value: shown, revision: value.revision });
       this.bytes += bytes;
     }
     return true;

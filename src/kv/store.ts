@@ -137,7 +137,7 @@ export class Store {
 
   get statistics(): StoreStatistics {
     return {
-      overlayEntries: this.pipeline.overlay.size,
+      overlayEntries: this.pipeline.overlaySize,
       cachedBytes: this.reader.cachedBytes,
       cacheHits: this.reader.statistics.hits,
       cacheMisses: this.reader.statistics.misses,
@@ -249,7 +249,7 @@ export class Store {
         if (!needsOldValue(command)) continue;
         const known = this.reader.peek(name);
         if (known !== undefined) {
-          old.set(name, known.stored);
+          old.set(name, known ?? undefined);
           continue;
         }
         wanted ??= new Map();

@@ -5,22 +5,21 @@
  *
  * Invariants:
  * 1. Batches are written in the order of their mutations; a shard's applied position is in the batch of what it applied.
- * 2. A mutation is in the overlay until the engine shows it.
+ * 2. A mutation is in the overlay until the engine shows it. The overlay has two generations, what gathers and what is under
+ *    write; of a key in both the gathering one holds. A generation goes as a whole, when its batch is written.
  * 3. `betweenWrites` actions run when the engine holds exactly what `writtenPositions` says, nothing under way.
  */
-import { type BucketId, type Clock, messageOf, RingraftError, type ShardId, type Timer } from '../base/index.js';
+import { type Clock, messageOf, RingraftError, type ShardId, type Timer } from '../base/index.js';
 import type { Engine, EngineBatch } from '../engine/index.js';
-import { type StoredValue, SystemKind, systemKey } from './keys.js';
+import { type Known, type StoredValue, SystemKind, systemKey } from './keys.js';
 import type { ShardState } from './shard-state.js';
 import type { ShardPosition } from './types.js';
 
-export type OverlayEntry = {
-  readonly bucketId: BucketId;
-  readonly key: Buffer;
-  /** undefined: deleted. */
-  readonly stored: StoredValue | undefined;
-  readonly batch: number;
-};
+/** One generation, by data key as a map key; null: deleted. */
+type Generation = Map<string, StoredValue | null>;
+
+/** Both generations, newest first. */
+export type Overlay = readonly [gathering: ReadonlyMap<string, Known>, underWrite: ReadonlyMap<string, Known>];
 
 /** A batch is written when its first mutation is so old, or when it has so many bytes. */
 const gatherMs = 8;
@@ -30,9 +29,9 @@ const mutationOverheadBytes = 64;
 const markerKey = systemKey(0 as ShardId, SystemKind.Marker);
 
 export class WritePipeline {
-  readonly overlay = new Map<string, OverlayEntry>();
   private gathering: EngineBatch;
-  private gatheringKeys: string[] = [];
+  private gatheringKeys: Generation = new Map();
+  private keysUnderWrite: Generation = new Map();
   private gatheringBytes = 0;
   private writingBytes = 0;
   private batchNumber = 1;
@@ -57,11 +56,25 @@ export class WritePipeline {
     return this.gatheringBytes + this.writingBytes;
   }
 
-  /** A mutation of user data, visible to readers from here on. */
-  mutate(name: string, dataKey: Buffer, bucketId: BucketId, key: Buffer, stored: StoredValue | undefined): void {
-    this.overlay.set(name, { bucketId, key, stored, batch: this.batchNumber });
-    this.gatheringKeys.push(name);
-    if (stored === undefined) this.delete(dataKey);
+  get overlay(): Overlay {
+    return [this.gatheringKeys, this.keysUnderWrite];
+  }
+
+  /** A key in both generations counts twice. */
+  get overlaySize(): number {
+    return this.gatheringKeys.size + this.keysUnderWrite.size;
+  }
+
+  /** What the overlay says of a key. */
+  lookUp(name: string): Known {
+    const newer = this.gatheringKeys.get(name);
+    return newer === undefined ? this.keysUnderWrite.get(name) : newer;
+  }
+
+  /** A mutation of user data, visible to readers from here on; null: it is deleted. */
+  mutate(name: string, dataKey: Buffer, stored: StoredValue | null): void {
+    this.gatheringKeys.set(name, stored);
+    if (stored === null) this.delete(dataKey);
     else this.put(dataKey, stored.encoded);
   }
 
@@ -150,7 +163,6 @@ export class WritePipeline {
     this.timer?.cancel();
     this.timer = undefined;
     const batch = this.gathering;
-    const keys = this.gatheringKeys;
     const number = this.batchNumber++;
     const positions: ShardPosition[] = [];
     for (const shard of this.touched) {
@@ -162,7 +174,8 @@ export class WritePipeline {
     if (syncs.length > 0) batch.put(markerKey, Buffer.from(String(number)));
     this.touched = new Set();
     this.gathering = this.engine.batch();
-    this.gatheringKeys = [];
+    this.keysUnderWrite = this.gatheringKeys;
+    this.gatheringKeys = new Map();
     this.writingBytes = this.gatheringBytes;
     this.gatheringBytes = 0;
     this.writing = true;
@@ -176,7 +189,7 @@ export class WritePipeline {
         return;
       }
       for (const position of positions) this.written.set(position.shardId, position);
-      for (const name of keys) if (this.overlay.get(name)?.batch === number) this.overlay.delete(name);
+      this.keysUnderWrite = new Map();
       for (const done of syncs) done(undefined);
       this.runBetween();
       this.schedule();

@@ -1,9 +1,11 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { bucketId } from '../../../src/base/index.js';
+import { bucketId, mapKey } from '../../../src/base/index.js';
 import {
   bucketOfDataKey,
+  bucketOfName,
   dataKey,
+  dataName,
   dataRange,
   decodeValue,
   encodeValue,
@@ -12,6 +14,9 @@ import {
   isLive,
   userKeyOfDataKey,
   userKeyOfIndexKey,
+  userKeyOfName,
+  valueIn,
+  writeU48,
 } from '../../../src/kv/keys.js';
 
 const bucket = fc.integer({ min: 0, max: 0xffff }).map(bucketId);
@@ -29,6 +34,29 @@ test('data keys order by bucket, ring position and key, and read back', (t) => {
       t.deepEqual(userKeyOfDataKey(key), k1);
     }),
   );
+});
+
+test('the name of a data key is its bytes, however long the key', (t) => {
+  const long = fc.uint8Array({ minLength: 1000, maxLength: 1100 }).map((array) => Buffer.from(array));
+  fc.assert(
+    fc.property(bucket, ring, fc.oneof(bytes, long), (b, r, key) => {
+      const name = dataName(b, r, key);
+      t.is(name, mapKey(dataKey(b, r, key)));
+      t.is(bucketOfName(name), b);
+      t.is(userKeyOfName(name), mapKey(key));
+    }),
+  );
+});
+
+test('48 bits are written as writeUIntBE writes them, and no other number is', (t) => {
+  fc.assert(
+    fc.property(u48, (number) => {
+      const [found, expected] = [Buffer.alloc(8), Buffer.alloc(8)];
+      t.is(writeU48(found, number, 1), expected.writeUIntBE(number, 1, 6));
+      t.deepEqual(found, expected);
+    }),
+  );
+  for (const number of [-1, 2 ** 48, Number.NaN]) t.throws(() => writeU48(Buffer.alloc(6), number, 0));
 });
 
 test('index keys order by bucket and key, and read back', (t) => {
@@ -77,7 +105,7 @@ test('values read back with revision and expiry, empty ones too', (t) => {
       const stored = decodeValue(encodeValue(revision, expiresAtMs, value).encoded);
       t.is(stored.revision, revision);
       t.is(stored.expiresAtMs, expiresAtMs);
-      t.deepEqual(stored.value, value);
+      t.deepEqual(valueIn(stored), value);
     }),
   );
   const expiring = encodeValue(1, 500, Buffer.from('x'));

@@ -25,6 +25,7 @@ import {
   claimDataDirectory,
   type DaemonFlags,
   daemonUsage,
+  keepHeapSmall,
   parseDaemonFlags,
 } from './daemon/index.js';
 import { openEngine } from './engine/index.js';
@@ -38,7 +39,7 @@ import { nodeDisk, openWal } from './wal/index.js';
 
 const exitCodes = { stopped: 0, error: 1, usage: 2, locked: 3 } as const;
 /** Log entries kept in memory for followers that lag, all shards together. */
-const logMemoryBytes = 24 * 1024 * 1024;
+const logMemoryBytes = 16 * 1024 * 1024;
 const connectPauseMs = 100;
 const defaultConfig = 'cluster.config.json';
 
@@ -182,7 +183,7 @@ async function start(
       limits: {
         ...config.limits,
         maxPendingWriteBytes: 64 * 1024 * 1024,
-        trimEveryBytes: 32 * 1024 * 1024,
+        trimEveryBytes: 8 * 1024 * 1024,
         diskStallMs: 2 * config.raft.electionTimeoutMs,
         retainedLogBytes,
       },
@@ -220,6 +221,7 @@ async function run(): Promise<void> {
     process.stdout.write(`${packageVersion()}\n`);
     return;
   }
+  keepHeapSmall();
   const config = configFrom(flags);
   const nodeId = memberOf(config, flags.node);
   const format = flags.logFormat ?? (process.stdout.isTTY ? 'pretty' : 'json');

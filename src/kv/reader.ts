@@ -14,6 +14,7 @@ import { type BucketId, mapKey } from '../base/index.js';
 import type { Engine } from '../engine/index.js';
 import { ringHash } from '../ring/index.js';
 import { bucketOfName, dataKey, dataName, decodeValue, isLive, type Known, type StoredValue, valueIn } from './keys.js';
+import { type PackedValue, pack, packedBytes, unpack } from './packed-value.js';
 import type { ReadKey, ReadValue } from './types.js';
 import type { WritePipeline } from './write-pipeline.js';
 
@@ -23,10 +24,10 @@ const mostOwnShare = 0.9;
 
 const sizeOf = (bytes: number): number => Math.max(1, Math.floor(bytes));
 
-const newCache = (bytes: number): LRUCache<string, StoredValue> =>
+const newCache = (bytes: number): LRUCache<string, PackedValue> =>
   new LRUCache({
     maxSize: sizeOf(bytes),
-    sizeCalculation: (stored, name) => stored.encoded.length + name.length + entryOverheadBytes,
+    sizeCalculation: (packed, name) => packedBytes(packed) + name.length + entryOverheadBytes,
   });
 
 /** Data that are replaced as a whole. */
@@ -37,8 +38,8 @@ export type Replacement = {
 };
 
 export class Reader {
-  private common: LRUCache<string, StoredValue>;
-  private readonly own = new Map<BucketId, LRUCache<string, StoredValue>>();
+  private common: LRUCache<string, PackedValue>;
+  private readonly own = new Map<BucketId, LRUCache<string, PackedValue>>();
   /** Keys being read from the engine; false once a mutation came in between. */
   private readonly filling = new Map<string, { valid: boolean; readers: number }>();
   /** Arcs whose data are being replaced. */
@@ -72,7 +73,7 @@ export class Reader {
     if (!isSame || this.common.maxSize !== sizeOf(left)) this.common = newCache(left);
   }
 
-  private cacheOf(name: string): LRUCache<string, StoredValue> {
+  private cacheOf(name: string): LRUCache<string, PackedValue> {
     if (this.own.size === 0) return this.common;
     return this.own.get(bucketOfName(name)) ?? this.common;
   }
@@ -89,7 +90,7 @@ export class Reader {
     if (filling !== undefined) filling.valid = false;
     const cache = this.cacheOf(name);
     if (stored === null) cache.delete(name);
-    else cache.set(name, stored);
+    else cache.set(name, pack(stored));
   }
 
   /**
@@ -110,12 +111,14 @@ export class Reader {
 
   /** What memory knows, for whoever is going to mutate the key: to look is no use of it. */
   peek(name: string): Known {
-    return this.cacheOf(name).peek(name) ?? this.pipeline.lookUp(name);
+    const packed = this.cacheOf(name).peek(name);
+    return packed === undefined ? this.pipeline.lookUp(name) : unpack(packed);
   }
 
   /** What memory knows, for a reader: the key stays longer in the cache. */
   private use(name: string): Known {
-    return this.cacheOf(name).get(name) ?? this.pipeline.lookUp(name);
+    const packed = this.cacheOf(name).get(name);
+    return packed === undefined ? this.pipeline.lookUp(name) : unpack(packed);
   }
 
   /** Served from memory, or undefined. */
@@ -185,7 +188,7 @@ export class Reader {
   private endFill(name: string, stored: StoredValue | undefined): void {
     const filling = this.filling.get(name);
     if (filling === undefined) return;
-    if (filling.valid && stored !== undefined) this.cacheOf(name).set(name, stored);
+    if (filling.valid && stored !== undefined) this.cacheOf(name).set(name, pack(stored));
     if (--filling.readers === 0) this.filling.delete(name);
   }
 }

@@ -13,12 +13,12 @@ import { assert } from '../base/index.js';
 const twoTo32 = 2 ** 32;
 
 /** Bytes of a number, which may be any `uint64`; a negative one is written as the two's complement of 64 bits. */
-export function varintBytes(value: number): number {
+export const varintBytes = (value: number): number =>
+  // Seven bits a byte: (6 + bits) / 7, as a product that is right up to 32 bits.
+  value >= 0 && value < twoTo32 ? (352 - 9 * Math.clz32(value | 1)) >>> 6 : longVarintBytes(value);
+
+function longVarintBytes(value: number): number {
   if (value < 0) return 10;
-  if (value < 2 ** 7) return 1;
-  if (value < 2 ** 14) return 2;
-  if (value < 2 ** 21) return 3;
-  if (value < 2 ** 28) return 4;
   if (value < 2 ** 35) return 5;
   if (value < 2 ** 42) return 6;
   if (value < 2 ** 49) return 7;
@@ -71,16 +71,19 @@ export class WireWriter {
   }
 
   varint(value: number): void {
+    if (value >= 0 && value < 128) this.bytes[this.at++] = value;
+    else this.longVarint(value);
+  }
+
+  private longVarint(value: number): void {
     const { bytes } = this;
     let { at } = this;
     let low = value >>> 0;
-    if (low !== value) {
-      let high = Math.floor(value / twoTo32) >>> 0;
-      while (high > 0) {
-        bytes[at++] = (low & 127) | 128;
-        low = ((low >>> 7) | (high << 25)) >>> 0;
-        high >>>= 7;
-      }
+    let high = low === value ? 0 : Math.floor(value / twoTo32) >>> 0;
+    while (high > 0) {
+      bytes[at++] = (low & 127) | 128;
+      low = ((low >>> 7) | (high << 25)) >>> 0;
+      high >>>= 7;
     }
     while (low > 127) {
       bytes[at++] = (low & 127) | 128;

@@ -46,12 +46,8 @@ function writeCommand(writer: WireWriter, command: Command): void {
 export function encodeCommandBatch({ timeStampMs, sessions, commands }: CommandBatch): Buffer {
   let size = numberFieldBytes(timeStampMs);
   for (const session of sessions) size += lengthFieldBytes(sessionBytes(session));
-  const sizes: number[] = [];
-  for (const command of commands) {
-    const bytes = commandBytes(command);
-    sizes.push(bytes);
-    size += lengthFieldBytes(bytes);
-  }
+  const sizes = commands.map(commandBytes);
+  for (const bytes of sizes) size += lengthFieldBytes(bytes);
   const writer = new WireWriter(size);
   writer.numberField(8, timeStampMs);
   for (const session of sessions) {

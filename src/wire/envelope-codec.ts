@@ -40,13 +40,11 @@ export function encodeEnvelope(
 ): Buffer {
   let size = textFieldBytes(fromNode) + numberFieldBytes(fromIncarnation) + numberFieldBytes(toIncarnation);
   const fields = new RaftMessageFields();
-  const sizes: number[] = [];
-  for (const { shardId, message } of items) {
+  const sizes = items.map(({ shardId, message }) => {
     fields.take(shardId, message);
-    const bytes = fields.size;
-    sizes.push(bytes);
-    size += lengthFieldBytes(bytes);
-  }
+    return fields.size;
+  });
+  for (const bytes of sizes) size += lengthFieldBytes(bytes);
   const writer = new WireWriter(size + 1 + checksumBytes);
   writer.textField(10, fromNode);
   writer.numberField(16, fromIncarnation);

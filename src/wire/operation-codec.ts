@@ -48,12 +48,8 @@ function writeOperation(writer: WireWriter, operation: Operation): void {
 
 export function encodeOperationBatch({ clientId, ackedBelow, mapEpoch, operations }: OperationBatch): Buffer {
   let size = latin1FieldBytes(clientId) + numberFieldBytes(ackedBelow) + numberFieldBytes(mapEpoch);
-  const sizes: number[] = [];
-  for (const operation of operations) {
-    const bytes = operationBytes(operation);
-    sizes.push(bytes);
-    size += lengthFieldBytes(bytes);
-  }
+  const sizes = operations.map(operationBytes);
+  for (const bytes of sizes) size += lengthFieldBytes(bytes);
   const writer = new WireWriter(size);
   writer.latin1Field(10, clientId);
   writer.numberField(16, ackedBelow);

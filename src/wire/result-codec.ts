@@ -67,12 +67,8 @@ function writeResult(writer: WireWriter, result: OperationResult): void {
 
 export function encodeResultBatch({ results, mapEpoch }: ResultBatch): Buffer {
   let size = numberFieldBytes(mapEpoch);
-  const sizes: number[] = [];
-  for (const result of results) {
-    const bytes = resultBytes(result);
-    sizes.push(bytes);
-    size += lengthFieldBytes(bytes);
-  }
+  const sizes = results.map(resultBytes);
+  for (const bytes of sizes) size += lengthFieldBytes(bytes);
   const writer = new WireWriter(size);
   let at = 0;
   for (const result of results) {

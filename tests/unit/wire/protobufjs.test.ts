@@ -223,6 +223,37 @@ for (const [name, one] of Object.entries(cases)) {
   });
 }
 
+for (const [name, one] of Object.entries(cases)) {
+  test(`${name}: tags and lengths may have five bytes, of 32 bits`, (t) => {
+    const padded = (value: number, last: number): Buffer => Buffer.from([value | 128, 128, 128, 128, last]);
+    const content = Buffer.from([0x08, 0x07]);
+    for (const last of [0, 1, 7, 8, 15, 16, 17, 127, 128]) {
+      for (const tag of [0x08, 0x0a, 0x10, 0x12, 0x22]) {
+        const long = one.framed(Buffer.concat([padded(tag, last), sized(content)]));
+        isSame(t, byOurs(one, long), byReference(one, long), `tag ${tag}, ${last}`);
+        const large = one.framed(Buffer.concat([Buffer.from([tag]), padded(content.length, last), content]));
+        isSame(t, byOurs(one, large), byReference(one, large), `length after ${tag}, ${last}`);
+      }
+    }
+  });
+}
+
+test('a snapshot that comes in two parts is merged as well', (t) => {
+  const part = (snapshot: object): Buffer => sized(messages.RaftSnapshot.encode(snapshot as never).finish() as Buffer);
+  const message = Buffer.concat([
+    Buffer.from([0x08, 7]),
+    tagOf(16, 2),
+    part({ index: 4, term: 2, configuration: { voters: [1], learners: [9] } }),
+    tagOf(16, 2),
+    part({ index: 5, configuration: { voters: [2, 300] } }),
+  ]);
+  const payload = sealed(Buffer.concat([tagOf(4, 2), sized(message), checksumField]));
+  const { message: read } = wire.decodeEnvelope(payload).items[0] as wire.EnvelopeItem;
+  const configuration = { voters: [1, 2, 300], outgoing: [], learners: [9], learnersNext: [] };
+  t.deepEqual<unknown, unknown>(read.type === 'SnapshotRequest' && read.snapshot, { index: 5, term: 2, configuration });
+  t.deepEqual<unknown, unknown>(wire.decodeEnvelope(payload), envelopeReference.decode(payload));
+});
+
 test('what comes in two parts is merged: numbers of the later, lists of both', (t) => {
   const facts = (message: object): Buffer => messages.ReplicaFacts.encode(message as never).finish() as Buffer;
   const parts = [facts({ replicaId: 1, touchedIndex: 5, voters: [1, 2] }), facts({ replicaId: 3, voters: [300] })];

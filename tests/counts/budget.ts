@@ -30,22 +30,22 @@ const measured: Readonly<Record<string, Row<[put: 0, get: 0, putAlone: 0, getAlo
   'timers, client': [0.0007324, 0.0002441, 0.09375, 0.04688],
   'timers, nodes': [0.003662, 0, 0.5859, 0.1172],
   'virtual microseconds from first to last': [5.078, 1.563, 900.8, 400],
-  'copies of bytes': [17.42, 7.082, 37.05, 14.09],
-  'bytes copied per byte of value': [22.17, 3.483, 24.42, 4.035],
-  'buffers made': [6.361, 1.082, 25.23, 8.094],
-  'bytes of buffers made': [2046, 322.7, 2557, 463.9],
-  'bytes to and from strings': [81.19, 19.19, 145.6, 35],
-  'bytes of heap': [10_970, 4699, 82_000, 36_000],
+  'copies of bytes': [14.77, 6, 18.84, 6],
+  'bytes copied per byte of value': [7.573, 1.234, 8.083, 1.234],
+  'buffers made': [7.234, 1.07, 40.91, 7.094],
+  'bytes of buffers made': [2060, 322.6, 2844, 455.9],
+  'bytes to and from strings': [80.69, 19.19, 138, 35.19],
+  'bytes of heap': [9853, 4092, 71_714, 31_020],
 };
 const columns: readonly WorkloadName[] = ['put', 'get', 'put alone', 'get alone'];
 
 /** By message: what is copied a byte of it, and what is allocated an item in it. */
 const codecs: Readonly<Record<string, Row<[encodeCopies: 0, decodeCopies: 0, encodeHeap: 0, decodeHeap: 0]>>> = {
-  'operations, 85 puts': [2.919, 0, 218.8, 390.2],
-  'results, 85 gets': [2.927, 0, 216.2, 280.6],
-  'commands, 16 puts': [2.919, 0, 327.2, 534.3],
-  'envelope, 16 appends': [3.987, 0, 606.7, 1646],
-  'envelope, 16 answers': [1, 0, 431.8, 651.4],
+  'operations, 85 puts': [0.9299, 0, 95.8, 376.9],
+  'results, 85 gets': [0.9376, 0, 95.7, 295.1],
+  'commands, 16 puts': [0.9324, 0, 147.3, 369.6],
+  'envelope, 16 appends': [0.9936, 0, 416.8, 710.5],
+  'envelope, 16 answers': [0, 0, 330.4, 208.9],
 };
 const codecColumns = [
   'encode, bytes copied per byte',

@@ -1,6 +1,7 @@
 /**
  * Protobuf written by hand, for the messages every operation passes through: first the size, then one buffer, each byte
- * once. What it writes is what protobufjs writes for the same message.
+ * once. What it writes is what protobufjs writes for the same message; but of half a surrogate pair, which is no text, it
+ * makes U+FFFD, where protobufjs writes bytes that it refuses itself.
  *
  * Invariants:
  * 1. A field that has its default is left out, by the function that says its size and by the one that writes it.

@@ -202,7 +202,10 @@ export type StoredValue = {
 /** What memory knows of a key: null, that there is none; undefined: nothing, only the engine can tell. */
 export type Known = StoredValue | null | undefined;
 
-const expiresFlag = 1;
+/** Where a stored value says what: flags first. */
+export const expiresFlag = 1;
+export const revisionAt = 1;
+export const expiryAt = 7;
 const headerBytesOf = (flags: number | undefined): number => (flags === expiresFlag ? 13 : 7);
 
 export function encodeValue(revision: number, expiresAtMs: number, value: Buffer): StoredValue {
@@ -210,16 +213,16 @@ export function encodeValue(revision: number, expiresAtMs: number, value: Buffer
   const headerBytes = headerBytesOf(flags);
   const encoded = Buffer.allocUnsafe(headerBytes + value.length);
   encoded[0] = flags;
-  writeU48(encoded, revision, 1);
-  if (expiresAtMs > 0) writeU48(encoded, expiresAtMs, 7);
+  writeU48(encoded, revision, revisionAt);
+  if (expiresAtMs > 0) writeU48(encoded, expiresAtMs, expiryAt);
   encoded.set(value, headerBytes);
   return { revision, expiresAtMs, encoded };
 }
 
 export function decodeValue(encoded: Buffer): StoredValue {
   return {
-    revision: encoded.readUIntBE(1, 6),
-    expiresAtMs: encoded[0] === expiresFlag ? encoded.readUIntBE(7, 6) : 0,
+    revision: encoded.readUIntBE(revisionAt, 6),
+    expiresAtMs: encoded[0] === expiresFlag ? encoded.readUIntBE(expiryAt, 6) : 0,
     encoded,
   };
 }

@@ -22,9 +22,11 @@ import {
   SystemKind,
   systemKey,
   valueIn,
+  writeU48,
 } from './keys.js';
+import type { SessionTouch } from './outcome-record.js';
 import type { Reader } from './reader.js';
-import { encodeEntryOutcomes, type SessionOutcome } from './sessions.js';
+import type { Session } from './sessions.js';
 import type { ShardState } from './shard-state.js';
 import type { AppliedEntry, Outcome } from './types.js';
 import type { WritePipeline } from './write-pipeline.js';
@@ -36,29 +38,42 @@ const badRequest = codeNumber('BAD_REQUEST');
 const tooLarge = codeNumber('TOO_LARGE');
 const removed = { code: codeNumber('NOT_FOUND'), revision: 0, found: false } as const;
 
-/** A command with what is derived from its key, once. */
-type Prepared = { readonly command: Command; readonly dataKey: Buffer; readonly name: string };
-
+/** An entry with what is derived from its commands' keys, once; each list in the order of the commands. */
 export type PreparedEntry = {
   readonly entry: Entry;
   readonly timeStampMs: number;
-  readonly sessions: readonly { readonly clientId: string; readonly ackedBelow: number }[];
-  readonly commands: readonly Prepared[];
+  readonly sessions: readonly SessionTouch[];
+  readonly commands: readonly Command[];
+  readonly dataKeys: readonly Buffer[];
+  readonly names: readonly string[];
 };
 
+/** Values that only the engine knew, and that decide something; undefined: there was none. */
+export type OldValues = Map<string, StoredValue | undefined>;
+
 export function prepare(entry: Entry): PreparedEntry {
-  if (entry.type !== EntryType.Normal) return { entry, timeStampMs: 0, sessions: [], commands: [] };
-  const batch = decodeCommandBatch(entry.data);
-  const commands = batch.commands.map((command): Prepared => {
-    const key = dataKey(command.bucketId, ringHash(command.key), command.key);
-    return { command, dataKey: key, name: mapKey(key) };
-  });
-  return { entry, timeStampMs: batch.timeStampMs, sessions: batch.sessions, commands };
+  if (entry.type !== EntryType.Normal) {
+    return { entry, timeStampMs: 0, sessions: [], commands: [], dataKeys: [], names: [] };
+  }
+  const { timeStampMs, sessions, commands } = decodeCommandBatch(entry.data);
+  const dataKeys: Buffer[] = [];
+  const names: string[] = [];
+  for (const { bucketId, key } of commands) {
+    const bytes = dataKey(bucketId, ringHash(key), key);
+    dataKeys.push(bytes);
+    names.push(mapKey(bytes));
+  }
+  return { entry, timeStampMs, sessions, commands, dataKeys, names };
 }
 
 /** Whether the outcome of a command depends on what its key held before. */
 export const needsOldValue = ({ kind, condition }: Command): boolean =>
   kind !== CommandKind.Put || condition !== ConditionKind.None;
+
+export const needsOldValues = ({ commands }: PreparedEntry): boolean => commands.some(needsOldValue);
+
+/** A command on its way through `Applier`. */
+type Prepared = { readonly command: Command; readonly dataKey: Buffer; readonly name: string };
 
 export class Applier {
   constructor(
@@ -72,64 +87,62 @@ export class Applier {
   ) {}
 
   /** `old` holds the values that only the engine knew, for every key that needs one. */
-  apply(
-    shard: ShardState,
-    prepared: readonly PreparedEntry[],
-    old: ReadonlyMap<string, StoredValue | undefined>,
-  ): readonly AppliedEntry[] {
+  apply(shard: ShardState, prepared: readonly PreparedEntry[], old: OldValues): readonly AppliedEntry[] {
     const applied = prepared.map((entry) => this.applyEntry(shard, entry, old));
     this.pipeline.touch(shard);
     return applied;
   }
 
-  private applyEntry(
-    shard: ShardState,
-    prepared: PreparedEntry,
-    old: ReadonlyMap<string, StoredValue | undefined>,
-  ): AppliedEntry {
-    const { entry } = prepared;
+  private applyEntry(shard: ShardState, prepared: PreparedEntry, old: OldValues): AppliedEntry {
+    const { entry, sessions } = prepared;
     assert(entry.index === shard.appliedIndex + 1, () => `${entry.index} is applied after ${shard.appliedIndex}`);
     if (entry.type === EntryType.Configuration) shard.configuration = decodeConfiguration(entry.data);
     if (entry.type === EntryType.Normal) shard.advanceTime(prepared.timeStampMs);
-    for (const { clientId, ackedBelow } of prepared.sessions) {
-      shard.sessions.touch(clientId, ackedBelow, shard.sessionTimeMs);
-    }
-    const remembered: SessionOutcome[] = [];
-    const outcomes = prepared.commands.map((one) => this.applyOnce(shard, prepared, one, old, remembered));
+    for (const { clientId, ackedBelow } of sessions) shard.sessions.touch(clientId, ackedBelow, shard.sessionTimeMs);
+    const outcomes = sessions.length > 0 ? this.applyOnce(shard, prepared, old) : this.applyAll(shard, prepared, old);
     shard.appliedIndex = entry.index;
     shard.appliedTerm = entry.term;
-    this.persistSessions(shard, prepared, remembered);
+    if (entry.index - shard.sessionTableIndex >= sessionTableEveryEntries) this.writeSessions(shard);
     return { entry, outcomes };
   }
 
-  private applyOnce(
-    shard: ShardState,
-    { sessions }: PreparedEntry,
-    prepared: Prepared,
-    old: ReadonlyMap<string, StoredValue | undefined>,
-    remembered: SessionOutcome[],
-  ): Outcome {
-    const { command } = prepared;
-    const session = command.session > 0 ? sessions[command.session - 1] : undefined;
-    if (session === undefined) return this.applyCommand(shard, prepared, old);
-    const { clientId } = session;
-    const known = shard.sessions.recall(clientId, command.sequence);
-    if (known !== undefined) return known;
-    const outcome = this.applyCommand(shard, prepared, old);
-    shard.sessions.remember(clientId, command.sequence, outcome);
-    remembered.push({ clientId, sequence: command.sequence, outcome });
-    return outcome;
+  private applyAll(shard: ShardState, prepared: PreparedEntry, old: OldValues): Outcome[] {
+    return prepared.commands.map((_, at) => this.applyCommand(shard, prepared, at, old));
   }
 
-  private applyCommand(
-    shard: ShardState,
-    prepared: Prepared,
-    old: ReadonlyMap<string, StoredValue | undefined>,
-  ): Outcome {
-    const { command, name } = prepared;
+  /** Those of its commands that are of a session are remembered, and take effect the first time alone. */
+  private applyOnce(shard: ShardState, prepared: PreparedEntry, old: OldValues): Outcome[] {
+    const { sessions, commands } = prepared;
+    const record = shard.outcomes;
+    record.begin(shard.sessionTimeMs, sessions, commands.length);
+    const outcomes: Outcome[] = [];
+    let place = -1;
+    let session: Session | undefined;
+    for (let at = 0; at < commands.length; at++) {
+      const { session: number, sequence } = commands[at] as Command;
+      if (number - 1 !== place) {
+        place = number - 1;
+        const clientId = sessions[place]?.clientId;
+        session = clientId === undefined ? undefined : shard.sessions.find(clientId);
+      }
+      const known = session?.recall(sequence);
+      const outcome = known ?? this.applyCommand(shard, prepared, at, old);
+      outcomes.push(outcome);
+      if (known !== undefined || sessions[place] === undefined) continue;
+      if (session !== undefined) shard.sessions.remember(session, sequence, outcome);
+      record.add(place, sequence, outcome);
+    }
+    record.finish(prepared.entry.index);
+    return outcomes;
+  }
+
+  private applyCommand(shard: ShardState, entry: PreparedEntry, at: number, old: OldValues): Outcome {
+    const command = entry.commands[at] as Command;
+    const name = entry.names[at] as string;
+    const prepared: Prepared = { command, dataKey: entry.dataKeys[at] as Buffer, name };
     if (command.kind === CommandKind.DropBucket) return this.dropBucket(shard, command.bucketId);
     if (command.kind === CommandKind.Reclaim) this.pipeline.delete(expiryKey(command.expiresAtMs, prepared.dataKey));
-    if (shard.droppedBuckets.has(command.bucketId)) return removed;
+    if (shard.droppedBuckets.size > 0 && shard.droppedBuckets.has(command.bucketId)) return removed;
     const known = this.reader.peek(name);
     const before = known === undefined ? old.get(name) : (known ?? undefined);
     const current = before !== undefined && isLive(before, shard.timeMs) ? before : undefined;
@@ -153,8 +166,8 @@ export class Applier {
         if (value.length > command.maxValueBytes) {
           return { code: tooLarge, revision: current?.revision ?? 0, found: current !== undefined };
         }
-        const outcome = this.store(shard, prepared, before, expiresAtMs || (current?.expiresAtMs ?? 0), value);
-        return { ...outcome, number: value.length };
+        const endsAtMs = expiresAtMs || (current?.expiresAtMs ?? 0);
+        return this.storeCounted(shard, prepared, before, endsAtMs, value, value.length);
       }
       case CommandKind.Touch:
         if (current === undefined) return { code: 0, revision: 0, found: false };
@@ -215,25 +228,28 @@ export class Applier {
       return { code: badRequest, revision: current?.revision ?? 0, found: current !== undefined };
     }
     const expiresAtMs = shard.expiryOf(command.expiresAtMs) || (current?.expiresAtMs ?? 0);
-    return { ...this.store(shard, prepared, before, expiresAtMs, Buffer.from(String(sum))), number: sum };
+    return this.storeCounted(shard, prepared, before, expiresAtMs, Buffer.from(String(sum)), sum);
   }
 
-  /** In the same batch as what was applied: one small record an entry, and now and then the whole table. */
-  private persistSessions(shard: ShardState, prepared: PreparedEntry, remembered: readonly SessionOutcome[]): void {
+  private storeCounted(
+    shard: ShardState,
+    prepared: Prepared,
+    before: StoredValue | undefined,
+    expiresAtMs: number,
+    value: Buffer,
+    number: number,
+  ): Outcome {
+    const { revision } = this.store(shard, prepared, before, expiresAtMs, value);
+    return { code: 0, revision, found: true, number };
+  }
+
+  /** The whole table, in the same batch as what was applied; the records of outcomes that it covers go. */
+  private writeSessions(shard: ShardState): void {
     const { shardId } = shard;
-    const { index } = prepared.entry;
-    if (prepared.sessions.length > 0) {
-      const record = encodeEntryOutcomes(shard.sessionTimeMs, prepared.sessions, remembered);
-      this.pipeline.put(systemKey(shardId, SystemKind.Outcomes, index), record);
-    }
-    if (index - shard.sessionTableIndex < sessionTableEveryEntries) return;
-    const head = Buffer.alloc(6);
-    head.writeUIntBE(index, 0, 6);
+    const head = Buffer.allocUnsafe(6);
+    writeU48(head, shard.appliedIndex, 0);
     this.pipeline.put(systemKey(shardId, SystemKind.SessionTable), Buffer.concat([head, shard.sessions.encode()]));
-    for (let covered = shard.sessionTableIndex + 1; covered <= index; covered++) {
-      this.pipeline.delete(systemKey(shardId, SystemKind.Outcomes, covered));
-    }
-    shard.sessionTableIndex = index;
+    for (const index of shard.coverOutcomes()) this.pipeline.delete(systemKey(shardId, SystemKind.Outcomes, index));
   }
 }
 

@@ -10,29 +10,110 @@
  *    `ackedBelow` with it: its repetition is refused, never applied again.
  */
 import { codeNumber } from '../wire/index.js';
+import { writeU48 } from './keys.js';
 import type { Outcome } from './types.js';
 
 export type SessionLimits = { readonly maxSessions: number; readonly maxOutcomes: number; readonly idleMs: number };
 
 export const defaultSessionLimits: SessionLimits = { maxSessions: 10_000, maxOutcomes: 4096, idleMs: 3_600_000 };
 
-type Session = { ackedBelow: number; lastUsedMs: number; readonly outcomes: Map<number, Outcome> };
-
-/** One remembered answer, as it is persisted with the entry it came from. */
-export type SessionOutcome = { readonly clientId: string; readonly sequence: number; readonly outcome: Outcome };
-
 export const expiredOutcome: Outcome = { code: codeNumber('SESSION_EXPIRED'), revision: 0, found: false };
 
 const clientIdBytes = 8;
 const outcomeBytes = 14;
+/** Of an outcome with a number. */
+export const mostOutcomeBytes = 22;
 const foundFlag = 1;
 const numberFlag = 2;
 const numberBytes = 8;
 const sizeOf = ({ number }: Outcome): number => outcomeBytes + (number === undefined ? 0 : numberBytes);
 
+/** What became of one client's writes. Hot: arrays in the order of sequences, which is nearly that of arrival. */
+export class Session {
+  ackedBelow = 0;
+  private readonly sequences: number[] = [];
+  private readonly outcomes: Outcome[] = [];
+
+  constructor(
+    readonly clientId: string,
+    public lastUsedMs: number,
+  ) {}
+
+  /** The client has its answers to what is below. */
+  acknowledge(ackedBelow: number): void {
+    if (ackedBelow <= this.ackedBelow) return;
+    this.ackedBelow = ackedBelow;
+    this.dropFirst(this.placeOf(ackedBelow));
+  }
+
+  /** The answer this write got before, or SESSION_EXPIRED for a stale copy; undefined: it is new. */
+  recall(sequence: number): Outcome | undefined {
+    if (sequence < this.ackedBelow) return expiredOutcome;
+    const at = this.placeOf(sequence);
+    return this.sequences[at] === sequence ? this.outcomes[at] : undefined;
+  }
+
+  remember(sequence: number, outcome: Outcome, maxOutcomes: number): void {
+    const { sequences, outcomes } = this;
+    const at = this.placeOf(sequence);
+    if (at === sequences.length) {
+      sequences.push(sequence);
+      outcomes.push(outcome);
+    } else {
+      const replaced = sequences[at] === sequence ? 1 : 0;
+      sequences.splice(at, replaced, sequence);
+      outcomes.splice(at, replaced, outcome);
+    }
+    while (sequences.length > maxOutcomes) {
+      this.ackedBelow = Math.max(this.ackedBelow, (sequences[0] as number) + 1);
+      this.dropFirst(1);
+    }
+  }
+
+  /** Where the sequence is, or would be. */
+  private placeOf(sequence: number): number {
+    const { sequences } = this;
+    let high = sequences.length;
+    if (high === 0 || (sequences[high - 1] as number) < sequence) return high;
+    let low = 0;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((sequences[middle] as number) < sequence) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  private dropFirst(count: number): void {
+    if (count === 0) return;
+    this.sequences.splice(0, count);
+    this.outcomes.splice(0, count);
+  }
+
+  get encodedBytes(): number {
+    let bytes = clientIdBytes + 16;
+    for (const outcome of this.outcomes) bytes += sizeOf(outcome);
+    return bytes;
+  }
+
+  /** Client id, ackedBelow:u48, lastUsed:u48, count:u32, outcomes. */
+  encodeTo(bytes: Buffer, start: number): number {
+    let at = start + bytes.write(this.clientId, start, clientIdBytes, 'latin1');
+    at = writeU48(bytes, this.ackedBelow, at);
+    at = writeU48(bytes, this.lastUsedMs, at);
+    at = bytes.writeUInt32BE(this.outcomes.length, at);
+    for (const [place, outcome] of this.outcomes.entries()) {
+      at = writeOutcome(bytes, at, this.sequences[place] as number, outcome);
+    }
+    return at;
+  }
+}
+
 export class SessionTable {
   /** Least recently used first. */
   private sessions = new Map<string, Session>();
+  /** The last of them: most entries speak for the client that the one before spoke for. */
+  private newest: Session | undefined;
 
   constructor(private readonly limits: SessionLimits = defaultSessionLimits) {}
 
@@ -40,94 +121,76 @@ export class SessionTable {
     return this.sessions.size;
   }
 
+  find(clientId: string): Session | undefined {
+    return this.newest?.clientId === clientId ? this.newest : this.sessions.get(clientId);
+  }
+
   /** An entry speaks for this client at session time `nowMs`, which never falls. */
   touch(clientId: string, ackedBelow: number, nowMs: number): void {
-    const session = this.sessions.get(clientId) ?? { ackedBelow: 0, lastUsedMs: nowMs, outcomes: new Map() };
-    this.sessions.delete(clientId);
-    this.sessions.set(clientId, session);
-    session.lastUsedMs = nowMs;
-    if (ackedBelow > session.ackedBelow) {
-      session.ackedBelow = ackedBelow;
-      for (const sequence of session.outcomes.keys()) if (sequence < ackedBelow) session.outcomes.delete(sequence);
+    const session = this.find(clientId) ?? new Session(clientId, nowMs);
+    if (session !== this.newest) {
+      this.sessions.delete(clientId);
+      this.sessions.set(clientId, session);
+      this.newest = session;
     }
+    session.lastUsedMs = nowMs;
+    session.acknowledge(ackedBelow);
     this.evict(nowMs);
   }
 
   private evict(nowMs: number): void {
-    for (const [clientId, session] of this.sessions) {
+    for (const session of this.sessions.values()) {
       const isIdle = session.lastUsedMs + this.limits.idleMs < nowMs;
       if (!isIdle && this.sessions.size <= this.limits.maxSessions) return;
-      this.sessions.delete(clientId);
+      this.sessions.delete(session.clientId);
+      if (session === this.newest) this.newest = undefined;
     }
   }
 
-  /** The answer this write got before, or SESSION_EXPIRED for a stale copy; undefined: it is new. */
-  recall(clientId: string, sequence: number): Outcome | undefined {
-    const session = this.sessions.get(clientId);
-    if (session === undefined) return undefined;
-    if (sequence < session.ackedBelow) return expiredOutcome;
-    return session.outcomes.get(sequence);
+  /** Of a session that is in the table. */
+  remember(session: Session, sequence: number, outcome: Outcome): void {
+    session.remember(sequence, outcome, this.limits.maxOutcomes);
   }
 
-  remember(clientId: string, sequence: number, outcome: Outcome): void {
-    const session = this.sessions.get(clientId);
-    if (session === undefined) return;
-    session.outcomes.set(sequence, outcome);
-    while (session.outcomes.size > this.limits.maxOutcomes) {
-      let least = Number.POSITIVE_INFINITY;
-      for (const known of session.outcomes.keys()) if (known < least) least = known;
-      session.outcomes.delete(least);
-      session.ackedBelow = Math.max(session.ackedBelow, least + 1);
-    }
-  }
-
-  /** count, then per session: client id, ackedBelow:u48, lastUsed:u48, count:u32, outcomes. In order of use. */
+  /** count, then the sessions in order of use. */
   encode(): Buffer {
     let bytes = 4;
-    for (const session of this.sessions.values()) {
-      bytes += clientIdBytes + 16;
-      for (const outcome of session.outcomes.values()) bytes += sizeOf(outcome);
-    }
-    const encoded = Buffer.alloc(bytes);
+    for (const session of this.sessions.values()) bytes += session.encodedBytes;
+    const encoded = Buffer.allocUnsafe(bytes);
     let at = encoded.writeUInt32BE(this.sessions.size, 0);
-    for (const [clientId, session] of this.sessions) {
-      at += encoded.write(clientId, at, clientIdBytes, 'latin1');
-      at = encoded.writeUIntBE(session.ackedBelow, at, 6);
-      at = encoded.writeUIntBE(session.lastUsedMs, at, 6);
-      at = encoded.writeUInt32BE(session.outcomes.size, at);
-      for (const [sequence, outcome] of session.outcomes) at = writeOutcome(encoded, at, sequence, outcome);
-    }
+    for (const session of this.sessions.values()) at = session.encodeTo(encoded, at);
     return encoded;
   }
 
   /** Replaces the table by an encoded one. */
   decode(encoded: Buffer): void {
     this.sessions = new Map();
+    this.newest = undefined;
     const count = encoded.readUInt32BE(0);
     let at = 4;
     for (let i = 0; i < count; i++) {
       const clientId = encoded.toString('latin1', at, at + clientIdBytes);
-      const ackedBelow = encoded.readUIntBE(at + 8, 6);
-      const lastUsedMs = encoded.readUIntBE(at + 14, 6);
-      const outcomes = new Map<number, Outcome>();
+      const session = new Session(clientId, encoded.readUIntBE(at + 14, 6));
+      session.ackedBelow = encoded.readUIntBE(at + 8, 6);
       const held = encoded.readUInt32BE(at + 20);
       at += clientIdBytes + 16;
       for (let j = 0; j < held; j++) {
         const outcome = readOutcome(encoded, at);
-        outcomes.set(encoded.readUIntBE(at, 6), outcome);
+        session.remember(encoded.readUIntBE(at, 6), outcome, held);
         at += sizeOf(outcome);
       }
-      this.sessions.set(clientId, { ackedBelow, lastUsedMs, outcomes });
+      this.sessions.set(clientId, session);
     }
   }
 }
 
-/** sequence:u48 code:u8 flags:u8 revision:u48 [number:f64]; flags: 1 found, 2 a number follows. */
-function writeOutcome(bytes: Buffer, at: number, sequence: number, { code, found, revision, number }: Outcome): number {
-  bytes.writeUIntBE(sequence, at, 6);
+/** sequence:u48 code:u8 flags:u8 revision:u48 [number:f64]; flags: 1 found, 2 a number follows. Gives where it ends. */
+export function writeOutcome(bytes: Buffer, at: number, sequence: number, outcome: Outcome): number {
+  const { code, found, revision, number } = outcome;
+  writeU48(bytes, sequence, at);
   bytes[at + 6] = code;
   bytes[at + 7] = (found ? foundFlag : 0) | (number === undefined ? 0 : numberFlag);
-  const end = bytes.writeUIntBE(revision, at + 8, 6);
+  const end = writeU48(bytes, revision, at + 8);
   return number === undefined ? end : bytes.writeDoubleBE(number, end);
 }
 
@@ -141,36 +204,15 @@ function readOutcome(bytes: Buffer, at: number): Outcome {
   return (flags & numberFlag) === 0 ? outcome : { ...outcome, number: bytes.readDoubleBE(at + outcomeBytes) };
 }
 
-export type SessionTouch = { readonly clientId: string; readonly ackedBelow: number };
-
-/** What one entry did to the sessions: its session time, the sessions it speaks for, the answers it gave. */
-export function encodeEntryOutcomes(
-  timeMs: number,
-  touched: readonly SessionTouch[],
-  outcomes: readonly SessionOutcome[],
-): Buffer {
-  let size = 6 + 2 + touched.length * (clientIdBytes + 6) + 4;
-  for (const { outcome } of outcomes) size += clientIdBytes + sizeOf(outcome);
-  const bytes = Buffer.alloc(size);
-  let at = bytes.writeUIntBE(timeMs, 0, 6);
-  at = bytes.writeUInt16BE(touched.length, at);
-  for (const { clientId, ackedBelow } of touched) {
-    at += bytes.write(clientId, at, clientIdBytes, 'latin1');
-    at = bytes.writeUIntBE(ackedBelow, at, 6);
-  }
-  at = bytes.writeUInt32BE(outcomes.length, at);
-  for (const { clientId, sequence, outcome } of outcomes) {
-    at += bytes.write(clientId, at, clientIdBytes, 'latin1');
-    at = writeOutcome(bytes, at, sequence, outcome);
-  }
-  return bytes;
+/** Does to the table again what the entries of a record did, one after another (`OutcomeRecord`). */
+export function replayOutcomes(table: SessionTable, record: Buffer): void {
+  for (let at = 0; at < record.length; ) at = replayEntry(table, record, at);
 }
 
-/** Does to the table again what the entry did. */
-export function replayEntryOutcomes(table: SessionTable, bytes: Buffer): void {
-  const timeMs = bytes.readUIntBE(0, 6);
-  const touched = bytes.readUInt16BE(6);
-  let at = 8;
+function replayEntry(table: SessionTable, bytes: Buffer, start: number): number {
+  const timeMs = bytes.readUIntBE(start, 6);
+  const touched = bytes.readUInt16BE(start + 6);
+  let at = start + 8;
   for (let i = 0; i < touched; i++, at += clientIdBytes + 6) {
     const clientId = bytes.toString('latin1', at, at + clientIdBytes);
     table.touch(clientId, bytes.readUIntBE(at + clientIdBytes, 6), timeMs);
@@ -178,10 +220,11 @@ export function replayEntryOutcomes(table: SessionTable, bytes: Buffer): void {
   const count = bytes.readUInt32BE(at);
   at += 4;
   for (let i = 0; i < count; i++) {
-    const clientId = bytes.toString('latin1', at, at + clientIdBytes);
+    const session = table.find(bytes.toString('latin1', at, at + clientIdBytes));
     const from = at + clientIdBytes;
     const outcome = readOutcome(bytes, from);
-    table.remember(clientId, bytes.readUIntBE(from, 6), outcome);
+    if (session !== undefined) table.remember(session, bytes.readUIntBE(from, 6), outcome);
     at = from + sizeOf(outcome);
   }
+  return at;
 }

@@ -7,12 +7,16 @@ import {
   systemBucketId,
   systemShardId,
 } from '../base/index.js';
+import type { EngineBatch } from '../engine/index.js';
 import { type Configuration, decodeConfiguration, encodeConfiguration } from '../raft/index.js';
-import { bucketOfDataKey, isDataKey } from './keys.js';
+import { bucketOfDataKey, isDataKey, SystemKind, systemKey, writeU48 } from './keys.js';
+import { OutcomeRecord } from './outcome-record.js';
 import { type SessionLimits, SessionTable } from './sessions.js';
 import type { Arc, ShardPosition } from './types.js';
 
-const positionVersion = 2;
+/** The layout of 2; from here on records of outcomes hold those of many entries. */
+const positionVersion = 3;
+const positionOfSingleOutcomes = 2;
 /** Before session time was kept. */
 const positionWithoutSessionTime = 1;
 const headBytes = 31;
@@ -45,6 +49,10 @@ export class ShardState {
   sessions: SessionTable;
   /** The session table in the engine covers the log up to here. */
   sessionTableIndex = 0;
+  /** What the entries since the last batch did to the sessions. */
+  readonly outcomes = new OutcomeRecord();
+  /** The records of outcomes that are in the engine, or in a batch under write, by the index in their keys. */
+  private outcomeRecords: number[] = [];
   needsSnapshot = false;
   /** Buckets that were removed, as of the log: commands on them do nothing any more. Replaced, never changed. */
   droppedBuckets: ReadonlySet<BucketId> = new Set();
@@ -101,16 +109,40 @@ export class ShardState {
     this.droppedBuckets = new Set(ids);
   }
 
+  /** What goes with every batch that has mutations of the shard. */
+  writeTo(batch: EngineBatch): void {
+    const record = this.outcomes.take();
+    if (record !== undefined) {
+      batch.put(systemKey(this.shardId, SystemKind.Outcomes, record.index), record.bytes);
+      this.outcomeRecords.push(record.index);
+    }
+    batch.put(systemKey(this.shardId, SystemKind.Position), this.encodePosition());
+  }
+
+  /** The engine has a record of outcomes. */
+  noteOutcomeRecord(index: number): void {
+    this.outcomeRecords.push(index);
+  }
+
+  /** The session table of now is going to be written: what it covers need not be, and what was may go. Gives their indexes. */
+  coverOutcomes(): readonly number[] {
+    const covered = this.outcomeRecords;
+    this.outcomeRecords = [];
+    this.outcomes.clear();
+    this.sessionTableIndex = this.appliedIndex;
+    return covered;
+  }
+
   /** version:u8, then u48s: index, term, revision, log time, session time; then the configuration. */
   encodePosition(): Buffer {
     const configuration = this.encodedConfiguration();
     const bytes = Buffer.allocUnsafe(headBytes + configuration.length);
     bytes[0] = positionVersion;
-    bytes.writeUIntBE(this.appliedIndex, 1, 6);
-    bytes.writeUIntBE(this.appliedTerm, 7, 6);
-    bytes.writeUIntBE(this.revision, 13, 6);
-    bytes.writeUIntBE(this.timeMs, 19, 6);
-    bytes.writeUIntBE(this.sessionTimeMs, 25, 6);
+    writeU48(bytes, this.appliedIndex, 1);
+    writeU48(bytes, this.appliedTerm, 7);
+    writeU48(bytes, this.revision, 13);
+    writeU48(bytes, this.timeMs, 19);
+    writeU48(bytes, this.sessionTimeMs, 25);
     configuration.copy(bytes, headBytes);
     return bytes;
   }
@@ -126,7 +158,7 @@ export class ShardState {
 
   decodePosition(bytes: Buffer): void {
     const isOld = bytes[0] === positionWithoutSessionTime;
-    if (!isOld && bytes[0] !== positionVersion) {
+    if (!isOld && bytes[0] !== positionVersion && bytes[0] !== positionOfSingleOutcomes) {
       throw new RingraftError('CORRUPT', `shard ${this.shardId}: unknown format ${bytes[0]} of its position`);
     }
     this.appliedIndex = bytes.readUIntBE(1, 6);

@@ -20,21 +20,13 @@ import {
 import type { Engine, EngineBatch } from '../engine/index.js';
 import type { Configuration, Entry, SnapshotMetadata } from '../raft/index.js';
 import type { MapBucket } from '../wire/index.js';
-import { Applier, needsOldValue, type PreparedEntry, prepare } from './apply.js';
+import { Applier, needsOldValue, needsOldValues, type OldValues, type PreparedEntry, prepare } from './apply.js';
 import { BucketCleaner } from './bucket-cleaner.js';
-import {
-  decodeExpiryKey,
-  type ExpiredKey,
-  expiryRange,
-  type StoredValue,
-  SystemKind,
-  systemKey,
-  systemRange,
-} from './keys.js';
+import { decodeExpiryKey, type ExpiredKey, expiryRange, SystemKind, systemKey, systemRange } from './keys.js';
 import { bucketsIn, pages, readAll } from './ranges.js';
 import { Reader } from './reader.js';
 import { type ScanPageResult, type ScanQuery, scan } from './scan.js';
-import { defaultSessionLimits, replayEntryOutcomes, type SessionLimits } from './sessions.js';
+import { defaultSessionLimits, replayOutcomes, type SessionLimits } from './sessions.js';
 import { isOfShard, ShardState } from './shard-state.js';
 import type { SnapshotFiles } from './snapshot-files.js';
 import { clearShard, type InstallParts, installSnapshot, resumeInstall } from './snapshot-install.js';
@@ -179,7 +171,9 @@ export class Store {
       shard.sessions.decode(table.subarray(6));
     }
     for (const [key, record] of await readAll(this.engine, systemRange(shardId, SystemKind.Outcomes))) {
-      if (key.readUIntBE(4, 6) > shard.sessionTableIndex) replayEntryOutcomes(shard.sessions, record);
+      const index = key.readUIntBE(4, 6);
+      if (index > shard.sessionTableIndex) replayOutcomes(shard.sessions, record);
+      shard.noteOutcomeRecord(index);
     }
     this.pipeline.noteWritten(shard.position);
     for (const id of shard.droppedBuckets) this.noteDropped(shard, id);
@@ -216,7 +210,7 @@ export class Store {
   ): void {
     const prepared = entries.map(prepare);
     // Held from here on: what memory knows now may be evicted before it is needed.
-    const old = new Map<string, StoredValue | undefined>();
+    const old: OldValues = prepared.some(needsOldValues) ? new Map() : noValues;
     const wanted = this.unknownKeys(prepared, old);
     if (wanted.size === 0) {
       done(this.applier.apply(shard, prepared, old));
@@ -239,24 +233,19 @@ export class Store {
   }
 
   /** Keys whose old value decides something and is not in memory; those in memory go into `old`. */
-  private unknownKeys(
-    prepared: readonly PreparedEntry[],
-    old: Map<string, StoredValue | undefined>,
-  ): ReadonlyMap<string, Buffer> {
-    let wanted: Map<string, Buffer> | undefined;
-    for (const { commands } of prepared) {
-      for (const { command, dataKey, name } of commands) {
+  private unknownKeys(prepared: readonly PreparedEntry[], old: OldValues): ReadonlyMap<string, Buffer> {
+    if (old === noValues) return noKeys;
+    const wanted = new Map<string, Buffer>();
+    for (const { commands, names, dataKeys } of prepared) {
+      for (const [at, command] of commands.entries()) {
         if (!needsOldValue(command)) continue;
+        const name = names[at] as string;
         const known = this.reader.peek(name);
-        if (known !== undefined) {
-          old.set(name, known ?? undefined);
-          continue;
-        }
-        wanted ??= new Map();
-        wanted.set(name, dataKey);
+        if (known === undefined) wanted.set(name, dataKeys[at] as Buffer);
+        else old.set(name, known ?? undefined);
       }
     }
-    return wanted ?? noKeys;
+    return wanted;
   }
 
   /** A value that memory can serve; undefined when the engine has to be asked (`getMany`). */
@@ -442,3 +431,4 @@ const incarnationEpochSeconds = 1_577_836_800;
 const foundingMark = 2;
 const startedMark = 1;
 const noKeys: ReadonlyMap<string, Buffer> = new Map();
+const noValues: OldValues = new Map();

@@ -4,7 +4,8 @@
  * who asks: what is applied is durable in the log, so there is time to make few and large batches.
  *
  * Invariants:
- * 1. Batches are written in the order of their mutations; a shard's applied position is in the batch of what it applied.
+ * 1. Batches are written in the order of their mutations; a shard's applied position, and what that did to its sessions, are in
+ *    the batch of what it applied.
  * 2. A mutation is in the overlay until the engine shows it. The overlay has two generations, what gathers and what is under
  *    write; of a key in both the gathering one holds. A generation goes as a whole, when its batch is written.
  * 3. `betweenWrites` actions run when the engine holds exactly what `writtenPositions` says, nothing under way.
@@ -166,7 +167,7 @@ export class WritePipeline {
     const number = this.batchNumber++;
     const positions: ShardPosition[] = [];
     for (const shard of this.touched) {
-      batch.put(systemKey(shard.shardId, SystemKind.Position), shard.encodePosition());
+      shard.writeTo(batch);
       positions.push(shard.position);
     }
     const syncs = this.syncWanted;

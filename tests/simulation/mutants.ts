@@ -9,7 +9,7 @@ import type { Engine, EngineBatch } from '../../src/engine/index.js';
 import { ReplicaReads } from '../../src/host/replica-reads.js';
 import { ReplicaRepair } from '../../src/host/replica-repair.js';
 import { SystemKind } from '../../src/kv/keys.js';
-import { SessionTable } from '../../src/kv/sessions.js';
+import { Session } from '../../src/kv/sessions.js';
 import { ShardState } from '../../src/kv/shard-state.js';
 import { encodeConfiguration, enterConfiguration } from '../../src/raft/configuration.js';
 import { Core } from '../../src/raft/core.js';
@@ -163,7 +163,7 @@ function replicaIdReused(): void {
 }
 
 function duplicateAppliedTwice(): void {
-  SessionTable.prototype.recall = () => undefined;
+  Session.prototype.recall = () => undefined;
 }
 
 /** Sessions age by the time stamps of the leaders, however wrong their clocks. */

@@ -11,6 +11,7 @@ import {
   Store,
   type StoreOptions,
 } from '../../src/kv/index.js';
+import { SystemKind } from '../../src/kv/keys.js';
 import { type Configuration, type Entry, EntryType } from '../../src/raft/index.js';
 import { initHash, ringSize } from '../../src/ring/index.js';
 import { type Command, CommandKind, ConditionKind, encodeCommandBatch } from '../../src/wire/index.js';
@@ -26,6 +27,7 @@ export const configuration: Configuration = {
   learnersNext: [],
 };
 const nothing = Buffer.alloc(0);
+const isSystem = (key: Buffer, kind: SystemKind): boolean => key[0] === 0x73 && key[3] === kind;
 
 export type CommandSpec = {
   /** 1 unless told. */
@@ -204,12 +206,22 @@ export class StoreFixture {
     });
   }
 
-  /** The engine's pairs, the sync marker left out. */
+  /**
+   * The engine's pairs, the sync marker and hints left out, and the records of outcomes as one: how many entries are in each
+   * depends on when batches were written.
+   */
   dump(): readonly string[] {
-    return this.engine
-      .dump()
-      .filter(([key]) => !(key[0] === 0x73 && key[3] === 5) && key[0] !== expiryTag)
-      .map(([key, value]) => `${key.toString('hex')}=${value.toString('hex')}`);
+    const pairs = this.engine.dump().filter(([key]) => !isSystem(key, SystemKind.Marker) && key[0] !== expiryTag);
+    const outcomes = pairs.filter(([key]) => isSystem(key, SystemKind.Outcomes)).map(([, value]) => value);
+    const others = pairs.filter(([key]) => !isSystem(key, SystemKind.Outcomes));
+    const lines = others.map(([key, value]) => `${key.toString('hex')}=${value.toString('hex')}`);
+    return outcomes.length === 0 ? lines : [...lines, `outcomes=${Buffer.concat(outcomes).toString('hex')}`];
+  }
+
+  /** The records of outcomes, with the index of the last entry in each. */
+  get outcomeRecords(): readonly { readonly index: number; readonly bytes: Buffer }[] {
+    const records = this.engine.dump().filter(([key]) => isSystem(key, SystemKind.Outcomes));
+    return records.map(([key, bytes]) => ({ index: key.readUIntBE(4, 6), bytes }));
   }
 
   /** How many keys are noted with the time they expire; such notes may outlive what they are about. */

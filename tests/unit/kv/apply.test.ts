@@ -108,8 +108,8 @@ test('the session table and the outcomes after it survive a restart far into the
     });
   }
   await store.sync();
-  const outcomeRecords = store.dump().filter((pair) => pair.startsWith('73000103')).length;
-  t.true(outcomeRecords < 512, `${outcomeRecords} outcome records are kept`);
+  const [first] = store.outcomeRecords;
+  t.true(first !== undefined && first.index > 1024, `an outcome of entry ${first?.index} is kept`);
   store.engine.crash();
   await store.restart();
   t.deepEqual(await store.apply({ client, commands: [{ key: 'a', value: 'again', sequence: 1099 }] }), [

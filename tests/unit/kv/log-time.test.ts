@@ -81,5 +81,9 @@ test('a position written before session time was kept is read: sessions then age
   const same = newShard();
   same.decodePosition(written);
   t.is(same.sessionTimeMs, shard.sessionTimeMs);
-  t.throws(() => same.decodePosition(Buffer.concat([Buffer.from([3]), written.subarray(1)])), { code: 'CORRUPT' });
+  const ofVersion = (version: number): Buffer => Buffer.concat([Buffer.from([version]), written.subarray(1)]);
+  const before = newShard();
+  before.decodePosition(ofVersion(2));
+  t.deepEqual(before.encodePosition(), written);
+  t.throws(() => same.decodePosition(ofVersion(4)), { code: 'CORRUPT' });
 });

@@ -9,7 +9,7 @@
  * 3. A read is served only after the core vouched for an index (ReadIndex or lease) that is applied.
  */
 import { type Clock, isRingraftError, type Logger, type NodeId, type ShardId } from '../base/index.js';
-import { type AppliedEntry, numberIn, type ReadKey, type ReadValue, type Store } from '../kv/index.js';
+import { type AppliedEntry, numberIn, type Outcome, type ReadKey, type ReadValue, type Store } from '../kv/index.js';
 import type { ReadState } from '../raft/index.js';
 import { ringHash } from '../ring/index.js';
 import type { Bus, BusMessage, BusSubscription } from '../transport/index.js';
@@ -394,18 +394,25 @@ export class OperationServer {
         continue;
       }
       proposal.settle?.('applied');
-      proposal.operations.forEach((pending, at) => {
-        const outcome = outcomes[at];
-        if (outcome === undefined) return;
-        const result = okResult(pending.operation.requestId, outcome.revision, outcome.found);
-        result.appliedIndex = entry.index;
-        result.code = outcome.code;
-        result.number = outcome.number ?? 0;
-        if (outcome.code !== okCode) result.message = messageOfOutcome(outcome.code);
-        this.answer(pending, result);
-      });
+      this.answerApplied(proposal.operations, outcomes, entry.index);
     }
     if (done > 0) proposals.splice(0, done);
+  }
+
+  private answerApplied(operations: readonly PendingOperation[], outcomes: readonly Outcome[], index: number): void {
+    for (let at = 0; at < operations.length; at++) {
+      const pending = operations[at] as PendingOperation;
+      const outcome = outcomes[at];
+      if (outcome === undefined) continue;
+      const result = okResult(pending.operation.requestId, outcome.revision, outcome.found);
+      result.appliedIndex = index;
+      if (outcome.number !== undefined) result.number = outcome.number;
+      if (outcome.code !== okCode) {
+        result.code = outcome.code;
+        result.message = messageOfOutcome(outcome.code);
+      }
+      this.answer(pending, result);
+    }
   }
 
   /** Proposals of a leadership that has ended have an unknown fate. */

@@ -11,10 +11,12 @@ import { errorResult } from './pending.js';
 /** Bytes of one result on the wire beside its value and message; generous. */
 const resultOverheadBytes = 64;
 
-type Mailbox = { results: OperationResult[]; bytes: number };
+type Mailbox = { readonly replyTo: string; results: OperationResult[]; bytes: number };
 
 export class ResultOutbox {
   private readonly mailboxes = new Map<string, Mailbox>();
+  /** The one that was added to last: answers to one message come one after another. */
+  private last: Mailbox | undefined;
   /** Messages sent since the start. */
   messages = 0;
   /** Results sent since the start. */
@@ -26,21 +28,27 @@ export class ResultOutbox {
   ) {}
 
   add(replyTo: string, outcome: OperationResult): void {
-    const result = this.sendable(outcome);
-    let mailbox = this.mailboxes.get(replyTo);
-    if (mailbox === undefined) {
-      mailbox = { results: [], bytes: 0 };
-      this.mailboxes.set(replyTo, mailbox);
-    }
+    const { maxPayloadBytes } = this.bus;
+    const result = this.sendable(outcome, maxPayloadBytes);
+    const mailbox = this.last?.replyTo === replyTo ? this.last : this.mailboxOf(replyTo);
     const bytes = result.value.length + result.message.length + result.leaderHint.length + resultOverheadBytes;
-    if (mailbox.bytes + bytes > this.bus.maxPayloadBytes && mailbox.results.length > 0) this.send(replyTo, mailbox);
+    if (mailbox.bytes + bytes > maxPayloadBytes && mailbox.results.length > 0) this.send(mailbox);
     mailbox.results.push(result);
     mailbox.bytes += bytes;
   }
 
+  private mailboxOf(replyTo: string): Mailbox {
+    let mailbox = this.mailboxes.get(replyTo);
+    if (mailbox === undefined) {
+      mailbox = { replyTo, results: [], bytes: 0 };
+      this.mailboxes.set(replyTo, mailbox);
+    }
+    this.last = mailbox;
+    return mailbox;
+  }
+
   /** A value can have grown, by appending, beyond what a message of this server carries. */
-  private sendable(result: OperationResult): OperationResult {
-    const { maxPayloadBytes } = this.bus;
+  private sendable(result: OperationResult, maxPayloadBytes: number): OperationResult {
     if (result.value.length + 2 * resultOverheadBytes <= maxPayloadBytes) return result;
     const message = `the value has ${result.value.length} bytes; a message of this NATS server carries ${maxPayloadBytes}`;
     return errorResult(result.requestId, 'TOO_LARGE', message);
@@ -48,14 +56,19 @@ export class ResultOutbox {
 
   flush(): void {
     if (this.mailboxes.size === 0) return;
-    for (const [replyTo, mailbox] of this.mailboxes) if (mailbox.results.length > 0) this.send(replyTo, mailbox);
+    for (const mailbox of this.mailboxes.values()) if (mailbox.results.length > 0) this.send(mailbox);
     this.mailboxes.clear();
+    this.last = undefined;
   }
 
-  private send(replyTo: string, mailbox: Mailbox): void {
+  private send(mailbox: Mailbox): void {
     this.messages++;
     this.results += mailbox.results.length;
-    this.bus.publish('client', replyTo, encodeResultBatch({ results: mailbox.results, mapEpoch: this.mapEpoch() }));
+    this.bus.publish(
+      'client',
+      mailbox.replyTo,
+      encodeResultBatch({ results: mailbox.results, mapEpoch: this.mapEpoch() }),
+    );
     mailbox.results = [];
     mailbox.bytes = 0;
   }

@@ -1,6 +1,7 @@
 /** Reads and scans show every applied mutation and nothing older, wherever it is on its way into the engine. */
 import test from 'ava';
 import fc from 'fast-check';
+import { heldEngine } from '../../support/held-engine.js';
 import { bucket, StoreFixture } from '../../support/store-fixture.js';
 
 const keys = ['', 'a', 'a\x00', 'aa', 'b', 'ba', '\x80', '\xff', '\xff\xff'].filter((key) => key !== '');
@@ -19,6 +20,7 @@ const step = fc.oneof(
   },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('read' as const), key }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('sync' as const) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('finish' as const) }) },
   {
     weight: 2,
     arbitrary: fc.record({
@@ -40,10 +42,13 @@ function expectedScan(model: ReadonlyMap<string, string>, { gte, lt, reverse, ke
   return found.map(([name, value]) => `${name}=${keysOnly ? '' : value}`);
 }
 
-for (const cacheBytes of [0, 600, 100_000]) {
-  test(`reads and scans agree with a map while writes are under way (cache of ${cacheBytes} bytes)`, async (t) => {
+const runs = [0, 600, 100_000].flatMap((cacheBytes) => [false, true].map((isHeld) => ({ cacheBytes, isHeld })));
+for (const { cacheBytes, isHeld } of runs) {
+  const how = `cache of ${cacheBytes} bytes, ${isHeld ? 'long' : 'quick'} writes`;
+  test(`reads and scans agree with a map while writes are under way (${how})`, async (t) => {
     const run = fc.asyncProperty(fc.array(step, { minLength: 3, maxLength: 50 }), async (steps) => {
-      const store = await StoreFixture.start({ cacheBytes });
+      const held = isHeld ? heldEngine() : undefined;
+      const store = await StoreFixture.start({ cacheBytes }, held?.engine);
       const model = new Map<string, string>();
       for (const one of steps) {
         if (one.kind === 'apply') {
@@ -59,7 +64,11 @@ for (const cacheBytes of [0, 600, 100_000]) {
           if (now !== undefined) t.is(now.value?.value.toString('latin1'), model.get(one.key));
           t.is(await store.text(one.key), model.get(one.key));
         } else if (one.kind === 'sync') {
-          await store.sync();
+          const synced = store.sync();
+          if (!isHeld) await synced;
+        } else if (one.kind === 'finish') {
+          held?.writes.shift()?.finish();
+          await new Promise((resolve) => setImmediate(resolve));
         } else {
           const { pairs, more, resumeAfter } = await store.scan({
             gte: Buffer.from(one.gte, 'latin1'),

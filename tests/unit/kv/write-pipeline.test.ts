@@ -3,31 +3,8 @@
  * Method: an engine whose writes end when the test says so; no cache, so that what memory knows is the overlay alone.
  */
 import test, { type ExecutionContext } from 'ava';
-import type { EngineBatch } from '../../../src/engine/index.js';
-import { type MemoryEngine, memoryEngine } from '../../../src/engine/memory-engine.js';
+import { heldEngine } from '../../support/held-engine.js';
 import { bucket, StoreFixture } from '../../support/store-fixture.js';
-
-type Held = { readonly engine: MemoryEngine; readonly writes: { finish(error?: Error): void }[] };
-
-/** A write changes the engine, and ends, when it is finished. */
-function heldEngine(): Held {
-  const inner = memoryEngine();
-  const writes: Held['writes'] = [];
-  const batch = (): EngineBatch => {
-    const mutations = inner.batch();
-    return {
-      put: (key, value) => mutations.put(key, value),
-      delete: (key) => mutations.delete(key),
-      get size() {
-        return mutations.size;
-      },
-      write: (sync, callback) => {
-        writes.push({ finish: (error) => (error === undefined ? mutations.write(sync, callback) : callback(error)) });
-      },
-    };
-  };
-  return { engine: { ...inner, batch }, writes };
-}
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 

@@ -39,7 +39,7 @@ import { nodeDisk, openWal } from './wal/index.js';
 
 const exitCodes = { stopped: 0, error: 1, usage: 2, locked: 3 } as const;
 /** Log entries kept in memory for followers that lag, all shards together. */
-const logMemoryBytes = 16 * 1024 * 1024;
+const logMemoryBytes = 12 * 1024 * 1024;
 const connectPauseMs = 100;
 const defaultConfig = 'cluster.config.json';
 

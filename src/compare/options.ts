@@ -35,6 +35,7 @@ export const compareUsage = `npm run bench:compare -- [options]: Ringraft beside
   --repeats N            interleaved; medians are shown                      [default: 3; quick: 1]
   --seconds S            of each measurement                                 [default: 5; quick: 2]
   --warmup S             before each                                         [default: 1; quick: 0.5]
+  --settle S             once for each cluster, before its first measurement [default: 10; quick: 2]
   --shards N             of Ringraft                                         [default: 16]
   --brokers N            nats-servers of Ringraft: 3 are a cluster           [default: 1]
   --records N            keys of most workloads                              [default: 100000]
@@ -66,6 +67,7 @@ export function parseCompareFlags(args: readonly string[]): CompareFlags | undef
   ): number => parseCount(values[name] ?? String(usual), `--${name}`, 1);
   const seconds = parseDuration(values.seconds ?? (quick ? '2' : '5')) / 1000;
   const warmupSeconds = parseDuration(values.warmup ?? (quick ? '0.5' : '1'), 0) / 1000;
+  const settleSeconds = parseDuration(values.settle ?? (quick ? '2' : '10'), 0) / 1000;
   const sizes = {
     records: count('records', usualOptions.records),
     manyKeys: count('many-keys', usualOptions.manyKeys),
@@ -77,6 +79,7 @@ export function parseCompareFlags(args: readonly string[]): CompareFlags | undef
     repeats: count('repeats', quick ? 1 : 3),
     seconds,
     warmupSeconds,
+    settleSeconds,
     trialSeconds: Math.min(seconds, quick ? 1 : 2),
     mostProcesses: count('client-processes', 2),
     shards: count('shards', 16),
@@ -122,6 +125,7 @@ function parse(args: readonly string[]) {
         repeats: text,
         seconds: text,
         warmup: text,
+        settle: text,
         shards: text,
         brokers: text,
         records: text,

@@ -19,6 +19,8 @@ export type SessionOptions = {
   readonly repeats: number;
   readonly seconds: number;
   readonly warmupSeconds: number;
+  /** Once for each cluster, before its first measurement: what compiles its code as it runs has done so then. */
+  readonly settleSeconds: number;
   readonly trialSeconds: number;
   readonly mostProcesses: number;
   /** Where a workload does not say how many. */
@@ -157,9 +159,13 @@ function shown(measured: Measured): string {
   return `${rate}/s, p50 ${p50Ms.toFixed(2)} ms, p99 ${p99Ms.toFixed(2)} ms (${how} ${busy}${failuresIn(measured)}${unseen})`;
 }
 
+/** In flight while a cluster settles, at least. */
+const settlingInFlight = 64;
+
 /** Workloads against one cluster that runs. */
 class Measuring {
   private loaders: Loaders | undefined;
+  private hasSettled = false;
 
   constructor(
     private readonly options: SessionOptions,
@@ -209,8 +215,16 @@ class Measuring {
         loaders.run(workload, tried, trialSeconds / 4, trialSeconds, repeat * 1000 + 1),
       ));
     settings.set(key, setting);
+    await this.settle(loaders, workload, setting);
     const measured = await loaders.run(workload, setting, warmupSeconds, seconds, repeat * 1000 + 2);
     writeBack();
     return measured;
+  }
+
+  private async settle(loaders: Loaders, workload: Workload, setting: Setting): Promise<void> {
+    if (this.hasSettled) return;
+    this.hasSettled = true;
+    const busy = { ...workload, inFlight: Math.max(workload.inFlight, settlingInFlight) };
+    await loaders.run(busy, setting, 0, this.options.settleSeconds, 3);
   }
 }

@@ -12,7 +12,7 @@ import type { ShardPosition } from '../kv/index.js';
 import type { Wal } from '../wal/index.js';
 import type { Group } from './group.js';
 
-const checkIntervalMs = 1000;
+const checkIntervalMs = 250;
 /** A group whose oldest record lies further back is let go up to what it has applied. */
 const mostSegmentsBehind = 3;
 

@@ -13,7 +13,7 @@ import type { WorkerAnswer } from './worker.js';
 /** With the faults that bring each out soonest, and where that takes many seeds the one to begin with. */
 const bugs: readonly (readonly [mutant: MutantName, kinds: readonly FaultKind[], from?: number])[] = [
   ['vote-not-persisted', ['kill', 'power-loss', 'leader-crash', 'loss']],
-  ['acknowledged-before-sync', ['power-loss', 'power-loss-all', 'slow-disk', 'leader-crash'], 90],
+  ['acknowledged-before-sync', ['power-loss', 'power-loss-all', 'slow-disk', 'leader-crash'], 170],
   ['acknowledge-after-one', ['leader-crash', 'partition']],
   ['read-without-quorum', ['partition', 'link', 'one-way'], 170],
   ['duplicate-applied-twice', ['loss', 'delay']],

@@ -3,9 +3,12 @@
  * Method: an engine whose writes end when the test says so; no cache, so that what memory knows is the overlay alone.
  */
 import test, { type ExecutionContext } from 'ava';
+import { systemClock } from '../../../src/base/index.js';
 import { heldEngine } from '../../support/held-engine.js';
 import { bucket, StoreFixture } from '../../support/store-fixture.js';
 
+/** A batch is written when the test asks for it, however slow the machine is. */
+const clock = { ...systemClock, after: () => ({ cancel: () => {} }) };
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** What is read of a key: from memory alone, and in whatever way there is. */
@@ -26,7 +29,7 @@ async function scanned(t: ExecutionContext, store: StoreFixture): Promise<readon
 
 test('a mutation made while the batch before is written is what is read, before and after that write ends', async (t) => {
   const { engine, writes } = heldEngine();
-  const store = await StoreFixture.start({ cacheBytes: 0 }, engine);
+  const store = await StoreFixture.start({ cacheBytes: 0, clock }, engine);
   await store.apply({
     commands: [
       { key: 'a', value: '1' },
@@ -59,7 +62,7 @@ test('a mutation made while the batch before is written is what is read, before 
 
 test('a key deleted in one batch and put in the next is there, and the other way round it is not', async (t) => {
   const { engine, writes } = heldEngine();
-  const store = await StoreFixture.start({ cacheBytes: 0 }, engine);
+  const store = await StoreFixture.start({ cacheBytes: 0, clock }, engine);
   const write = async (): Promise<void> => {
     const synced = store.sync();
     writes.shift()?.finish();
@@ -88,7 +91,7 @@ test('a key deleted in one batch and put in the next is there, and the other way
 
 test('after a failed write both generations are still what is read, and nothing is written any more', async (t) => {
   const { engine, writes } = heldEngine();
-  const store = await StoreFixture.start({ cacheBytes: 0 }, engine);
+  const store = await StoreFixture.start({ cacheBytes: 0, clock }, engine);
   await store.apply({ commands: [{ key: 'a', value: '1' }] });
   const synced = store.sync();
   await store.apply({ commands: [{ key: 'b', value: '2' }] });

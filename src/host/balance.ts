@@ -16,11 +16,13 @@ export function balanceLeaders(groups: Iterable<Group>, nowMs: number, logger: L
     if (!raft.isLeader) continue;
     const { preferredLeader } = group;
     if (preferredLeader === noReplica || preferredLeader === group.replicaId) continue;
+    if (!group.handOverTries.mayTry(raft.currentTerm, nowMs)) continue;
     const target = raft.progressOf(preferredLeader);
     // While it waits for the target a leader takes no writes: it must be there to answer.
     if (target?.state !== 'replicate' || !raft.isResponsive(preferredLeader)) continue;
     if (raft.lastIndex - target.matchIndex > nearlyCaughtUpEntries) continue;
     if (raft.transferLeadership(preferredLeader, nowMs) !== 'started') continue;
+    group.handOverTries.note(raft.currentTerm, nowMs);
     logger.debug({ shardId: group.shardId, to: group.preferredNode }, 'handing leadership over');
     return group;
   }

@@ -11,6 +11,7 @@ import { type NodeId, noReplica, type ReplicaId, type ShardId } from '../base/in
 import type { Arc } from '../kv/index.js';
 import type { Configuration, Raft } from '../raft/index.js';
 import { CommandBuilder } from './command-builder.js';
+import { HandOverTries } from './hand-over-tries.js';
 import type { Confirmation, PendingOperation, PendingProposal, WaitingReads } from './pending.js';
 
 export class Group {
@@ -30,6 +31,7 @@ export class Group {
   persisting = 0;
   /** The term in which this replica leads as far as the host has noticed; 0: it does not. */
   leaderTerm = 0;
+  readonly handOverTries = new HandOverTries();
   /** Followers that are being sent a snapshot. */
   readonly sendingSnapshots = new Set<ReplicaId>();
   /** The configuration whose nodes are in `nodes`. */

@@ -3,7 +3,14 @@
  */
 import { type ErrorCode, emptyBytes } from '../base/index.js';
 import type { ReadValue } from '../kv/index.js';
-import { ConsistencyLevel, codeNumber, type Operation, OperationKind, type OperationResult } from '../wire/index.js';
+import {
+  blankResult,
+  ConsistencyLevel,
+  codeNumber,
+  type Operation,
+  OperationKind,
+  type OperationResult,
+} from '../wire/index.js';
 
 export type PendingOperation = { readonly operation: Operation; readonly replyTo: string };
 
@@ -36,31 +43,22 @@ export type ReadRound = {
   readonly confirmations: readonly Confirmation[];
 };
 
-/** A result of `code` 0 with every field present (one shape for all results). */
-export const okResult = (
+/** A result of `code` 0. */
+export function okResult(
   requestId: number,
   revision: number,
   found: boolean,
   value: Buffer = emptyBytes,
   servedLevel: ConsistencyLevel = ConsistencyLevel.Default,
-): OperationResult => ({
-  requestId,
-  code: 0,
-  value,
-  revision,
-  found,
-  maybeHappened: false,
-  servedLevel,
-  maybeStale: false,
-  leaderHint: '',
-  message: '',
-  number: 0,
-  expiresAtMs: 0,
-  appliedIndex: 0,
-  ageMs: 0,
-  replica: null,
-  shownIndex: 0,
-});
+): OperationResult {
+  const result = blankResult();
+  result.requestId = requestId;
+  result.revision = revision;
+  result.found = found;
+  result.value = value;
+  result.servedLevel = servedLevel;
+  return result;
+}
 
 /** The answer to a read of one key that found this. */
 export function readResult(

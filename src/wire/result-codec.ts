@@ -110,7 +110,7 @@ function readFacts(reader: WireReader, before: ReplicaFacts | null): ReplicaFact
 }
 
 /** Every field in one literal: all results have one shape. */
-const blankResult = (): OperationResult => ({
+export const blankResult = (): OperationResult => ({
   requestId: 0,
   code: 0,
   value: emptyBytes,

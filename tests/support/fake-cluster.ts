@@ -10,6 +10,7 @@ import {
   type AdminAnswer,
   type AdminRequest,
   adminSubject,
+  blankResult,
   type ClusterMap,
   ConditionKind,
   ConsistencyLevel,
@@ -38,22 +39,9 @@ export type Verdict = OperationResult | 'lost' | 'unanswered' | undefined;
 type Session = { ackedBelow: number; readonly outcomes: Map<number, OperationResult> };
 
 export const result = (requestId: number, fields: Partial<OperationResult> = {}): OperationResult => ({
+  ...blankResult(),
   requestId,
-  code: 0,
-  value: emptyBytes,
-  revision: 0,
-  found: false,
-  maybeHappened: false,
   servedLevel: ConsistencyLevel.Linearizable,
-  maybeStale: false,
-  leaderHint: '',
-  message: '',
-  number: 0,
-  expiresAtMs: 0,
-  appliedIndex: 0,
-  ageMs: 0,
-  replica: null,
-  shownIndex: 0,
   ...fields,
 });
 

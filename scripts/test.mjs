@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 // `npm test`: sets up what is missing, then runs the unit, conformance and simulation tests (ava) and the system tests
-// (tap, one process a file). `npm run test:long` (`--long`): the system tests that take long because they wait for whole runs
-// of other programs: chaos against broken builds, network namespaces, the comparison. Closes with `N passed, M failed`;
-// exits 1 when anything failed or nothing ran.
+// (tap, one process a file). `npm run test:long` (`--long`): those that take long, because they wait for whole runs of other
+// programs (chaos against broken builds, network namespaces, the comparison), try many inputs on a real cluster, or simulate
+// clusters of 100 nodes and clusters with a bug. Closes with `N passed, M failed`; exits 1 when anything failed or nothing ran.
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -55,12 +55,13 @@ const isLong = only.includes('--long');
 const results = [];
 
 /** Not part of `npm test`, which somebody waits for. */
-const longTests = ['broken-builds', 'chaos-run', 'compare', 'netns-links'].map((name) => `${name}.test.js`);
+const longTests = ['broken-builds', 'chaos-run', 'compare', 'fuzz', 'netns-links'].map((name) => `${name}.test.js`);
+const longAvaTests = 'mutants|swim-cost|swim-detection|swim-lives';
 
 /** The system tests left, the longest first, by what they were when this was written: the others fill the gaps. */
 function systemTests() {
   const directory = join(root, 'dist', 'tests', 'system');
-  const order = ['faults', 'kvctl', 'fuzz', 'main-job', 'cluster', 'security', 'node-faults'].map(
+  const order = ['compare', 'faults', 'kvctl', 'fuzz', 'main-job', 'cluster', 'security', 'node-faults'].map(
     (name) => `${name}.test.js`,
   );
   const rank = (name) => (order.includes(name) ? order.indexOf(name) : order.length);
@@ -75,7 +76,7 @@ const work = async () => {
   for (let file = files.shift(); file !== undefined; file = files.shift()) results.push(await runTap(file));
 };
 const lanes = Array.from({ length: systemJobsBesideAva }, work);
-if (!only.includes('--system') && !isLong) results.push(await runAva([]));
+if (!only.includes('--system')) results.push(await runAva([`**/${isLong ? '@' : '!'}(${longAvaTests}).test.js`]));
 while (lanes.length < systemJobs) lanes.push(work());
 await Promise.all(lanes);
 const passed = results.reduce((sum, result) => sum + result.passed, 0);

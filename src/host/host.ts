@@ -303,7 +303,8 @@ export class Host {
     this.guard(() => {
       const heardMs = group.raft.isQuiescent ? this.leaderHeardMs(group) : undefined;
       group.raft.step(message, this.parts.clock.nowMs(), heardMs);
-      this.turns.mark(group);
+      // Most answers to heartbeats, and the second follower's to an append, leave nothing for a turn to do.
+      if (group.raft.hasReady()) this.turns.mark(group);
     });
   }
 

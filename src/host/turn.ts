@@ -170,15 +170,17 @@ export class TurnLoop {
   }
 
   private persist(group: Group, ready: Ready): void {
+    const waits = ready.messagesAfterPersist.length > 0 && group.persisting > 0;
+    if (ready.mustSync || waits) this.write(group, ready);
+    else this.route(group, ready.messagesAfterPersist);
+  }
+
+  /** Into the log with the next commit, and then what waits for it. */
+  private write(group: Group, { entries, hardState, commitIndex, snapshot, messagesAfterPersist }: Ready): void {
     const { wal } = this.parts;
-    const { entries, hardState } = ready;
-    if (entries.length > 0) wal.appendEntries(group.shardId, entries);
+    if (snapshot !== undefined) wal.appendSnapshot(group.shardId, snapshot);
+    if (entries.length > 0) wal.appendEntries(group.shardId, entries, commitIndex);
     if (hardState !== undefined) wal.appendHardState(group.shardId, hardState);
-    const writes = entries.length > 0 || ready.mustSync;
-    if (!writes && (ready.messagesAfterPersist.length === 0 || group.persisting === 0)) {
-      this.route(group, ready.messagesAfterPersist);
-      return;
-    }
     const last = entries[entries.length - 1];
     group.persisting++;
     this.commitWanted = true;
@@ -186,8 +188,8 @@ export class TurnLoop {
       group,
       lastIndex: last?.index ?? 0,
       lastTerm: last?.term ?? 0,
-      snapshotIndex: 0,
-      messages: ready.messagesAfterPersist,
+      snapshotIndex: snapshot?.index ?? 0,
+      messages: messagesAfterPersist,
     });
   }
 
@@ -236,24 +238,10 @@ export class TurnLoop {
   private installSnapshot(group: Group, ready: Ready): void {
     group.installing = true;
     this.parts.snapshots.install(group, ready, () => {
-      const { snapshot, hardState, entries } = ready;
-      assert(snapshot !== undefined, 'an installation has a snapshot');
+      assert(ready.snapshot !== undefined, 'an installation has a snapshot');
       group.installing = false;
       if (group.isRemoved) return;
-      const { wal } = this.parts;
-      wal.appendSnapshot(group.shardId, snapshot);
-      if (entries.length > 0) wal.appendEntries(group.shardId, entries);
-      if (hardState !== undefined) wal.appendHardState(group.shardId, hardState);
-      const last = entries[entries.length - 1];
-      group.persisting++;
-      this.commitWanted = true;
-      this.persistWaiters.push({
-        group,
-        lastIndex: last?.index ?? 0,
-        lastTerm: last?.term ?? 0,
-        snapshotIndex: snapshot.index,
-        messages: ready.messagesAfterPersist,
-      });
+      this.write(group, ready);
       this.parts.operations.onReadStates(group, ready.readStates, ready.droppedReads);
       this.mark(group);
     });

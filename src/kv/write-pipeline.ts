@@ -23,7 +23,7 @@ type Generation = Map<string, StoredValue | null>;
 export type Overlay = readonly [gathering: ReadonlyMap<string, Known>, underWrite: ReadonlyMap<string, Known>];
 
 /** A batch is written when its first mutation is so old, or when it has so many bytes. */
-const gatherMs = 8;
+const gatherMs = 64;
 const enoughBytes = 512 * 1024;
 /** What a key-value pair costs on its way beside its bytes; rough. */
 const mutationOverheadBytes = 64;

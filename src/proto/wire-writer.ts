@@ -53,12 +53,10 @@ export const packedFieldBytes = (values: readonly number[]): number =>
   values.length > 0 ? lengthFieldBytes(packedBytes(values)) : 0;
 
 export class WireWriter {
-  private readonly bytes: Buffer;
   private at = 0;
 
-  constructor(size: number) {
-    this.bytes = Buffer.allocUnsafe(size);
-  }
+  /** `bytes` is as large as the message will be. */
+  constructor(private readonly bytes: Buffer) {}
 
   /** The message. */
   finish(): Buffer {

@@ -351,6 +351,11 @@ export class Raft {
     return this.core.reads.hasArrived && this.core.hasCommittedInTerm;
   }
 
+  private get hasNewHardState(): boolean {
+    const { handedHardState, currentTerm, votedFor } = this.core;
+    return handedHardState.currentTerm !== currentTerm || handedHardState.votedFor !== votedFor;
+  }
+
   hasReady(): boolean {
     const { core } = this;
     return (
@@ -363,8 +368,7 @@ export class Raft {
       core.restored !== undefined ||
       core.readStates.length > 0 ||
       core.droppedReads.length > 0 ||
-      core.handedHardState.currentTerm !== core.currentTerm ||
-      core.handedHardState.votedFor !== core.votedFor ||
+      this.hasNewHardState ||
       this.mayBeginReads
     );
   }
@@ -380,15 +384,14 @@ export class Raft {
     }
     core.heartbeatWanted = false;
     core.appendsWanted = false;
-    const before = core.handedHardState;
-    const mustWriteHardState = before.currentTerm !== core.currentTerm || before.votedFor !== core.votedFor;
-    const hardState = mustWriteHardState || before.commitIndex !== log.committed ? core.hardState : undefined;
+    const hardState = this.hasNewHardState ? core.hardState : undefined;
     if (hardState !== undefined) core.handedHardState = hardState;
     const entries = log.takeUnwritten();
     const committedEntries = log.takeApplicable();
     const ready: Ready = {
       hardState,
-      mustSync: mustWriteHardState || entries.length > 0 || core.restored !== undefined,
+      commitIndex: log.committed,
+      mustSync: hardState !== undefined || entries.length > 0 || core.restored !== undefined,
       entries,
       snapshot: core.restored,
       messages: core.messages.length > 0 ? core.messages : nothing,

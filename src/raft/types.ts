@@ -20,7 +20,7 @@ export type HardState = {
   readonly currentTerm: number;
   /** `noReplica` when this term's vote is still to give. */
   readonly votedFor: ReplicaId;
-  /** Written along with other changes, never a reason to write by itself. */
+  /** Written along with what must be written, never a reason to write by itself. */
   readonly commitIndex: number;
 };
 
@@ -133,15 +133,19 @@ export type ReadState = { readonly context: unknown; readonly index: number };
  *
  * 1. Send `messages` at any time.
  * 2. When `snapshot` is set: install its staged bytes, and put it into the log before `entries`.
- * 3. Write `entries` (whatever the log holds at or after the first one's index is replaced) and `hardState`.
+ * 3. Write `entries` (whatever the log holds at or after the first one's index is replaced), with them `commitIndex`, and
+ *    `hardState`.
  * 4. Once that is durable: send `messagesAfterPersist`, then call `persisted(...)`. A batch without `entries`,
  *    `snapshot` and with `mustSync` false needs no sync of its own, but its `messagesAfterPersist` still wait for
  *    every earlier batch.
  * 5. Apply `committedEntries` in order, then call `applied(index)`. They are durable here already.
  */
 export type Ready = {
+  /** Set when term or vote are others than before. */
   readonly hardState: HardState | undefined;
-  /** Whether `hardState` or `entries` must be durable before `messagesAfterPersist` leave. */
+  /** At most the index of the last of the entries, when there are any. */
+  readonly commitIndex: number;
+  /** Whether `hardState`, `entries` or `snapshot` must be durable before `messagesAfterPersist` leave. */
   readonly mustSync: boolean;
   readonly entries: readonly Entry[];
   readonly snapshot: SnapshotMetadata | undefined;

@@ -13,7 +13,8 @@ type Extent = { segment: number; readonly first: number; last: number };
 
 type GroupState = {
   replicaId: ReplicaId;
-  hardState: HardState;
+  /** Its commit index is the highest known, which may have come with entries since. */
+  hardState: { -readonly [Field in keyof HardState]: HardState[Field] };
   baseIndex: number;
   baseSegment: number;
   hardStateSegment: number;
@@ -35,7 +36,7 @@ export class GroupIndex {
       const last = group.entries[group.entries.length - 1]?.index;
       this.groups.set(shardId, {
         replicaId: group.replicaId,
-        hardState: group.hardState,
+        hardState: { ...group.hardState },
         baseIndex: group.snapshot.index,
         baseSegment: segment,
         hardStateSegment: segment,
@@ -53,7 +54,7 @@ export class GroupIndex {
   begin(shardId: ShardId, replicaId: ReplicaId, snapshot: SnapshotMetadata): void {
     const group: GroupState = {
       replicaId,
-      hardState: noHardState,
+      hardState: { ...noHardState },
       baseIndex: snapshot.index,
       baseSegment: unwritten,
       hardStateSegment: unwritten,
@@ -63,7 +64,8 @@ export class GroupIndex {
     this.touched.add(group);
   }
 
-  noteEntries(shardId: ShardId, entries: readonly Entry[]): void {
+  /** Gives the highest commit index known, which may be this one. */
+  noteEntries(shardId: ShardId, entries: readonly Entry[], commitIndex: number): number {
     const group = this.of(shardId);
     const first = (entries[0] as Entry).index;
     const last = (entries[entries.length - 1] as Entry).index;
@@ -77,12 +79,16 @@ export class GroupIndex {
     if (newest?.segment === unwritten && newest.last + 1 === first) newest.last = last;
     else extents.push({ segment: unwritten, first, last });
     this.touched.add(group);
+    assert(commitIndex <= last, 'what is committed is in the log');
+    group.hardState.commitIndex = Math.max(group.hardState.commitIndex, commitIndex);
+    return group.hardState.commitIndex;
   }
 
   noteHardState(shardId: ShardId, hardState: HardState): void {
     const group = this.of(shardId);
     assert(hardState.currentTerm >= group.hardState.currentTerm, 'the term on disk never falls');
-    group.hardState = hardState;
+    const commitIndex = Math.max(group.hardState.commitIndex, hardState.commitIndex);
+    group.hardState = { ...hardState, commitIndex };
     group.hardStateSegment = unwritten;
     this.touched.add(group);
   }

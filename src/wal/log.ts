@@ -105,10 +105,10 @@ class SegmentedWal implements Wal {
     writeBase(this.batch, shardId, RecordType.Group, replicaId, snapshot);
   }
 
-  appendEntries(shardId: ShardId, entries: readonly Entry[]): void {
+  appendEntries(shardId: ShardId, entries: readonly Entry[], commitIndex = 0): void {
     if (entries.length === 0) return;
-    writeEntries(this.batch, shardId, entries, this.index.of(shardId).hardState.commitIndex);
-    this.index.noteEntries(shardId, entries);
+    const known = this.index.noteEntries(shardId, entries, commitIndex);
+    writeEntries(this.batch, shardId, entries, known);
   }
 
   appendHardState(shardId: ShardId, hardState: HardState): void {

@@ -69,9 +69,10 @@ export class Replay {
       case 'Entries':
         this.entries(group, record.entries);
         group.knownCommit = Math.max(group.knownCommit, record.commitIndex);
+        this.hardState(group, group.hardState, record.commitIndex);
         break;
       case 'HardState':
-        group.hardState = record.hardState;
+        this.hardState(group, record.hardState, group.hardState.commitIndex);
         group.knownCommit = Math.max(group.knownCommit, record.hardState.commitIndex);
         break;
       case 'Tombstone':
@@ -91,6 +92,11 @@ export class Replay {
     group.knownCommit = Math.max(group.knownCommit, snapshot.index);
     const kept = group.entries.findIndex((entry) => entry.index > snapshot.index);
     group.entries = kept < 0 ? [] : group.entries.slice(kept);
+  }
+
+  /** A commit index comes with either kind of record, and never falls. */
+  private hardState(group: GroupReplay, hardState: HardState, commitIndex: number): void {
+    group.hardState = commitIndex > hardState.commitIndex ? { ...hardState, commitIndex } : hardState;
   }
 
   private entries(group: GroupReplay, entries: readonly Entry[]): void {

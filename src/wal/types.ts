@@ -46,8 +46,11 @@ export type Wal = {
   readonly damage: string | undefined;
   /** A new group, or a new incarnation of one: its log is empty after `snapshot`. */
   appendGroup(shardId: ShardId, replicaId: ReplicaId, snapshot: SnapshotMetadata): void;
-  /** Replaces whatever the group's log holds from `entries[0].index` on. The data must not change afterwards. */
-  appendEntries(shardId: ShardId, entries: readonly Entry[]): void;
+  /**
+   * Replaces whatever the group's log holds from `entries[0].index` on. The data must not change afterwards. `commitIndex`
+   * goes with them: at most the index of the last one; left out: nothing new.
+   */
+  appendEntries(shardId: ShardId, entries: readonly Entry[], commitIndex?: number): void;
   appendHardState(shardId: ShardId, hardState: HardState): void;
   /** The log is empty after `snapshot`: every entry is forgotten. To keep those after a snapshot, `release`. */
   appendSnapshot(shardId: ShardId, snapshot: SnapshotMetadata): void;

@@ -48,7 +48,8 @@ export function encodeCommandBatch({ timeStampMs, sessions, commands }: CommandB
   for (const session of sessions) size += lengthFieldBytes(sessionBytes(session));
   const sizes = commands.map(commandBytes);
   for (const bytes of sizes) size += lengthFieldBytes(bytes);
-  const writer = new WireWriter(size);
+  // It stays in the log for long, and would keep alive all of the 8 KiB that Node shares out among what is made at the time.
+  const writer = new WireWriter(Buffer.allocUnsafeSlow(size));
   writer.numberField(8, timeStampMs);
   for (const session of sessions) {
     writer.lengthField(18, sessionBytes(session));

@@ -45,7 +45,7 @@ export function encodeEnvelope(
     return fields.size;
   });
   for (const bytes of sizes) size += lengthFieldBytes(bytes);
-  const writer = new WireWriter(size + 1 + checksumBytes);
+  const writer = new WireWriter(Buffer.allocUnsafe(size + 1 + checksumBytes));
   writer.textField(10, fromNode);
   writer.numberField(16, fromIncarnation);
   writer.numberField(24, toIncarnation);

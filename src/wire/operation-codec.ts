@@ -50,7 +50,7 @@ export function encodeOperationBatch({ clientId, ackedBelow, mapEpoch, operation
   let size = latin1FieldBytes(clientId) + numberFieldBytes(ackedBelow) + numberFieldBytes(mapEpoch);
   const sizes = operations.map(operationBytes);
   for (const bytes of sizes) size += lengthFieldBytes(bytes);
-  const writer = new WireWriter(size);
+  const writer = new WireWriter(Buffer.allocUnsafe(size));
   writer.latin1Field(10, clientId);
   writer.numberField(16, ackedBelow);
   writer.numberField(24, mapEpoch);

@@ -69,7 +69,7 @@ export function encodeResultBatch({ results, mapEpoch }: ResultBatch): Buffer {
   let size = numberFieldBytes(mapEpoch);
   const sizes = results.map(resultBytes);
   for (const bytes of sizes) size += lengthFieldBytes(bytes);
-  const writer = new WireWriter(size);
+  const writer = new WireWriter(Buffer.allocUnsafe(size));
   let at = 0;
   for (const result of results) {
     writer.lengthField(10, sizes[at++] as number);

@@ -128,6 +128,8 @@ test(
     const { id } = await create(s, 'gone');
     await putMany(s, 'gone', 100);
     await s.rest('all have it');
+    // Long enough for the engine to have it too.
+    await s.run(1000);
     const [down, cut] = s.cluster.nodes.filter((node) => node !== s.cluster.manager) as [SimNode, SimNode];
     down.crash(false);
     await remove(s, 'gone');

@@ -39,6 +39,28 @@ test('pitfall 3: groups come back with vote, base and entries after each of seve
   }
 });
 
+test('a commit index comes back that went with entries alone, and a later hard state or release keeps it', async (t) => {
+  const disk = new MemoryDisk();
+  let wal = await openLog(disk);
+  wal.appendGroup(one, replicaId(1), snapshotAt(0, 0));
+  wal.appendHardState(one, { currentTerm: 2, votedFor: replicaId(3), commitIndex: 0 });
+  wal.appendEntries(one, entriesOf(1, ['a', 'b', 'c', 'd']), 2);
+  // Nothing new, and a hard state of before: the index never falls.
+  wal.appendEntries(one, entriesOf(5, ['e']));
+  wal.appendHardState(one, { currentTerm: 4, votedFor: replicaId(1), commitIndex: 1 });
+  await committed(wal);
+  disk.crash();
+  wal = await openLog(disk);
+  t.deepEqual(wal.recovered.get(one)?.hardState, { currentTerm: 4, votedFor: replicaId(1), commitIndex: 2 });
+  wal.appendEntries(one, entriesOf(6, ['f']), 5);
+  wal.release(one, snapshotAt(3));
+  await committed(wal);
+  disk.crash();
+  wal = await openLog(disk);
+  t.deepEqual(wal.recovered.get(one)?.hardState, { currentTerm: 4, votedFor: replicaId(1), commitIndex: 5 });
+  t.throws(() => wal.appendEntries(one, entriesOf(7, ['g']), 8), { message: /in the log/ });
+});
+
 test('rewriting a suffix truncates what was after it, also across a restart', async (t) => {
   const disk = new MemoryDisk();
   const wal = await openLog(disk);

@@ -309,3 +309,9 @@ test('a message is a buffer of its own length, and bytes in what is read are vie
   t.true(value.equals(read as Buffer));
   t.is(read?.buffer, payload.buffer);
 });
+
+test('a batch of commands, which stays in the log for long, shares its memory with nothing', (t) => {
+  const command = wire.ownCommand(1, 1 as never, Buffer.from('k'), { value: Buffer.from('v') });
+  const bytes = wire.encodeCommandBatch({ timeStampMs: 1, sessions: [], commands: [command] });
+  t.is(bytes.buffer.byteLength, bytes.length);
+});

@@ -2,7 +2,8 @@
 // `npm test`: sets up what is missing, then runs the unit, conformance and simulation tests (ava) and the system tests
 // (tap, one process a file). `npm run test:long` (`--long`): those that take long, because they wait for whole runs of other
 // programs (chaos against broken builds, network namespaces, the comparison), try many inputs on a real cluster, or simulate
-// clusters of 100 nodes and clusters with a bug. Closes with `N passed, M failed`; exits 1 when anything failed or nothing ran.
+// clusters of 100 nodes and clusters with a bug. Closes with what each failed test printed and `N passed, M failed`; exits 1 when
+// anything failed or nothing ran.
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -30,6 +31,14 @@ function run(command, args, isShown = true) {
 
 const lastNumber = (output, pattern) => Number([...output.matchAll(pattern)].at(-1)?.[1] ?? 0);
 
+const lastLines = (output) => output.split('\n').slice(-40).join('\n');
+
+/** A program that ends badly has failed, whatever its tests say. */
+const outcome = (name, passed, failed, code, details) =>
+  failed > 0 || code !== 0
+    ? { passed, failed: failed || 1, report: `\n# ${name} failed (exit code ${code})\n${details}\n` }
+    : { passed, failed: 0, report: '' };
+
 async function runAva(patterns) {
   const ava = join(root, 'node_modules', 'ava', 'entrypoints', 'cli.mjs');
   const { output, code } = await run(process.execPath, [ava, ...patterns]);
@@ -37,7 +46,11 @@ async function runAva(patterns) {
   const failed =
     lastNumber(output, /^\s*(\d+) tests? failed$/gm) +
     lastNumber(output, /^\s*(\d+) (?:uncaught exceptions?|unhandled rejections?)$/gm);
-  return { passed, failed: failed || (code === 0 ? 0 : 1) };
+  // Ava repeats the failed ones after this line.
+  const details = output.slice(
+    Math.max(0, output.search(/^\s*\d+ (?:tests? failed|uncaught exceptions?|unhandled rejections?)$/m)),
+  );
+  return outcome('ava', passed, failed, code, details);
 }
 
 async function runTap(file) {
@@ -45,7 +58,11 @@ async function runTap(file) {
   process.stdout.write(`\n# ${file}\n${output}`);
   const passed = [...output.matchAll(/^ok /gm)].length;
   const failed = [...output.matchAll(/^not ok /gm)].length;
-  return { passed, failed: failed || (code === 0 ? 0 : 1) };
+  const details = output
+    .split(/^(?=# Subtest: )/m)
+    .filter((part) => /^not ok /m.test(part))
+    .map((part) => part.replace(/^ +ok .*\n/gm, ''));
+  return outcome(file, passed, failed, code, details.length > 0 ? details.join('') : lastLines(output));
 }
 
 await bootstrap({ natsServer: true });
@@ -82,5 +99,6 @@ await Promise.all(lanes);
 const passed = results.reduce((sum, result) => sum + result.passed, 0);
 const failed = results.reduce((sum, result) => sum + result.failed, 0);
 const seconds = Math.round((performance.now() - started) / 1000);
+process.stdout.write(results.map((result) => result.report).join(''));
 process.stdout.write(`\nTests took ${seconds} s.\n${passed} passed, ${failed} failed\n`);
 process.exitCode = failed === 0 && passed > 0 ? 0 : 1;

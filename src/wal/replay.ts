@@ -15,14 +15,17 @@ import type { RecoveredGroup } from './types.js';
 type GroupReplay = {
   replicaId: ReplicaId;
   snapshot: SnapshotMetadata | undefined;
+  /** Its commit index is the highest that any record speaks of. */
   hardState: HardState;
   entries: Entry[];
-  /** The highest commit index any record speaks of. */
-  knownCommit: number;
   damage: string | undefined;
 };
 
 const noHardState: HardState = { currentTerm: 0, votedFor: noReplica, commitIndex: 0 };
+
+/** What a base stands for is committed. */
+const knownCommitOf = ({ hardState, snapshot }: GroupReplay): number =>
+  Math.max(hardState.commitIndex, snapshot?.index ?? 0);
 
 export class Replay {
   private readonly groups = new Map<ShardId, GroupReplay>();
@@ -38,7 +41,6 @@ export class Replay {
         snapshot: undefined,
         hardState: noHardState,
         entries: [],
-        knownCommit: 0,
         damage,
       };
       this.groups.set(shardId, group);
@@ -50,17 +52,13 @@ export class Replay {
     const group = this.group(record.shardId);
     switch (record.type) {
       case 'Group':
-        Object.assign(group, {
-          hardState: noHardState,
-          entries: [],
-          knownCommit: record.snapshot.index,
-          damage: undefined,
-        });
+        Object.assign(group, { hardState: noHardState, entries: [], damage: undefined });
         this.base(group, record);
         break;
       case 'Snapshot':
-        // All of it, whatever the log held: what can be read of the past must not decide what is kept of it.
-        Object.assign(group, { entries: [], damage: undefined });
+        // All of it, whatever the log held: what can be read of the past must not decide what is kept of it. A hard state
+        // follows in the same batch.
+        Object.assign(group, { hardState: noHardState, entries: [], damage: undefined });
         this.base(group, record);
         break;
       case 'Release':
@@ -68,12 +66,10 @@ export class Replay {
         break;
       case 'Entries':
         this.entries(group, record.entries);
-        group.knownCommit = Math.max(group.knownCommit, record.commitIndex);
         this.hardState(group, group.hardState, record.commitIndex);
         break;
       case 'HardState':
         this.hardState(group, record.hardState, group.hardState.commitIndex);
-        group.knownCommit = Math.max(group.knownCommit, record.hardState.commitIndex);
         break;
       case 'Tombstone':
         this.groups.delete(record.shardId);
@@ -89,7 +85,6 @@ export class Replay {
   ): void {
     group.replicaId = replicaId;
     group.snapshot = snapshot;
-    group.knownCommit = Math.max(group.knownCommit, snapshot.index);
     const kept = group.entries.findIndex((entry) => entry.index > snapshot.index);
     group.entries = kept < 0 ? [] : group.entries.slice(kept);
   }
@@ -119,7 +114,8 @@ export class Replay {
 
   /** The highest index of the group known to be committed, from records read so far. */
   knownCommit(shardId: ShardId): number {
-    return this.groups.get(shardId)?.knownCommit ?? 0;
+    const group = this.groups.get(shardId);
+    return group === undefined ? 0 : knownCommitOf(group);
   }
 
   result(): ReadonlyMap<ShardId, RecoveredGroup> {
@@ -136,7 +132,8 @@ export class Replay {
       if (snapshot === undefined) damage ??= 'the record that begins its log is missing';
       else if (entries.length > 0 && entries[0]?.index !== base.index + 1)
         damage ??= 'entries are missing after its base';
-      else if (last < group.knownCommit) damage ??= `the log ends at ${last}, ${group.knownCommit} is known committed`;
+      else if (last < knownCommitOf(group))
+        damage ??= `the log ends at ${last}, ${knownCommitOf(group)} is known committed`;
       recovered.set(shardId, { shardId, replicaId, hardState, snapshot: base, entries, damage });
     }
     return recovered;

@@ -71,3 +71,28 @@ test('damage in what a snapshot forgets loses nothing after it', async (t) => {
   const damaged = (await openLog(disk)).recovered.get(one);
   t.true(damaged?.damage !== undefined || textsOf(damaged).join() === textsOf(undamaged).join());
 });
+
+test('a snapshot forgets how far a log of the same shard was committed that ended unseen, in damage', async (t) => {
+  const disk = new MemoryDisk();
+  let wal = await openLog(disk);
+  wal.appendGroup(one, replicaId(1), snapshotAt(0, 0));
+  wal.appendEntries(one, entriesOf(1, ['a', 'b', 'c', 'd', 'e', 'f']), 6);
+  await committed(wal);
+  wal.appendTombstone(one);
+  wal.appendGroup(one, replicaId(2), snapshotAt(0, 0));
+  wal.appendEntries(one, entriesOf(1, ['damaged']));
+  await committed(wal);
+  disk.crash();
+  // In a segment of its own: nothing of one is read behind what is damaged in it.
+  wal = await openLog(disk);
+  wal.appendSnapshot(one, snapshotAt(2, 1));
+  wal.appendEntries(one, entriesOf(3, ['kept']), 2);
+  await committed(wal);
+  const [path, bytes] = [...disk.image()].find(([, each]) => each.includes('damaged')) as [string, Buffer];
+  disk.flipBit(path, bytes.indexOf('damaged') * 8);
+  disk.crash();
+  const found = (await openLog(disk)).recovered.get(one);
+  t.is(found?.hardState.commitIndex, 2);
+  t.is(found?.damage, undefined);
+  t.deepEqual(textsOf(found), ['3:kept']);
+});

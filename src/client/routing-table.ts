@@ -26,6 +26,7 @@ export class RoutingTable {
   private arcStarts: readonly number[] = [];
   private routes: readonly ShardRoute[] = [];
   private buckets: ReadonlyMap<string, MapBucket> = new Map();
+  private nextCover = 0;
 
   constructor(
     answer: ClusterMapAnswer,
@@ -120,6 +121,42 @@ export class RoutingTable {
       fallback ??= candidate;
     }
     return avoid !== undefined && !avoid.isDown(nowMs) ? avoid : (fallback ?? avoid);
+  }
+
+  /**
+   * Few nodes that together have replicas of all these shards, with the shards to ask each for: the one that has the most of
+   * what is left, again and again. Of those that have as many, another one comes first each time.
+   */
+  cover(
+    routes: readonly ShardRoute[],
+    nowMs: number,
+  ): readonly { readonly link: NodeLink; readonly routes: readonly ShardRoute[] }[] {
+    const first = this.nextCover++;
+    const rank = ({ number }: NodeLink): number => (number + first) % this.links.length;
+    const chosen: { readonly link: NodeLink; readonly routes: readonly ShardRoute[] }[] = [];
+    let left = routes;
+    while (left.length > 0) {
+      const held = new Map<NodeLink, ShardRoute[]>();
+      for (const route of left) {
+        const up = route.replicas.filter((link) => !link.isDown(nowMs));
+        for (const link of up.length > 0 ? up : route.replicas) {
+          const of = held.get(link);
+          if (of === undefined) held.set(link, [route]);
+          else of.push(route);
+        }
+      }
+      let best: { readonly link: NodeLink; readonly routes: readonly ShardRoute[] } | undefined;
+      for (const [link, of] of held) {
+        const isBetter = best === undefined || of.length > best.routes.length;
+        const isTurn = of.length === best?.routes.length && rank(link) < rank(best.link);
+        if (isBetter || isTurn) best = { link, routes: of };
+      }
+      if (best === undefined) throw new RingraftError('NO_LEADER', `shard ${left[0]?.id} has no replicas`);
+      chosen.push(best);
+      const taken = new Set(best.routes);
+      left = left.filter((route) => !taken.has(route));
+    }
+    return chosen;
   }
 
   /** `by` said that it does not lead. Returns whether another node is now thought to. */

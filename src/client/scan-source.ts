@@ -56,16 +56,28 @@ const leadersShare = 0.4;
 const mostForLeadersMs = 1000;
 
 /** Shards with what is left to read of them. */
-export type ScanPart = { readonly routes: readonly ShardRoute[]; readonly bounds: ScanBounds };
+export type ScanPart = {
+  readonly routes: readonly ShardRoute[];
+  readonly bounds: ScanBounds;
+  /** Another replica would not vouch for them. */
+  readonly fromLeaders?: boolean;
+};
 /** A page of some shards, and what is left of them. */
 type PageOutcome = { readonly items: readonly ScanPair[]; readonly next: ScanPart | undefined };
 
-/** Shards grouped by the node to ask. */
-export function groupByNode(
+/** The node to ask for some shards. */
+type NodeShards = { readonly link: NodeLink; readonly routes: readonly ShardRoute[] };
+
+/** Shards grouped by the node to ask: few nodes, which ask the leaders for read indexes themselves. */
+export const groupByReplicas = (context: ScanContext, routes: readonly ShardRoute[]): readonly NodeShards[] =>
+  context.routes.cover(routes, context.clock.nowMs());
+
+/** Shards grouped by their leaders. */
+function groupByLeaders(
   context: ScanContext,
   routes: readonly ShardRoute[],
   avoid: NodeLink | undefined,
-): readonly { readonly link: NodeLink; readonly routes: readonly ShardRoute[] }[] {
+): readonly NodeShards[] {
   const groups = new Map<NodeLink, ShardRoute[]>();
   for (const route of routes) {
     const link = context.routes.choose(route, avoid, context.clock.nowMs());
@@ -161,10 +173,13 @@ export class ScanSource {
     const { clock, random } = this.context;
     const attempt = new PageAttempt(this.context, part, deadlineMs);
     for (let backOffs = 0; ; ) {
-      const [group, ...others] = groupByNode(this.context, attempt.routes, attempt.avoid);
+      const { fromLeaders } = attempt;
+      const [group, ...others] = fromLeaders
+        ? groupByLeaders(this.context, attempt.routes, attempt.avoid)
+        : groupByReplicas(this.context, attempt.routes);
       if (group === undefined) return { items: [], next: undefined };
       if (others.length > 0) {
-        this.onSplit(others.map(({ routes }) => ({ routes, bounds: part.bounds })));
+        this.onSplit(others.map(({ routes }) => ({ routes, bounds: part.bounds, fromLeaders })));
         attempt.routes = group.routes;
         this.remaining = group.routes;
       }
@@ -174,14 +189,15 @@ export class ScanSource {
         const notLed = attempt.routes.filter((route) => page.notLed.includes(route.id));
         for (const route of notLed) this.context.routes.onSilent(route, group.link);
         if (led.length > 0) {
-          if (notLed.length > 0) this.onSplit([{ routes: notLed, bounds: part.bounds }]);
+          if (notLed.length > 0) this.onSplit([{ routes: notLed, bounds: part.bounds, fromLeaders: true }]);
           return { items: page.pairs, next: page.more ? this.rest(part, led, page) : undefined };
         }
         attempt.noteNoLeader(group.link);
         this.context.onMapDoubted();
       }
       attempt.throwIfOver();
-      if (attempt.hops++ >= maxHops || page !== undefined) {
+      if (!fromLeaders) attempt.fromLeaders = true;
+      else if (attempt.hops++ >= maxHops || page !== undefined) {
         await pause(clock, backOffMs(random, backOffs++));
         attempt.hops = 0;
       }
@@ -193,7 +209,7 @@ export class ScanSource {
     if (last === undefined) throw new RingraftError('BAD_REQUEST', 'a page of a scan does not say where it ended');
     // Copied: the page's memory must not live as long as the scan.
     const bounds = boundsAfter(part.bounds, Buffer.from(last), this.context.reverse);
-    return { routes, bounds };
+    return { ...part, routes, bounds };
   }
 }
 
@@ -202,6 +218,7 @@ class PageAttempt {
   avoid: NodeLink | undefined;
   hops = 0;
   routes: readonly ShardRoute[];
+  fromLeaders: boolean;
   private silences = 0;
   private lastError: RingraftError | undefined;
 
@@ -211,6 +228,7 @@ class PageAttempt {
     private readonly deadlineMs: number,
   ) {
     this.routes = part.routes;
+    this.fromLeaders = part.fromLeaders === true;
   }
 
   /** The page, or undefined when the request should go elsewhere or again. Throws what no retry can better. */

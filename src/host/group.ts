@@ -26,6 +26,8 @@ export class Group {
   dropping = { term: 0, index: 0 };
   dirty = false;
   installing = false;
+  /** Of snapshots, begun. */
+  installations = 0;
   isRemoved = false;
   /** Writes of this group handed to the log and not yet durable. */
   persisting = 0;
@@ -50,6 +52,19 @@ export class Group {
   ) {
     this.builder = new CommandBuilder(maxEntryBytes);
     this.learnNodes();
+  }
+
+  /** Indexes that leaders told may come out of order. */
+  addWaiting(waiting: WaitingReads): void {
+    const { waitingReads } = this;
+    let at = waitingReads.length;
+    while (at > 0 && (waitingReads[at - 1] as WaitingReads).index > waiting.index) at--;
+    waitingReads.splice(at, 0, waiting);
+  }
+
+  /** Whether the state machine holds what the log says is applied: not while it is being replaced. */
+  get isReadable(): boolean {
+    return !this.isRemoved && !this.installing && !this.raft.isRestoring;
   }
 
   /** Takes note of where the members of the configuration in force live; whether it is another one than before. */

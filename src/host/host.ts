@@ -28,6 +28,7 @@ import { MapSaver } from './map-saver.js';
 import { OperationServer } from './operation-server.js';
 import type { HostOptions } from './options.js';
 import { Peers } from './peers.js';
+import { ReadIndexes } from './read-indexes.js';
 import { Replicas } from './replicas.js';
 import { ResultOutbox } from './result-outbox.js';
 import { ScanServer } from './scan-server.js';
@@ -70,6 +71,7 @@ export class Host {
   private readonly peers: Peers;
   private readonly turns: TurnLoop;
   private readonly operations: OperationServer;
+  private readonly readIndexes: ReadIndexes;
   private readonly scans: ScanServer;
   private readonly snapshots: SnapshotMover;
   private readonly trimmer: LogTrimmer;
@@ -120,11 +122,19 @@ export class Host {
     const schedule = (): void => this.turns.schedule();
     const { outbox } = this;
     this.operations = new OperationServer({ ...parts, outbox, options, groupOf, mark, schedule });
+    this.readIndexes = new ReadIndexes({
+      ...parts,
+      options,
+      groupOf,
+      confirmRead: (group, confirmation) => this.operations.confirmRead(group, confirmation),
+      serveWaitingReads: (group) => this.operations.serveWaitingReads(group),
+    });
     this.scans = new ScanServer({
       ...parts,
       options,
       groupOf,
-      confirmRead: (group, done) => this.operations.confirmRead(group, done),
+      heldShards: () => this.held.size,
+      confirmRead: (group, done) => this.readIndexes.confirm(group, done),
     });
     this.snapshots = new SnapshotMover({ ...parts, files: parts.snapshotFiles, options, groupOf, mark, onFatal });
     this.turns = new TurnLoop({
@@ -187,6 +197,7 @@ export class Host {
     await this.held.open();
     this.peers.start();
     this.operations.start();
+    this.readIndexes.start();
     this.scans.start();
     this.snapshots.start();
     this.admin.start();
@@ -273,6 +284,7 @@ export class Host {
         ...this.operations.counters,
         inflightOperations: this.operations.inflightOperations,
         scans: this.scans.scans,
+        readIndexRequests: this.readIndexes.counters.requests,
         envelopesSent: this.peers.envelopesSent,
         envelopesReceived: this.peers.envelopesReceived,
         raftMessagesSent: this.peers.messagesSent,
@@ -360,6 +372,7 @@ export class Host {
       }
       this.disk.check(nowMs);
       this.peers.checkSilence(nowMs);
+      this.readIndexes.sweep(nowMs);
       if (nowMs >= this.nextBalanceMs && !this.stopping) {
         this.balance(nowMs);
       }
@@ -436,6 +449,7 @@ export class Host {
     this.admin.stop();
     this.held.stop();
     this.scans.stop();
+    this.readIndexes.stop();
     this.operations.stop();
     this.peers.stop();
     for (const subscription of this.subscriptions.splice(0)) subscription.unsubscribe();

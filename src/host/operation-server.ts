@@ -296,7 +296,7 @@ export class OperationServer {
       group.newLeaseReads = [];
       if (raft.leaseValid(nowMs)) {
         const index = raft.leaseReadIndex;
-        group.waitingReads.push({ index, level: ConsistencyLevel.Lease, reads, confirmations: [] });
+        group.addWaiting({ index, level: ConsistencyLevel.Lease, reads, confirmations: [] });
         this.serveWaitingReads(group);
       } else {
         group.newReads.push(...reads);
@@ -309,10 +309,10 @@ export class OperationServer {
     if (raft.readIndex(round) === 'notLeader') this.dropRound(round, group);
   }
 
-  /** Calls back once the whole shard may be read as of now, or with false when this replica does not lead it. */
+  /** Tells a read index of now, once it is applied; nothing when this replica does not lead the shard. */
   confirmRead(group: Group, confirmation: Confirmation): void {
     if (!group.raft.isLeader || this.draining) {
-      confirmation(false);
+      confirmation(undefined);
       return;
     }
     group.newConfirmations.push(confirmation);
@@ -321,13 +321,13 @@ export class OperationServer {
 
   private dropRound(round: ReadRound, group: Group): void {
     this.answerNotLeader(round.reads, group);
-    for (const confirmation of round.confirmations) confirmation(false);
+    for (const confirmation of round.confirmations) confirmation(undefined);
   }
 
   onReadStates(group: Group, readStates: readonly ReadState[], dropped: readonly unknown[]): void {
     for (const { context, index } of readStates) {
       const { reads, confirmations } = context as ReadRound;
-      group.waitingReads.push({ index, level: ConsistencyLevel.Linearizable, reads, confirmations });
+      group.addWaiting({ index, level: ConsistencyLevel.Linearizable, reads, confirmations });
     }
     for (const context of dropped) this.dropRound(context as ReadRound, group);
     if (readStates.length > 0) this.serveWaitingReads(group);
@@ -345,7 +345,7 @@ export class OperationServer {
     if (served === 0) return;
     for (const waiting of waitingReads.splice(0, served)) {
       for (const pending of waiting.reads) this.servable.push({ pending, level: waiting.level, group });
-      for (const confirmation of waiting.confirmations) confirmation(true);
+      for (const confirmation of waiting.confirmations) confirmation(waiting.index);
     }
   }
 

@@ -34,8 +34,8 @@ export type WaitingReads = {
   readonly confirmations: readonly Confirmation[];
 };
 
-/** Told once whether a read of the whole shard that began before may be served now. */
-export type Confirmation = (confirmed: boolean) => void;
+/** Told once the read index, once it is applied: a read of the whole shard that began before may be served. Undefined: never. */
+export type Confirmation = (index: number | undefined) => void;
 
 /** The context of one ReadIndex request: every read of one group in one turn. */
 export type ReadRound = {

@@ -38,7 +38,7 @@ export class ReplicaReads {
     const { clock, store, answer } = this.parts;
     const { operation } = pending;
     const { requestId, level } = operation;
-    if (group.installing || group.raft.isRestoring) {
+    if (!group.isReadable) {
       answer(pending, errorResult(requestId, 'BUSY', 'the replica is being brought up to date'));
       return true;
     }

@@ -95,6 +95,10 @@ export class Replicas {
     return this.groups.get(shardId);
   }
 
+  get size(): number {
+    return this.groups.size;
+  }
+
   all(): Iterable<Group> {
     return this.groups.values();
   }

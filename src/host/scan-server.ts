@@ -1,9 +1,10 @@
 /**
- * Pages of a scan: the keys, in order, of those asked-for shards that this node leads.
+ * Pages of a scan: the keys, in order, of those asked-for shards that this node has a replica of.
  *
- * Invariant: every shard in a page was vouched for by ReadIndex in that page's request, or, at level `one`, has a whole
- * replica here; a shard that was not (the node does not lead it, or lost it meanwhile) is named in `notLed` and none of its
- * keys is in the page.
+ * Invariants:
+ * 1. Every shard in a page was vouched for by its leader's ReadIndex in that page's request, or, at level `one`, has a whole
+ *    replica here; a shard that was not is named in `notLed` and none of its keys is in the page.
+ * 2. No replica's state was replaced, not even in part, while the page was read.
  */
 import { type Clock, emptyBytes, isRingraftError, type Logger, messageOf, type ShardId } from '../base/index.js';
 import type { Store } from '../kv/index.js';
@@ -34,7 +35,9 @@ export type ScanServerParts = {
   readonly options: HostOptions;
   readonly maps: LocalMap;
   readonly groupOf: (shardId: ShardId) => Group | undefined;
-  /** Calls back with true once a read that began now may be served, false when the group does not lead. */
+  /** How many shards have a replica here. */
+  readonly heldShards: () => number;
+  /** Calls back once a read that began now may be served, with false when that cannot be found out. */
   readonly confirmRead: (group: Group, done: (confirmed: boolean) => void) => void;
 };
 
@@ -78,32 +81,32 @@ export class ScanServer {
       answer(failure(code, message));
       return;
     }
-    const confirmed = new Set<number>();
+    const confirmed: Confirmed = new Map();
     const notLed: number[] = [];
     let waiting = request.shards.length;
     if (waiting === 0) answer(failure('BAD_REQUEST', 'a scan names its shards'));
     for (const shard of request.shards) {
       const group = this.parts.groupOf(shard as ShardId);
-      const settle = (led: boolean): void => {
-        if (led) confirmed.add(shard);
+      const settle = (isConfirmed: boolean): void => {
+        if (isConfirmed && group !== undefined) confirmed.set(shard, { group, installations: group.installations });
         else notLed.push(shard);
         if (--waiting === 0) this.readPage(request, confirmed, notLed, answer);
       };
-      if (group === undefined) settle(false);
-      else if (request.level === ConsistencyLevel.One) settle(!group.installing && !group.raft.isRestoring);
+      if (group?.isReadable !== true) settle(false);
+      else if (request.level === ConsistencyLevel.One) settle(true);
       else this.parts.confirmRead(group, settle);
     }
   }
 
   private readPage(
     request: ScanRequest,
-    confirmed: ReadonlySet<number>,
+    confirmed: Confirmed,
     notLed: number[],
     answer: (page: ScanPage) => void,
   ): void {
     const empty: ScanPage = { code: 0, message: '', pairs: [], more: false, resumeAfter: emptyBytes, notLed };
-    if (confirmed.size === 0) {
-      answer(empty);
+    if (confirmed.size === 0 || !isUnchanged(confirmed)) {
+      answer({ ...empty, notLed: request.shards });
       return;
     }
     const { store, bus, clock, maps } = this.parts;
@@ -118,14 +121,26 @@ export class ScanServer {
         limit: Math.min(request.limit || maxPageKeys, maxPageKeys),
         maxBytes: request.maxBytes > 0 ? Math.min(request.maxBytes, maxBytes) : maxBytes,
         accept: (key) => confirmed.has(maps.shardAt(ringHash(key))),
+        share: confirmed.size / this.parts.heldShards(),
         nowMs: clock.wallMs(),
       },
       (error, page) => {
         if (error !== undefined) answer(failure('CORRUPT', messageOf(error)));
+        else if (!isUnchanged(confirmed)) answer({ ...empty, notLed: request.shards });
         else answer({ ...empty, pairs: [...page.pairs], more: page.more, resumeAfter: page.resumeAfter });
       },
     );
   }
+}
+
+/** The replicas a page is read from, and how often their state had been replaced before. */
+type Confirmed = Map<number, { readonly group: Group; readonly installations: number }>;
+
+function isUnchanged(confirmed: Confirmed): boolean {
+  for (const { group, installations } of confirmed.values()) {
+    if (!group.isReadable || group.installations !== installations) return false;
+  }
+  return true;
 }
 
 const failure = (code: Parameters<typeof codeNumber>[0], message: string): ScanPage => ({

@@ -90,10 +90,10 @@ export class SystemShard {
   async confirm(term: number): Promise<void> {
     const { group } = this;
     if (group === undefined || this.leaderTerm !== term) throw notLeader('no');
-    const isConfirmed = await new Promise<boolean>((resolve) => {
+    const index = await new Promise<number | undefined>((resolve) => {
       this.parts.operations.confirmRead(group, resolve);
     });
-    if (!isConfirmed || this.leaderTerm !== term) throw notLeader('no');
+    if (index === undefined || this.leaderTerm !== term) throw notLeader('no');
   }
 
   /** Every record, as of a moment after the call in `term`. Rejects with NOT_LEADER. */
@@ -111,7 +111,7 @@ export class SystemShard {
         (resolve, reject) => {
           const query = { gte, lt: undefined, reverse: false, keysOnly: false, limit: 10_000, maxBytes: pageBytes };
           const nowMs = this.parts.clock.wallMs();
-          this.parts.store.scan(systemBucketId, { ...query, accept: () => true, nowMs }, (error, found) => {
+          this.parts.store.scan(systemBucketId, { ...query, accept: () => true, share: 1, nowMs }, (error, found) => {
             if (error === undefined) resolve(found);
             else reject(error);
           });

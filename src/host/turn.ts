@@ -237,6 +237,7 @@ export class TurnLoop {
   /** Installing takes many turns; the group's other output waits, for it builds on the snapshot. */
   private installSnapshot(group: Group, ready: Ready): void {
     group.installing = true;
+    group.installations++;
     this.parts.snapshots.install(group, ready, () => {
       assert(ready.snapshot !== undefined, 'an installation has a snapshot');
       group.installing = false;

@@ -31,6 +31,8 @@ export type ScanQuery = {
   readonly maxBytes: number;
   /** Which keys are wanted at all. */
   readonly accept: (key: Buffer) => boolean;
+  /** Which part of the keys in the interval that are, above 0, at most 1; a guess. */
+  readonly share: number;
   readonly nowMs: number;
 };
 
@@ -47,7 +49,6 @@ type Overlaid = { readonly key: Buffer; readonly present: boolean };
 /** Keys of the index looked at together: some are of shards that are not asked for. */
 const mostPageKeys = 256;
 const leastPageKeys = 16;
-const pageKeysPerItem = 4;
 /** Of a key of the index, by and large. */
 const usualKeyBytes = 32;
 const pairOverheadBytes = 32;
@@ -99,7 +100,9 @@ export function scan(
     return;
   }
   const overlaid = overlaidKeys(overlay, bucketId, query);
-  const pageKeys = Math.min(mostPageKeys, leastPageKeys + pageKeysPerItem * query.limit);
+  // One more says whether there are more.
+  const wantedKeys = Math.ceil((query.limit + 1) / query.share);
+  const pageKeys = Math.min(mostPageKeys, Math.max(leastPageKeys, wantedKeys));
   const readAheadBytes = pageKeys * usualKeyBytes;
   const iterator = engine.iterate({ ...indexRange(bucketId, gte, lt), reverse, keysOnly: true, readAheadBytes });
   new Scan(iterator, pageKeys, overlaid, reader, bucketId, query, callback).step();

@@ -128,6 +128,12 @@ export type ScanRequest = {
   mapEpoch: number;
 };
 
+/** Asks the leader of shards how far a replica has to be for reads that came before. */
+export type ReadIndexRequest = { shards: number[] };
+
+/** Of those shards that the node leads; `indexes` in the order of `shards`. */
+export type ReadIndexAnswer = { shards: number[]; indexes: number[] };
+
 export type ScanPair = { key: Buffer; value: Buffer; revision: number };
 
 export type ScanPage = {

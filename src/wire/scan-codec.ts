@@ -1,12 +1,12 @@
 /**
- * Scans as protobuf. The messages' fields are named as the domain types' are, and absent fields have their defaults on the
+ * Scans, and the read indexes they need, as protobuf. The messages' fields are named as the domain types' are, and absent fields have their defaults on the
  * prototype: what was decoded is used as it is, without a copy. Bytes are views of the input.
  *
  * Decoders throw BAD_REQUEST for bytes that are no such message.
  */
 import { messageOf, RingraftError } from '../base/index.js';
 import { encoded, messages, type Writer } from '../proto/index.js';
-import type { ScanPage, ScanRequest } from './operations.js';
+import type { ReadIndexAnswer, ReadIndexRequest, ScanPage, ScanRequest } from './operations.js';
 
 type Codec<Message> = {
   encode(message: Message, writer: InstanceType<typeof Writer>): unknown;
@@ -18,6 +18,8 @@ const codec = <Message>(generated: unknown): Codec<Message> => generated as Code
 
 const scanRequest = codec<ScanRequest>(messages.ScanRequest);
 const scanPage = codec<ScanPage>(messages.ScanPage);
+const readIndexRequest = codec<ReadIndexRequest>(messages.ReadIndexRequest);
+const readIndexAnswer = codec<ReadIndexAnswer>(messages.ReadIndexAnswer);
 
 function decode<Message>(kind: Codec<Message>, payload: Buffer, what: string): Message {
   try {
@@ -37,3 +39,13 @@ export const decodeScanRequest = (payload: Buffer): ScanRequest => decode(scanRe
 export const encodeScanPage = (page: ScanPage): Buffer => encode(scanPage, page);
 
 export const decodeScanPage = (payload: Buffer): ScanPage => decode(scanPage, payload, 'scan page');
+
+export const encodeReadIndexRequest = (request: ReadIndexRequest): Buffer => encode(readIndexRequest, request);
+
+export const decodeReadIndexRequest = (payload: Buffer): ReadIndexRequest =>
+  decode(readIndexRequest, payload, 'question for read indexes');
+
+export const encodeReadIndexAnswer = (answer: ReadIndexAnswer): Buffer => encode(readIndexAnswer, answer);
+
+export const decodeReadIndexAnswer = (payload: Buffer): ReadIndexAnswer =>
+  decode(readIndexAnswer, payload, 'answer with read indexes');

@@ -7,6 +7,8 @@ export const isInternalSubject = (subject: string | undefined): boolean => subje
 
 export const nodeSubject = (cluster: string, node: NodeId): string => `_kv.${cluster}.node.${node}`;
 export const scanSubject = (cluster: string, node: NodeId): string => `_kv.${cluster}.scan.${node}`;
+/** Of the shards that a node leads; asked by other nodes. */
+export const readIndexSubject = (cluster: string, node: NodeId): string => `_kv.${cluster}.readindex.${node}`;
 export const mapSubject = (cluster: string): string => `_kv.${cluster}.map`;
 export const raftSubject = (cluster: string, node: NodeId): string => `_kv.${cluster}.raft.${node}`;
 export const snapshotSubject = (cluster: string, node: NodeId, transfer: string): string =>

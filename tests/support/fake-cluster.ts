@@ -98,6 +98,8 @@ export class FakeCluster {
   /** Most pairs of one page of a scan. */
   scanPagePairs = 1000;
   scanRequests = 0;
+  /** Nodes serve scans of shards that others lead, too, as those do that hear from the leaders. */
+  servesReplicas = false;
   mapRequests = 0;
   /** `shard on node`. */
   readonly rebuilds: string[] = [];
@@ -251,7 +253,7 @@ export class FakeCluster {
     const notLed: number[] = [];
     for (const shard of request.shards) {
       const at = this.map.shards.findIndex(({ id }) => id === shard);
-      if (this.leaders[at] === node) led.add(shardId(shard));
+      if (this.leaders[at] === node || this.servesReplicas) led.add(shardId(shard));
       else notLed.push(shard);
     }
     const wanted = [...this.data.entries()]

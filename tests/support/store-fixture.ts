@@ -199,6 +199,7 @@ export class StoreFixture {
       limit: 10_000,
       maxBytes: 1_000_000,
       accept: () => true,
+      share: 1,
       nowMs: 1000,
     };
     return new Promise((resolve, reject) => {

@@ -77,7 +77,21 @@ test('a scan gives what a sorted model gives, for any interval, limit, direction
   t.pass();
 });
 
-test('each leader is asked once a page', async (t) => {
+test('one node that has replicas of all shards is asked for all of them, another one each time', async (t) => {
+  const fixture = await filled(300);
+  const { bus, cluster } = fixture;
+  cluster.servesReplicas = true;
+  const asked: string[] = [];
+  bus.filter = ({ subject }) => {
+    if (subject.includes('.scan.')) asked.push(subject.slice(-2));
+    return true;
+  };
+  for (let scan = 0; scan < 4; scan++) t.deepEqual(await keysOf(fixture), names(0, 300));
+  t.deepEqual(asked, [...asked.slice(0, 3), asked[0] as string]);
+  t.deepEqual([...asked.slice(0, 3)].sort(), ['n1', 'n2', 'n3']);
+});
+
+test('what a node does not vouch for is asked of its leaders, each once a page', async (t) => {
   const fixture = await filled(300);
   t.deepEqual(await keysOf(fixture), names(0, 300));
   t.is(fixture.cluster.scanRequests, 3);
@@ -128,7 +142,7 @@ test('a node that dies in the midst of a scan is replaced by those that took ove
 });
 
 test('lost pages are asked for again', async (t) => {
-  const fixture = await filled(100);
+  const fixture = await filled(100, { timeoutMs: 20_000 });
   let losses = 3;
   fixture.bus.filter = ({ subject }) => !(subject.includes('.scan.') && losses-- > 0);
   t.deepEqual(await keysOf(fixture), names(0, 100));

@@ -38,7 +38,7 @@ function surroundings() {
     configuration: { voters: [replicaId(1)], outgoing: [] },
     dataAgeMs: () => undefined,
   };
-  const group = { raft, installing: false, replicaId: replicaId(1), shardId: shardId(1), waitingReads: [] };
+  const group = { raft, isReadable: true, replicaId: replicaId(1), shardId: shardId(1), waitingReads: [] };
   const store = {
     getNow: () => undefined,
     getMany: (_keys: unknown, _nowMs: number, done: (error: undefined, values: readonly ReadValue[]) => void) => {

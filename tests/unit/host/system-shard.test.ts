@@ -15,7 +15,7 @@ function fixture() {
   const state = { isLeader: true, term: 4, refusal: undefined as string | undefined, firstIndex: 1 };
   const proposals: Proposal[] = [];
   const entries: Buffer[] = [];
-  const confirmations: ((isConfirmed: boolean) => void)[] = [];
+  const confirmations: ((index: number | undefined) => void)[] = [];
   let pairs: readonly Pair[] = [];
   let marked = 0;
   const raft = {
@@ -53,7 +53,9 @@ function fixture() {
     clock: new VirtualClock(),
     store: store as never,
     replicas: { get: () => held.group } as never,
-    operations: { confirmRead: (_: Group, done: (isConfirmed: boolean) => void) => confirmations.push(done) } as never,
+    operations: {
+      confirmRead: (_: Group, done: (index: number | undefined) => void) => confirmations.push(done),
+    } as never,
     mark: () => void marked++,
   });
   return {
@@ -133,7 +135,7 @@ test('every record is read, page after page, once the leadership is confirmed', 
   hold(keys);
   const read = system.read(4);
   t.is(pages.length, 0, 'not before');
-  confirmations[0]?.(true);
+  confirmations[0]?.(1);
   t.deepEqual(
     [...(await read)],
     keys.map((key) => [key, `value of ${key}`]),
@@ -144,11 +146,11 @@ test('every record is read, page after page, once the leadership is confirmed', 
 test('a leadership that is not confirmed, or ends while it is read, gives no records', async (t) => {
   const { system, state, confirmations } = fixture();
   const refused = fateOf(system.read(4));
-  confirmations[0]?.(false);
+  confirmations[0]?.(undefined);
   t.deepEqual(await refused, ['NOT_LEADER', 'no']);
   const ended = fateOf(system.read(4));
   state.term = 5;
-  confirmations[1]?.(true);
+  confirmations[1]?.(1);
   t.deepEqual(await ended, ['NOT_LEADER', 'no']);
   t.deepEqual(await fateOf(system.read(4)), ['NOT_LEADER', 'no'], 'the term that was asked for is over');
   t.is(confirmations.length, 2);

@@ -66,7 +66,7 @@ export class ReadIndexes {
   /** Of this turn, by the node that leads. */
   private readonly gathering = new Map<NodeId, ByShard>();
   /** By the last token of their reply subject. */
-  private readonly asked = new Map<string, ByShard>();
+  private readonly asked = new Map<string, { readonly byShard: ByShard; readonly deadlineMs: number }>();
   /** In the order of their deadlines; those at the front are open. */
   private open: Question[] = [];
   private lastToken = 0;
@@ -119,14 +119,18 @@ export class ReadIndexes {
       closed++;
     }
     if (closed > 0) this.open.splice(0, closed);
-    if (this.open.length === 0) this.asked.clear();
+    for (const [token, { deadlineMs }] of this.asked) {
+      if (deadlineMs > nowMs) break;
+      this.asked.delete(token);
+    }
   }
 
   private ask(): void {
-    const { bus, options } = this.parts;
+    const { bus, clock, options } = this.parts;
+    const deadlineMs = clock.nowMs() + timeoutMs;
     for (const [node, byShard] of this.gathering) {
       const token = String(++this.lastToken);
-      this.asked.set(token, byShard);
+      this.asked.set(token, { byShard, deadlineMs });
       this.counters.requests++;
       this.counters.shards += byShard.size;
       const payload = encodeReadIndexRequest({ shards: [...byShard.keys()] });
@@ -137,8 +141,8 @@ export class ReadIndexes {
 
   private onAnswer({ subject, payload, noResponders }: BusMessage): void {
     const token = subject.slice(this.inbox.length + 1);
-    const byShard = this.asked.get(token);
-    if (byShard === undefined) return;
+    const asked = this.asked.get(token);
+    if (asked === undefined) return;
     this.asked.delete(token);
     const indexes = new Map<number, number>();
     if (!noResponders) {
@@ -146,7 +150,7 @@ export class ReadIndexes {
       for (const [at, shard] of answer?.shards.entries() ?? [])
         indexes.set(shard, answer?.indexes[at] ?? Number.POSITIVE_INFINITY);
     }
-    for (const [shardId, questions] of byShard) {
+    for (const [shardId, questions] of asked.byShard) {
       const index = indexes.get(shardId);
       for (const question of questions) {
         if (index === undefined) question.answer(false);

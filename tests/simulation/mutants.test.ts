@@ -21,8 +21,9 @@ const bugs: readonly (readonly [mutant: MutantName, kinds: readonly FaultKind[],
   ['applied-index-not-atomic', ['power-loss', 'power-loss-all']],
   ['damage-taken-for-a-torn-tail', ['bit-flip']],
   ['quorum-read-ignores-the-log', ['delay', 'partition', 'loss']],
+  ['scan-not-waited-for', ['partition', 'link', 'one-way', 'delay']],
   ['move-not-waited-for', ['join', 'drain', 'move']],
-  ['map-not-read-again', ['join', 'drain', 'kill', 'transfer']],
+  ['map-not-read-again', ['join', 'drain', 'kill', 'transfer'], 120],
   ['founded-without-asking', ['lose-disk', 'kill']],
 ];
 const mostSeeds = 60;

@@ -4,8 +4,9 @@
  *
  * A mutant stays on until the process ends.
  */
-import { noReplica, type ReplicaId } from '../../src/base/index.js';
+import { noReplica, type ReplicaId, type ShardId } from '../../src/base/index.js';
 import type { Engine, EngineBatch } from '../../src/engine/index.js';
+import { ReadIndexes, type ReadIndexesParts } from '../../src/host/read-indexes.js';
 import { ReplicaReads } from '../../src/host/replica-reads.js';
 import { ReplicaRepair } from '../../src/host/replica-repair.js';
 import { SystemKind } from '../../src/kv/keys.js';
@@ -19,6 +20,7 @@ import { quorumReached } from '../../src/raft/quorum.js';
 import { ReadIndexQueue } from '../../src/raft/read-index.js';
 import { type Entry, EntryType, type Message } from '../../src/raft/types.js';
 import type { RecoveredGroup, Wal } from '../../src/wal/index.js';
+import { decodeReadIndexRequest, encodeReadIndexAnswer, type ReadIndexAnswer } from '../../src/wire/index.js';
 import { clusterMutants } from './cluster-mutants.js';
 import { quorumMutants } from './quorum-mutants.js';
 
@@ -217,6 +219,30 @@ function touchingEntriesIgnored(): void {
   ReplicaReads.prototype.newestTouching = () => 0;
 }
 
+/** A replica serves a scan once its leader has told the read index, however far it is itself. */
+function scanNotWaitedFor(): void {
+  Object.defineProperty(ReadIndexes.prototype, 'awaitApplied', {
+    value: (question: { answer(confirmed: boolean): void }) => question.answer(true),
+  });
+}
+
+/** A node that leads answers how far it is, and asks no majority whether it still does. */
+function readIndexNotAskedFor(): void {
+  Object.defineProperty(ReadIndexes.prototype, 'onRequest', {
+    value(this: ReadIndexes, { payload, replyTo }: { payload: Buffer; replyTo: string }) {
+      const { bus, groupOf } = Reflect.get(this, 'parts') as ReadIndexesParts;
+      const answer: ReadIndexAnswer = { shards: [], indexes: [] };
+      for (const shard of decodeReadIndexRequest(payload).shards) {
+        const { raft } = groupOf(shard as ShardId) ?? {};
+        if (raft?.isLeader !== true) continue;
+        answer.shards.push(shard);
+        answer.indexes.push(raft.commitIndex);
+      }
+      bus.publish('client', replyTo, encodeReadIndexAnswer(answer));
+    },
+  });
+}
+
 const mutants = {
   'commit-old-terms-by-counting': commitOldTerms,
   'vote-not-persisted': voteNotPersisted,
@@ -234,6 +260,8 @@ const mutants = {
   'applied-index-not-atomic': appliedIndexNotAtomic,
   'damage-taken-for-a-torn-tail': damageTakenForTornTail,
   'quorum-read-ignores-the-log': touchingEntriesIgnored,
+  'scan-not-waited-for': scanNotWaitedFor,
+  'read-index-not-asked-for': readIndexNotAskedFor,
   'sessions-age-by-stamps': sessionsAgeByStamps,
   ...quorumMutants,
   ...clusterMutants,

@@ -40,6 +40,8 @@ export type WorkloadCounts = {
 
 type Stamped = { readonly timeMs: number; readonly stamp: number };
 const counterKey = 'counter';
+/** One operation of so many is a scan. */
+const scanEvery = 20;
 /** Of all workloads of a world: what increments were answered, and how many may have happened without. */
 type Tally = { readonly answers: Set<number>; open: number };
 const tallyOf = new WeakMap<World, Tally>();
@@ -55,6 +57,7 @@ export class Workload {
   private stopped = false;
   private values = 0;
   private running = 0;
+  private steps = 0;
   private readonly random: Random;
   private readonly stamps: Stamped[];
   private readonly tally: Tally;
@@ -116,6 +119,10 @@ export class Workload {
   }
 
   private async step(client: RingraftClient): Promise<void> {
+    if (++this.steps % scanEvery === 0) {
+      await this.scan(client);
+      return;
+    }
     const key = `key-${randomBetween(this.random, 1, this.options.keys)}`;
     const kind = randomBetween(this.random, 0, 10);
     if (kind < 4) await this.get(client, key);
@@ -224,6 +231,26 @@ export class Workload {
       if (isQuorum) this.counts.proven++;
       return { kind: 'ok', value };
     });
+  }
+
+  /** Every page is linearizable for its shards: the scan is a read of each key at some moment between its begin and its end. */
+  private async scan(client: RingraftClient): Promise<void> {
+    const invoked = this.stampNow();
+    const found = new Map<string, string>();
+    try {
+      for await (const { key, value } of client.scan(this.options.bucket))
+        found.set(key.toString(), String(text(value)));
+    } catch (error) {
+      if (!isRingraftError(error)) throw error;
+      this.counts.failed++;
+      return;
+    }
+    this.counts.ok++;
+    const completed = this.stampNow();
+    for (let n = 1; n <= this.options.keys; n++) {
+      const output = { kind: 'ok' as const, value: found.get(`key-${n}`) ?? null };
+      this.history.push({ client: this.number, invoked, completed, key: `key-${n}`, input: { op: 'get' }, output });
+    }
   }
 
   private chance(share: number): boolean {

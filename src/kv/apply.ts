@@ -201,7 +201,7 @@ export class Applier {
     const stored = encodeValue(++shard.revision, expiresAtMs, value);
     this.pipeline.mutate(name, storedKey, stored);
     this.buckets.onWritten(bucketId);
-    if (before === undefined) this.pipeline.put(indexKey(bucketId, key), emptyBytes);
+    if (before === undefined) this.pipeline.addToIndex(bucketId, key);
     const expiredAtMs = before?.expiresAtMs ?? 0;
     if (expiredAtMs > 0 && expiredAtMs !== expiresAtMs) this.pipeline.delete(expiryKey(expiredAtMs, storedKey));
     if (expiresAtMs > 0) this.pipeline.put(expiryKey(expiresAtMs, storedKey), emptyBytes);

@@ -1,25 +1,16 @@
 /**
- * Scans in key order: the ordered index of the bucket, the overlay merged over it.
+ * Scans in key order: the ordered index of the bucket, merged with the keys that it does not show yet.
  *
- * Invariant: the iterator and the overlay are taken at one instant, so no key that was there throughout is missed. Values
- * are read afterwards and may be newer; a key deleted meanwhile is left out.
+ * Invariant: the iterator and the added keys are taken at one instant, so no key that was there throughout is missed. Values
+ * are read afterwards, from the overlay first, and may be newer; a key that is deleted by then is left out.
  */
 import { type BucketId, emptyBytes, mapKey } from '../base/index.js';
 import type { Engine, EngineIterator } from '../engine/index.js';
 import { ringHash } from '../ring/index.js';
 import type { ScanPair } from '../wire/index.js';
-import {
-  bucketOfName,
-  dataKey,
-  indexRange,
-  isLive,
-  type StoredValue,
-  userKeyOfIndexKey,
-  userKeyOfName,
-  valueIn,
-} from './keys.js';
+import { AddedCursor, type AddedKeys } from './added-keys.js';
+import { dataKey, indexRange, isLive, type StoredValue, userKeyOfIndexKey, valueIn } from './keys.js';
 import type { Reader } from './reader.js';
-import type { Overlay } from './write-pipeline.js';
 
 export type ScanQuery = {
   readonly gte: Buffer;
@@ -44,7 +35,6 @@ export type ScanPageResult = {
 };
 
 type Callback = (error: Error | undefined, page: ScanPageResult) => void;
-type Overlaid = { readonly key: Buffer; readonly present: boolean };
 
 /** Keys of the index looked at together: some are of shards that are not asked for. */
 const mostPageKeys = 256;
@@ -53,42 +43,33 @@ const leastPageKeys = 16;
 const usualKeyBytes = 32;
 const pairOverheadBytes = 32;
 
-/** The keys of the overlay that the query asks for, each once, as its newest generation has it. */
-function overlaidKeys([gathering, underWrite]: Overlay, bucketId: BucketId, query: ScanQuery): Overlaid[] {
-  const first = mapKey(query.gte);
-  const end = query.lt === undefined ? undefined : mapKey(query.lt);
-  const found: Overlaid[] = [];
-  const collect = (name: string, present: boolean): void => {
-    const key = userKeyOfName(name);
-    if (key >= first && (end === undefined || key < end)) found.push({ key: Buffer.from(key, 'latin1'), present });
-  };
-  for (const [name, stored] of gathering) if (bucketOfName(name) === bucketId) collect(name, stored !== null);
-  for (const [name, stored] of underWrite) {
-    if (bucketOfName(name) === bucketId && !gathering.has(name)) collect(name, stored !== null);
-  }
-  return found.sort((a, b) => (query.reverse ? Buffer.compare(b.key, a.key) : Buffer.compare(a.key, b.key)));
-}
-
-/** Merges a page of index keys with the overlay, up to the page's last key (or to the end). */
-function merge(page: readonly Buffer[], overlaid: Overlaid[], isLast: boolean, reverse: boolean): Buffer[] {
-  const order = (a: Buffer, b: Buffer): number => (reverse ? Buffer.compare(b, a) : Buffer.compare(a, b));
+/** Merges a page of index keys with keys that the index does not show yet, up to the page's last key (or to the end). */
+function merge(page: readonly Buffer[], added: AddedCursor, isLast: boolean): Buffer[] {
   const merged: Buffer[] = [];
-  const takeOverlaid = (): void => {
-    const next = overlaid.shift();
-    if (next?.present) merged.push(next.key);
+  let next = added.peek();
+  const take = (key: string): void => {
+    merged.push(Buffer.from(key, 'latin1'));
+    added.skip(key);
+    next = added.peek();
   };
-  for (const key of page) {
-    while (overlaid[0] !== undefined && order(overlaid[0].key, key) < 0) takeOverlaid();
-    if (overlaid[0]?.key.equals(key)) takeOverlaid();
-    else merged.push(key);
+  for (const bytes of page) {
+    if (next !== undefined) {
+      const key = mapKey(bytes);
+      while (next !== undefined && added.precedes(next, key)) take(next);
+      if (next === key) {
+        added.skip(key);
+        next = added.peek();
+      }
+    }
+    merged.push(bytes);
   }
-  if (isLast) while (overlaid.length > 0) takeOverlaid();
+  if (isLast) while (next !== undefined) take(next);
   return merged;
 }
 
 export function scan(
   engine: Engine,
-  overlay: Overlay,
+  addedKeys: readonly AddedKeys[],
   reader: Reader,
   bucketId: BucketId,
   query: ScanQuery,
@@ -99,13 +80,14 @@ export function scan(
     callback(undefined, { pairs: [], more: false, resumeAfter: emptyBytes });
     return;
   }
-  const overlaid = overlaidKeys(overlay, bucketId, query);
+  const sources = addedKeys.map((keys) => keys.sorted(bucketId));
+  const added = new AddedCursor(sources, mapKey(gte), lt === undefined ? undefined : mapKey(lt), reverse);
   // One more says whether there are more.
   const wantedKeys = Math.ceil((query.limit + 1) / query.share);
   const pageKeys = Math.min(mostPageKeys, Math.max(leastPageKeys, wantedKeys));
   const readAheadBytes = pageKeys * usualKeyBytes;
   const iterator = engine.iterate({ ...indexRange(bucketId, gte, lt), reverse, keysOnly: true, readAheadBytes });
-  new Scan(iterator, pageKeys, overlaid, reader, bucketId, query, callback).step();
+  new Scan(iterator, pageKeys, added, reader, bucketId, query, callback).step();
 }
 
 class Scan {
@@ -115,7 +97,7 @@ class Scan {
   constructor(
     private readonly iterator: EngineIterator,
     private readonly pageKeys: number,
-    private readonly overlaid: Overlaid[],
+    private readonly added: AddedCursor,
     private readonly reader: Reader,
     private readonly bucketId: BucketId,
     private readonly query: ScanQuery,
@@ -131,9 +113,8 @@ class Scan {
       const isLast = page.length === 0;
       const keys = merge(
         page.map(([key]) => userKeyOfIndexKey(key)),
-        this.overlaid,
+        this.added,
         isLast,
-        this.query.reverse,
       ).filter(this.query.accept);
       this.collect(keys, isLast);
     });

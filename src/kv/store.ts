@@ -263,7 +263,7 @@ export class Store {
 
   /** One page of a bucket's keys in order. */
   scan(bucketId: BucketId, query: ScanQuery, callback: (error: Error | undefined, page: ScanPageResult) => void): void {
-    scan(this.engine, this.pipeline.overlay, this.reader, bucketId, query, callback);
+    scan(this.engine, this.pipeline.addedKeys, this.reader, bucketId, query, callback);
   }
 
   /** Keys whose time was over at `nowMs`, by what is written; at most so many, in order, after the hint `after`. */

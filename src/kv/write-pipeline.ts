@@ -10,17 +10,24 @@
  *    write; of a key in both the gathering one holds. A generation goes as a whole, when its batch is written.
  * 3. `betweenWrites` actions run when the engine holds exactly what `writtenPositions` says, nothing under way.
  */
-import { type Clock, messageOf, RingraftError, type ShardId, type Timer } from '../base/index.js';
+import {
+  type BucketId,
+  type Clock,
+  emptyBytes,
+  mapKey,
+  messageOf,
+  RingraftError,
+  type ShardId,
+  type Timer,
+} from '../base/index.js';
 import type { Engine, EngineBatch } from '../engine/index.js';
-import { type Known, type StoredValue, SystemKind, systemKey } from './keys.js';
+import { AddedKeys } from './added-keys.js';
+import { indexKey, type Known, type StoredValue, SystemKind, systemKey } from './keys.js';
 import type { ShardState } from './shard-state.js';
 import type { ShardPosition } from './types.js';
 
 /** One generation, by data key as a map key; null: deleted. */
 type Generation = Map<string, StoredValue | null>;
-
-/** Both generations, newest first. */
-export type Overlay = readonly [gathering: ReadonlyMap<string, Known>, underWrite: ReadonlyMap<string, Known>];
 
 /** A batch is written when its first mutation is so old, or when it has so many bytes. */
 const gatherMs = 64;
@@ -33,6 +40,9 @@ export class WritePipeline {
   private gathering: EngineBatch;
   private gatheringKeys: Generation = new Map();
   private keysUnderWrite: Generation = new Map();
+  /** Of the same generations. */
+  private addedGathering = new AddedKeys();
+  private addedUnderWrite = new AddedKeys();
   private gatheringBytes = 0;
   private writingBytes = 0;
   private batchNumber = 1;
@@ -57,8 +67,9 @@ export class WritePipeline {
     return this.gatheringBytes + this.writingBytes;
   }
 
-  get overlay(): Overlay {
-    return [this.gatheringKeys, this.keysUnderWrite];
+  /** What the ordered index may not show yet. */
+  get addedKeys(): readonly AddedKeys[] {
+    return [this.addedGathering, this.addedUnderWrite];
   }
 
   /** A key in both generations counts twice. */
@@ -77,6 +88,12 @@ export class WritePipeline {
     this.gatheringKeys.set(name, stored);
     if (stored === null) this.delete(dataKey);
     else this.put(dataKey, stored.encoded);
+  }
+
+  /** The key of user data gets its entry in the ordered index. */
+  addToIndex(bucketId: BucketId, key: Buffer): void {
+    this.put(indexKey(bucketId, key), emptyBytes);
+    this.addedGathering.add(bucketId, mapKey(key));
   }
 
   put(key: Buffer, value: Buffer): void {
@@ -177,6 +194,8 @@ export class WritePipeline {
     this.gathering = this.engine.batch();
     this.keysUnderWrite = this.gatheringKeys;
     this.gatheringKeys = new Map();
+    this.addedUnderWrite = this.addedGathering;
+    this.addedGathering = new AddedKeys();
     this.writingBytes = this.gatheringBytes;
     this.gatheringBytes = 0;
     this.writing = true;
@@ -191,6 +210,7 @@ export class WritePipeline {
       }
       for (const position of positions) this.written.set(position.shardId, position);
       this.keysUnderWrite = new Map();
+      this.addedUnderWrite = new AddedKeys();
       for (const done of syncs) done(undefined);
       this.runBetween();
       this.schedule();

@@ -10,34 +10,35 @@ import { type WorkloadName, workloads } from './workload.js';
 
 type Row<Length extends readonly unknown[]> = { readonly [At in keyof Length]: number };
 
-/** An operation: put and get with 256 in flight, put and get with one. */
-const measured: Readonly<Record<string, Row<[put: 0, get: 0, putAlone: 0, getAlone: 0]>>> = {
-  'messages, client to node': [0.01172, 0.01172, 1, 1],
-  'messages, node to node': [0.04688, 0.04688, 4.219, 4.094],
-  'messages, node to client': [0.01172, 0.01172, 1, 1],
-  'Raft messages in them': [0.25, 0.25, 5.062, 4.344],
-  'bytes, client to node': [286.2, 24.18, 302, 39],
-  'bytes, node to node': [578.5, 4.406, 769.8, 121.4],
-  'bytes, node to client': [12.02, 275, 15, 277],
-  'syncs of the log': [0.02344, 0, 3, 0],
-  'pieces written to the log': [0.02344, 0, 3, 0],
-  'bytes written to the log': [868.3, 0, 1131, 0],
-  'batches to the engine': [0.001709, 0, 0.04688, 0],
-  'keys written to the engine': [2.663, 0, 4.109, 0],
-  'bytes written to the engine': [874.8, 0, 989.9, 0],
-  'keys asked of the engine': [0, 0, 0, 0],
-  'turns of the nodes': [0.05859, 0.03516, 7.141, 4.047],
-  'timers, client': [0.0007324, 0.0002441, 0.09375, 0.04688],
-  'timers, nodes': [0.003662, 0, 0.3281, 0.1172],
-  'virtual microseconds from first to last': [5.078, 1.563, 900, 400],
-  'copies of bytes': [12.14, 5, 18.7, 5],
-  'bytes copied per byte of value': [10.91, 1.188, 11.57, 1.188],
-  'buffers made': [6.017, 1.07, 16.32, 7.094],
-  'bytes of buffers made': [2126, 566.6, 2601, 700.4],
-  'bytes to and from strings': [813.8, 282.2, 859.2, 298.2],
-  'bytes of heap': [8867, 4280, 58_900, 29_700],
+/** An operation: put and get with 256 in flight, scans of 50 keys with 16, put and get with one. */
+const measured: Readonly<Record<string, Row<[put: 0, get: 0, scan: 0, putAlone: 0, getAlone: 0]>>> = {
+  'messages, client to node': [0.01172, 0.01172, 1, 1, 1],
+  'messages, node to node': [0.04688, 0.04688, 1.875, 4.234, 4.094],
+  'messages, node to client': [0.01172, 0.01172, 1, 1, 1],
+  'Raft messages in them': [0.25, 0.25, 8, 5.062, 4.375],
+  'bytes, client to node': [286.2, 24.18, 56, 302, 39],
+  'bytes, node to node': [578.5, 4.406, 145.9, 770, 121],
+  'bytes, node to client': [12.02, 275, 13_970, 15, 277],
+  'syncs of the log': [0.02344, 0, 0, 3, 0],
+  'pieces written to the log': [0.02344, 0, 0, 3, 0],
+  'bytes written to the log': [868.3, 0, 0, 1131, 0],
+  'batches to the engine': [0.001709, 0, 0, 0.02344, 0],
+  'keys written to the engine': [2.663, 0, 0, 2.266, 0],
+  'bytes written to the engine': [874.8, 0, 0, 925.8, 0],
+  'keys asked of the engine': [0, 0, 0, 0, 0],
+  'keys walked in the engine': [0, 0, 51, 0, 0],
+  'turns of the nodes': [0.05859, 0.03516, 0.75, 7.141, 4.047],
+  'timers, client': [0.0007324, 0.0002441, 1, 0.09375, 0.04688],
+  'timers, nodes': [0.003662, 0, 0.04688, 0.3516, 0.1641],
+  'virtual microseconds from first to last': [5.078, 1.563, 43.75, 900, 400],
+  'copies of bytes': [12.14, 5, 259.8, 18.45, 5.047],
+  'bytes copied per byte of value': [10.91, 1.188, 166.1, 11.6, 1.188],
+  'buffers made': [6.017, 1.07, 109.9, 15.41, 7.141],
+  'bytes of buffers made': [2126, 566.6, 28_600, 2591, 700.3],
+  'bytes to and from strings': [813.8, 282.2, 14_410, 882.5, 298.2],
+  'bytes of heap': [8870, 4300, 230_000, 57_000, 31_000],
 };
-const columns: readonly WorkloadName[] = ['put', 'get', 'put alone', 'get alone'];
+const columns: readonly WorkloadName[] = ['put', 'get', 'scan', 'put alone', 'get alone'];
 
 /** By message: what is copied a byte of it, and what is allocated an item in it. */
 const codecs: Readonly<Record<string, Row<[encodeCopies: 0, decodeCopies: 0, encodeHeap: 0, decodeHeap: 0]>>> = {

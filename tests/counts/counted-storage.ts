@@ -21,6 +21,8 @@ export type StorageCounts = {
   mutations: number;
   mutationBytes: number;
   lookedUp: number;
+  /** By iterators. */
+  iterated: number;
 };
 
 export const noStorageCounts = (): StorageCounts => ({
@@ -31,6 +33,7 @@ export const noStorageCounts = (): StorageCounts => ({
   mutations: 0,
   mutationBytes: 0,
   lookedUp: 0,
+  iterated: 0,
 });
 
 export function countedDisk(loop: EventLoop, counts: StorageCounts): Disk {
@@ -86,6 +89,17 @@ export function countedEngine(loop: EventLoop, counts: StorageCounts): Engine {
     getMany: (keys, callback) => {
       counts.lookedUp += keys.length;
       uncounted(() => engine.getMany(keys, callback));
+    },
+    iterate: (range) => {
+      const iterator = uncounted(() => engine.iterate(range));
+      return {
+        next: (count, callback) =>
+          iterator.next(count, (error, pairs) => {
+            counts.iterated += pairs.length;
+            callback(error, pairs);
+          }),
+        close: (done) => iterator.close(done),
+      };
     },
   };
 }

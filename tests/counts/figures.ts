@@ -21,6 +21,7 @@ export function figuresOf(before: Counts, after: Counts, operations: number): Fi
     'keys written to the engine': each(({ storage }) => storage.mutations),
     'bytes written to the engine': each(({ storage }) => storage.mutationBytes),
     'keys asked of the engine': each(({ storage }) => storage.lookedUp),
+    'keys walked in the engine': each(({ storage }) => storage.iterated),
     'turns of the nodes': each(({ nodeTurns }) => nodeTurns),
     'timers, client': each(({ clientTimers }) => clientTimers),
     'timers, nodes': each(({ nodeTimers }) => nodeTimers),

@@ -10,13 +10,18 @@ const keyCount = 4096;
 const keys = Array.from({ length: keyCount }, (_, at) => Buffer.from(`key-${String(at).padStart(8, '0')}`));
 const values = keys.map((_, at) => Buffer.alloc(valueBytes, at % 251));
 
-export type WorkloadName = 'put' | 'get' | 'put alone' | 'get alone';
-type Workload = { readonly op: 'put' | 'get'; readonly operations: number; readonly inFlight: number };
+/** How many keys a scan is to give, and how many lie between the first ones of two scans. */
+const scanned = 50;
+const betweenScans = 60;
 
-/** Each operation has a key of its own, which was written before. */
+export type WorkloadName = 'put' | 'get' | 'scan' | 'put alone' | 'get alone';
+type Workload = { readonly op: 'put' | 'get' | 'scan'; readonly operations: number; readonly inFlight: number };
+
+/** Each operation has a key of its own, which was written before; a scan begins there. */
 export const workloads: Readonly<Record<WorkloadName, Workload>> = {
   put: { op: 'put', operations: keyCount, inFlight: 256 },
   get: { op: 'get', operations: keyCount, inFlight: 256 },
+  scan: { op: 'scan', operations: 64, inFlight: 16 },
   'put alone': { op: 'put', operations: 128, inFlight: 1 },
   'get alone': { op: 'get', operations: 128, inFlight: 1 },
 };
@@ -68,8 +73,21 @@ export class WorkloadRunner {
       if (found?.value.length !== valueBytes) onFailure(new Error('a value was not found'));
       onPut();
     };
+    const scan = async (from: number): Promise<void> => {
+      // With an end: the engine in memory copies the whole interval.
+      const bounds = { gte: keys[from] as Buffer, lt: keys[from + betweenScans] as Buffer };
+      let found = 0;
+      for await (const { value } of client.scan(bucket, { ...bounds, limit: scanned })) {
+        if (value.length === valueBytes) found++;
+      }
+      if (found !== scanned) throw new Error('a scan did not give what it should');
+    };
     const begin = (): void => {
       if (begun === operations) return;
+      if (op === 'scan') {
+        scan(betweenScans * begun++).then(onPut, onFailure);
+        return;
+      }
       const key = keys[begun] as Buffer;
       const value = values[begun++] as Buffer;
       if (op === 'put') client.put(bucket, key, value).then(onPut, onFailure);

@@ -8,7 +8,7 @@
  *    on every replica alike, and its data may go whenever there is time.
  * 4. A repeated command (same client, same sequence) gets its first answer and changes nothing.
  */
-import { assert, assertNever, type BucketId, emptyBytes, mapKey } from '../base/index.js';
+import { assert, assertNever, type BucketId, mapKey } from '../base/index.js';
 import { decodeConfiguration, type Entry, EntryType } from '../raft/index.js';
 import { ringHash } from '../ring/index.js';
 import { type Command, CommandKind, ConditionKind, codeNumber, decodeCommandBatch } from '../wire/index.js';
@@ -17,6 +17,7 @@ import {
   encodeValue,
   expiryKey,
   indexKey,
+  indexValue,
   isLive,
   type StoredValue,
   SystemKind,
@@ -204,7 +205,7 @@ export class Applier {
     if (before === undefined) this.pipeline.addToIndex(bucketId, key);
     const expiredAtMs = before?.expiresAtMs ?? 0;
     if (expiredAtMs > 0 && expiredAtMs !== expiresAtMs) this.pipeline.delete(expiryKey(expiredAtMs, storedKey));
-    if (expiresAtMs > 0) this.pipeline.put(expiryKey(expiresAtMs, storedKey), emptyBytes);
+    if (expiresAtMs > 0) this.pipeline.put(expiryKey(expiresAtMs, storedKey), indexValue);
     this.reader.noteMutation(name, stored);
     return { code: 0, revision: stored.revision, found: true };
   }

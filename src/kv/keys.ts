@@ -130,6 +130,12 @@ export function indexKey(bucketId: BucketId, key: Buffer): Buffer {
   return bytes;
 }
 
+/**
+ * The value of keys that have nothing to say beside that they are there: in the ordered index, and of times to live. Not empty:
+ * RocksDB's binding copies each value, and never frees the copy of an empty one (32 bytes a put).
+ */
+export const indexValue = Buffer.from([1]);
+
 export const userKeyOfIndexKey = (bytes: Buffer): Buffer => bytes.subarray(indexHeaderBytes);
 
 /** The index of a bucket from `gte` (a user key) to before `lt`; an undefined end: to the end of the bucket. */

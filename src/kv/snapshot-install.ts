@@ -7,7 +7,7 @@
  * 2. Every step may be done again: a crash at any point is made good by `resumeInstall`.
  * 3. The shard's position appears with the last batch, which also removes the intent, synced.
  */
-import { type BackgroundWork, type BucketId, emptyBytes, RingraftError, type ShardId } from '../base/index.js';
+import { type BackgroundWork, type BucketId, RingraftError, type ShardId } from '../base/index.js';
 import type { Engine, EngineBatch, EnginePair } from '../engine/index.js';
 import type { SnapshotMetadata } from '../raft/index.js';
 import {
@@ -16,6 +16,7 @@ import {
   decodeValue,
   expiryKey,
   indexKey,
+  indexValue,
   isDataKey,
   SystemKind,
   shardRecords,
@@ -117,9 +118,9 @@ async function replace(parts: InstallParts, path: string): Promise<void> {
 function putPair(batch: EngineBatch, key: Buffer, value: Buffer): void {
   batch.put(Buffer.from(key), Buffer.from(value));
   if (!isDataKey(key)) return;
-  batch.put(indexKey(bucketOfDataKey(key), userKeyOfDataKey(key)), emptyBytes);
+  batch.put(indexKey(bucketOfDataKey(key), userKeyOfDataKey(key)), indexValue);
   const { expiresAtMs } = decodeValue(value);
-  if (expiresAtMs > 0) batch.put(expiryKey(expiresAtMs, key), emptyBytes);
+  if (expiresAtMs > 0) batch.put(expiryKey(expiresAtMs, key), indexValue);
 }
 
 /** Removes what the shard holds: data, index, sessions, dropped buckets; the intent stays. */

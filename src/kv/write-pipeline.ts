@@ -13,7 +13,6 @@
 import {
   type BucketId,
   type Clock,
-  emptyBytes,
   mapKey,
   messageOf,
   RingraftError,
@@ -22,7 +21,7 @@ import {
 } from '../base/index.js';
 import type { Engine, EngineBatch } from '../engine/index.js';
 import { AddedKeys } from './added-keys.js';
-import { indexKey, type Known, type StoredValue, SystemKind, systemKey } from './keys.js';
+import { indexKey, indexValue, type Known, type StoredValue, SystemKind, systemKey } from './keys.js';
 import type { ShardState } from './shard-state.js';
 import type { ShardPosition } from './types.js';
 
@@ -92,7 +91,7 @@ export class WritePipeline {
 
   /** The key of user data gets its entry in the ordered index. */
   addToIndex(bucketId: BucketId, key: Buffer): void {
-    this.put(indexKey(bucketId, key), emptyBytes);
+    this.put(indexKey(bucketId, key), indexValue);
     this.addedGathering.add(bucketId, mapKey(key));
   }
 

@@ -4,6 +4,7 @@ import test from 'ava';
 import { RingraftError } from '../../../src/base/index.js';
 import type { EngineBatch } from '../../../src/engine/index.js';
 import { nodeSnapshotFiles } from '../../../src/kv/index.js';
+import { drain, everything } from '../../support/engine-calls.js';
 import { StoreFixture, theShard, wholeRing } from '../../support/store-fixture.js';
 import { inDirectory } from '../../support/temporary-directory.js';
 
@@ -45,6 +46,26 @@ test('an installed snapshot is the same state, byte for byte, and repeated comma
   const repeated = { client: 'client-2', commands: [{ key: 'k59', value: 'again', sequence: 60 }] };
   t.deepEqual(await target.apply(repeated), await source.apply(repeated));
   t.not(await target.text('k59'), 'again');
+});
+
+test('memory that grew by 10 MB a minute: no empty value goes to the engine, whose binding keeps a copy of each', async (t) => {
+  const source = await StoreFixture.start();
+  await source.apply({
+    commands: [
+      { key: 'a', value: '', expiresAtMs: 5000 },
+      { key: 'b', value: '' },
+    ],
+  });
+  await source.sync();
+  const target = await StoreFixture.start();
+  const { path, metadata } = await source.stageSnapshot(target.files, 100);
+  await target.store.installSnapshot(theShard, path, metadata);
+  for (const store of [source, target]) {
+    const pairs = await drain(store.engine.iterate(everything));
+    const empty = pairs.filter(([, value]) => value === '').map(([key]) => key);
+    t.deepEqual(empty, []);
+    t.is(pairs.filter(([key]) => key.startsWith('i') || key.startsWith('x')).length, 3);
+  }
 });
 
 test('a snapshot shows one position, whatever is applied while it is read', async (t) => {

@@ -46,10 +46,8 @@ async function runAva(patterns) {
   const failed =
     lastNumber(output, /^\s*(\d+) tests? failed$/gm) +
     lastNumber(output, /^\s*(\d+) (?:uncaught exceptions?|unhandled rejections?)$/gm);
-  // Ava repeats the failed ones after this line.
-  const details = output.slice(
-    Math.max(0, output.search(/^\s*\d+ (?:tests? failed|uncaught exceptions?|unhandled rejections?)$/m)),
-  );
+  // What failed is repeated at the end, after a line of its own.
+  const details = output.slice(Math.max(0, output.search(/^\s*─$/m)));
   return outcome('ava', passed, failed, code, details);
 }
 

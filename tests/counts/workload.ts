@@ -10,9 +10,10 @@ const keyCount = 4096;
 const keys = Array.from({ length: keyCount }, (_, at) => Buffer.from(`key-${String(at).padStart(8, '0')}`));
 const values = keys.map((_, at) => Buffer.alloc(valueBytes, at % 251));
 
-/** How many keys a scan is to give, and how many lie between the first ones of two scans. */
+/** How many keys a scan is to give, how many its interval has, and how many lie between the first ones of two scans. */
 const scanned = 50;
-const betweenScans = 60;
+const scanInterval = 60;
+const betweenScans = 30;
 
 export type WorkloadName = 'put' | 'get' | 'scan' | 'put alone' | 'get alone';
 type Workload = { readonly op: 'put' | 'get' | 'scan'; readonly operations: number; readonly inFlight: number };
@@ -21,7 +22,7 @@ type Workload = { readonly op: 'put' | 'get' | 'scan'; readonly operations: numb
 export const workloads: Readonly<Record<WorkloadName, Workload>> = {
   put: { op: 'put', operations: keyCount, inFlight: 256 },
   get: { op: 'get', operations: keyCount, inFlight: 256 },
-  scan: { op: 'scan', operations: 64, inFlight: 16 },
+  scan: { op: 'scan', operations: 128, inFlight: 16 },
   'put alone': { op: 'put', operations: 128, inFlight: 1 },
   'get alone': { op: 'get', operations: 128, inFlight: 1 },
 };
@@ -75,7 +76,7 @@ export class WorkloadRunner {
     };
     const scan = async (from: number): Promise<void> => {
       // With an end: the engine in memory copies the whole interval.
-      const bounds = { gte: keys[from] as Buffer, lt: keys[from + betweenScans] as Buffer };
+      const bounds = { gte: keys[from] as Buffer, lt: keys[from + scanInterval] as Buffer };
       let found = 0;
       for await (const { value } of client.scan(bucket, { ...bounds, limit: scanned })) {
         if (value.length === valueBytes) found++;
@@ -98,8 +99,8 @@ export class WorkloadRunner {
     if (failure !== undefined) throw failure;
   }
 
-  /** Lets batches of the engine and answers that were left behind happen outside of what is counted. */
-  settle(): Promise<void> {
-    return this.cluster.loop.runFor(20);
+  /** Lets answers that were left behind happen outside of what is counted; and batches of the engine, of which scans make none. */
+  settle(name: WorkloadName): Promise<void> {
+    return this.cluster.loop.runFor(workloads[name].op === 'scan' ? 100 : 20);
   }
 }

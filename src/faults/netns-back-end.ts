@@ -7,20 +7,12 @@
 import { RingraftError } from '../base/index.js';
 import { type CommandRunner, mustRun } from './command-runner.js';
 import type { LinkBackEnd, ShapedLinkState } from './link-back-end.js';
-import { netnsHost } from './netns.js';
+import { findRestore, netnsHost } from './netns.js';
 import type { NetnsHost, NetnsPlan } from './netns-plan.js';
 import { hostTable, type LocalLink, queueLines, type RoutedLink, routerTable } from './netns-rules.js';
 import { brokerOf, type Link, type LinkEffect, type LinkFault } from './types.js';
 
 type Port = { readonly node: string; readonly clientPort: number };
-
-const restorePrograms = ['iptables-legacy-restore', 'iptables-restore'] as const;
-
-/** The older kind where it is installed: it works on kernels without nftables, too. */
-async function findRestore(run: CommandRunner): Promise<string> {
-  for (const program of restorePrograms) if ((await run([program, '--version'])).code === 0) return program;
-  throw new RingraftError('BAD_REQUEST', 'iptables is not installed');
-}
 
 const linksOf = (nodes: readonly string[]): readonly Link[] =>
   nodes.flatMap((node) => [

@@ -14,12 +14,24 @@ async function occupiedSubnets(run: CommandRunner): Promise<readonly string[]> {
   return routes.flatMap(({ dst }) => (dst === undefined || dst === 'default' ? [] : [dst]));
 }
 
-/** Names and addresses that are free here. Nothing is made yet: record the plan, then call `setUpNetns`. */
+const restorePrograms = ['iptables-legacy-restore', 'iptables-restore'] as const;
+
+/** The older kind where it is installed: it works on kernels without nftables, too. Rejects with BAD_REQUEST where none is. */
+export async function findRestore(run: CommandRunner): Promise<string> {
+  for (const program of restorePrograms) if ((await run([program, '--version'])).code === 0) return program;
+  throw new RingraftError('BAD_REQUEST', 'iptables is not installed (Debian: apt-get install iptables)');
+}
+
+/**
+ * Names and addresses that are free here. Nothing is made yet: record the plan, then call `setUpNetns`. Rejects with BAD_REQUEST
+ * where the programs are missing that the links are shaped with.
+ */
 export async function prepareNetns(
   nodes: readonly string[],
   random: Random,
   run: CommandRunner = runCommand,
 ): Promise<NetnsPlan> {
+  await findRestore(run);
   return planNetns(nodes, await occupiedSubnets(run), random);
 }
 

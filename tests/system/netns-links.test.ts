@@ -1,6 +1,6 @@
 /**
  * Goal: network namespaces shape the links of real brokers as proxies do, and leave nothing behind. Method: three
- * nats-servers, each in its namespace, and the fault server outside. Skipped without root or `ip netns`.
+ * nats-servers, each in its namespace, and the fault server outside. Skipped without root, `ip netns` or iptables.
  */
 import t from 'tap';
 import { systemRandom } from '../../src/base/index.js';

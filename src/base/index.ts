@@ -6,4 +6,5 @@ export * from './durations.js';
 export * from './errors.js';
 export * from './ids.js';
 export * from './logger.js';
+export * from './lower-bound.js';
 export * from './random.js';

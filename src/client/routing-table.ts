@@ -19,6 +19,9 @@ export type ShardRoute = {
   nextReplica: number;
 };
 
+/** The node to ask for some shards. */
+export type NodeShards = { readonly link: NodeLink; readonly routes: readonly ShardRoute[] };
+
 export class RoutingTable {
   private readonly links: NodeLink[] = [];
   private readonly linkOf = new Map<NodeId, NodeLink>();
@@ -127,13 +130,10 @@ export class RoutingTable {
    * Few nodes that together have replicas of all these shards, with the shards to ask each for: the one that has the most of
    * what is left, again and again. Of those that have as many, another one comes first each time.
    */
-  cover(
-    routes: readonly ShardRoute[],
-    nowMs: number,
-  ): readonly { readonly link: NodeLink; readonly routes: readonly ShardRoute[] }[] {
+  cover(routes: readonly ShardRoute[], nowMs: number): readonly NodeShards[] {
     const first = this.nextCover++;
     const rank = ({ number }: NodeLink): number => (number + first) % this.links.length;
-    const chosen: { readonly link: NodeLink; readonly routes: readonly ShardRoute[] }[] = [];
+    const chosen: NodeShards[] = [];
     let left = routes;
     while (left.length > 0) {
       const held = new Map<NodeLink, ShardRoute[]>();
@@ -145,7 +145,7 @@ export class RoutingTable {
           else of.push(route);
         }
       }
-      let best: { readonly link: NodeLink; readonly routes: readonly ShardRoute[] } | undefined;
+      let best: NodeShards | undefined;
       for (const [link, of] of held) {
         const isBetter = best === undefined || of.length > best.routes.length;
         const isTurn = of.length === best?.routes.length && rank(link) < rank(best.link);

@@ -27,7 +27,7 @@ import {
 import { type Inbox, isNoResponders } from './inbox.js';
 import type { NodeLink } from './node-link.js';
 import { attemptTimeoutMs, backOffMs, downMs, maxHops } from './retry-policy.js';
-import type { RoutingTable, ShardRoute } from './routing-table.js';
+import type { NodeShards, RoutingTable, ShardRoute } from './routing-table.js';
 import { boundsAfter, type ScanBounds } from './scan-bounds.js';
 
 export type ScanContext = {
@@ -59,18 +59,11 @@ const mostForLeadersMs = 1000;
 export type ScanPart = {
   readonly routes: readonly ShardRoute[];
   readonly bounds: ScanBounds;
-  /** Another replica would not vouch for them. */
-  readonly fromLeaders?: boolean;
+  /** The node to ask, which has replicas of all of them; undefined: their leaders. */
+  readonly replica?: NodeLink | undefined;
 };
 /** A page of some shards, and what is left of them. */
 type PageOutcome = { readonly items: readonly ScanPair[]; readonly next: ScanPart | undefined };
-
-/** The node to ask for some shards. */
-type NodeShards = { readonly link: NodeLink; readonly routes: readonly ShardRoute[] };
-
-/** Shards grouped by the node to ask: few nodes, which ask the leaders for read indexes themselves. */
-export const groupByReplicas = (context: ScanContext, routes: readonly ShardRoute[]): readonly NodeShards[] =>
-  context.routes.cover(routes, context.clock.nowMs());
 
 /** Shards grouped by their leaders. */
 function groupByLeaders(
@@ -155,31 +148,29 @@ export class ScanSource {
     this.remaining = part.routes;
     const { clock, timeoutMs, onWeaker } = context;
     const deadlineMs = clock.nowMs() + timeoutMs;
-    if (onWeaker !== undefined && context.level !== ConsistencyLevel.One) {
-      try {
-        const forLeadersMs = Math.min(leadersShare * timeoutMs, mostForLeadersMs);
-        return await this.fetchUntil(part, clock.nowMs() + forLeadersMs);
-      } catch (error) {
-        if (!isRingraftError(error, 'NO_LEADER') && !isRingraftError(error, 'TIMEOUT')) throw error;
-        if ((context.level as ConsistencyLevel) !== ConsistencyLevel.One) onWeaker();
-        context.level = ConsistencyLevel.One;
-      }
+    if (onWeaker === undefined || context.level === ConsistencyLevel.One) return this.fetchUntil(part, deadlineMs);
+    try {
+      const forLeadersMs = Math.min(leadersShare * timeoutMs, mostForLeadersMs);
+      return await this.fetchUntil(part, clock.nowMs() + forLeadersMs);
+    } catch (error) {
+      if (!isRingraftError(error, 'NO_LEADER') && !isRingraftError(error, 'TIMEOUT')) throw error;
+      if ((context.level as ConsistencyLevel) !== ConsistencyLevel.One) onWeaker();
+      context.level = ConsistencyLevel.One;
     }
     // What was split off meanwhile is a source of its own by now.
-    return this.fetchUntil({ ...part, routes: this.remaining }, deadlineMs);
+    return this.fetchUntil({ routes: this.remaining, bounds: part.bounds }, deadlineMs);
   }
 
   private async fetchUntil(part: ScanPart, deadlineMs: number): Promise<PageOutcome> {
     const { clock, random } = this.context;
     const attempt = new PageAttempt(this.context, part, deadlineMs);
     for (let backOffs = 0; ; ) {
-      const { fromLeaders } = attempt;
-      const [group, ...others] = fromLeaders
-        ? groupByLeaders(this.context, attempt.routes, attempt.avoid)
-        : groupByReplicas(this.context, attempt.routes);
+      const { replica, routes } = attempt;
+      const [group, ...others] =
+        replica === undefined ? groupByLeaders(this.context, routes, attempt.avoid) : [{ link: replica, routes }];
       if (group === undefined) return { items: [], next: undefined };
       if (others.length > 0) {
-        this.onSplit(others.map(({ routes }) => ({ routes, bounds: part.bounds, fromLeaders })));
+        this.onSplit(others.map((other) => ({ routes: other.routes, bounds: part.bounds })));
         attempt.routes = group.routes;
         this.remaining = group.routes;
       }
@@ -189,14 +180,15 @@ export class ScanSource {
         const notLed = attempt.routes.filter((route) => page.notLed.includes(route.id));
         for (const route of notLed) this.context.routes.onSilent(route, group.link);
         if (led.length > 0) {
-          if (notLed.length > 0) this.onSplit([{ routes: notLed, bounds: part.bounds, fromLeaders: true }]);
-          return { items: page.pairs, next: page.more ? this.rest(part, led, page) : undefined };
+          if (notLed.length > 0) this.onSplit([{ routes: notLed, bounds: part.bounds }]);
+          const next = page.more ? { routes: led, bounds: this.boundsBehind(part, page), replica } : undefined;
+          return { items: page.pairs, next };
         }
         attempt.noteNoLeader(group.link);
         this.context.onMapDoubted();
       }
       attempt.throwIfOver();
-      if (!fromLeaders) attempt.fromLeaders = true;
+      if (replica !== undefined) attempt.replica = undefined;
       else if (attempt.hops++ >= maxHops || page !== undefined) {
         await pause(clock, backOffMs(random, backOffs++));
         attempt.hops = 0;
@@ -204,12 +196,11 @@ export class ScanSource {
     }
   }
 
-  private rest(part: ScanPart, routes: readonly ShardRoute[], page: ScanPage): ScanPart | undefined {
+  private boundsBehind(part: ScanPart, page: ScanPage): ScanBounds {
     const last = page.resumeAfter.length > 0 ? page.resumeAfter : page.pairs.at(-1)?.key;
     if (last === undefined) throw new RingraftError('BAD_REQUEST', 'a page of a scan does not say where it ended');
     // Copied: the page's memory must not live as long as the scan.
-    const bounds = boundsAfter(part.bounds, Buffer.from(last), this.context.reverse);
-    return { ...part, routes, bounds };
+    return boundsAfter(part.bounds, Buffer.from(last), this.context.reverse);
   }
 }
 
@@ -218,7 +209,7 @@ class PageAttempt {
   avoid: NodeLink | undefined;
   hops = 0;
   routes: readonly ShardRoute[];
-  fromLeaders: boolean;
+  replica: NodeLink | undefined;
   private silences = 0;
   private lastError: RingraftError | undefined;
 
@@ -228,7 +219,7 @@ class PageAttempt {
     private readonly deadlineMs: number,
   ) {
     this.routes = part.routes;
-    this.fromLeaders = part.fromLeaders === true;
+    this.replica = part.replica;
   }
 
   /** The page, or undefined when the request should go elsewhere or again. Throws what no retry can better. */

@@ -1,7 +1,7 @@
 /** A scan over all shards: pages from as few nodes as have all of them, merged by key. */
 import type { ScanPair } from '../wire/index.js';
 import type { ScanBounds } from './scan-bounds.js';
-import { groupByReplicas, type ScanContext, type ScanPart, ScanSource } from './scan-source.js';
+import { type ScanContext, type ScanPart, ScanSource } from './scan-source.js';
 import type { ScanItem } from './types.js';
 
 /**
@@ -13,7 +13,8 @@ export async function* mergedScan(context: ScanContext, bounds: ScanBounds, limi
   const add = (part: ScanPart): void => {
     sources.push(new ScanSource(context, part, (parts) => parts.forEach(add)));
   };
-  for (const { routes } of groupByReplicas(context, context.routes.shards)) add({ routes, bounds });
+  const { routes: table, clock } = context;
+  for (const { link, routes } of table.cover(table.shards, clock.nowMs())) add({ routes, bounds, replica: link });
   let isReady = false;
   let filled = 0;
   for (let given = 0; given < limit; given++) {

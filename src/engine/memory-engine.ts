@@ -3,6 +3,7 @@
  *
  * A sorted array of keys beside a map: inserting moves the tail, which is quick up to some 100,000 keys.
  */
+import { lowerBound } from '../base/index.js';
 import type { Engine, EngineBatch, EngineCallback, EngineIterator, EnginePair, EngineRange } from './engine.js';
 
 type Mutation = { readonly key: Buffer; readonly value: Buffer | undefined };
@@ -11,24 +12,16 @@ type Table = { keys: Buffer[]; readonly values: Map<string, Buffer> };
 const text = (key: Buffer): string => key.toString('latin1');
 
 /** The position of the first key not below `key`. */
-function lowerBound(keys: readonly Buffer[], key: Buffer): number {
-  let low = 0;
-  let high = keys.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (Buffer.compare(keys[middle] as Buffer, key) < 0) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
+const placeOf = (keys: readonly Buffer[], key: Buffer): number =>
+  lowerBound(keys, (other) => Buffer.compare(other, key) < 0);
 
 function mutate(table: Table, { key, value }: Mutation): void {
   const name = text(key);
   if (value !== undefined) {
-    if (!table.values.has(name)) table.keys.splice(lowerBound(table.keys, key), 0, key);
+    if (!table.values.has(name)) table.keys.splice(placeOf(table.keys, key), 0, key);
     table.values.set(name, value);
   } else if (table.values.delete(name)) {
-    table.keys.splice(lowerBound(table.keys, key), 1);
+    table.keys.splice(placeOf(table.keys, key), 1);
   }
 }
 
@@ -74,7 +67,7 @@ export function memoryEngine(defer: (action: () => void) => void = setImmediate)
   };
 
   const range = ({ gte, lt, reverse, keysOnly }: EngineRange): EnginePair[] => {
-    const keys = table.keys.slice(lowerBound(table.keys, gte), lowerBound(table.keys, lt));
+    const keys = table.keys.slice(placeOf(table.keys, gte), placeOf(table.keys, lt));
     if (reverse === true) keys.reverse();
     return keys.map((key) => [key, keysOnly === true ? Buffer.alloc(0) : (table.values.get(text(key)) as Buffer)]);
   };

@@ -70,8 +70,8 @@ export class ReadIndexes {
   /** In the order of their deadlines; those at the front are open. */
   private open: Question[] = [];
   private lastToken = 0;
-  /** Messages that asked, and shards in them. */
-  readonly counters = { requests: 0, shards: 0 };
+  /** Messages that asked. */
+  readonly counters = { requests: 0 };
 
   constructor(private readonly parts: ReadIndexesParts) {
     this.inbox = parts.bus.newInbox();
@@ -105,9 +105,11 @@ export class ReadIndexes {
     const question = new Question(group, clock.nowMs() + timeoutMs, done);
     this.open.push(question);
     if (this.gathering.size === 0) clock.defer(() => this.ask());
-    const byShard = this.gathering.get(leaderNode);
-    if (byShard === undefined) this.gathering.set(leaderNode, new Map([[group.shardId, [question]]]));
-    else byShard.set(group.shardId, [...(byShard.get(group.shardId) ?? []), question]);
+    const byShard: ByShard = this.gathering.get(leaderNode) ?? new Map();
+    this.gathering.set(leaderNode, byShard);
+    const questions = byShard.get(group.shardId);
+    if (questions === undefined) byShard.set(group.shardId, [question]);
+    else questions.push(question);
   }
 
   /** Gives up what is overdue; to be called every now and then. */
@@ -132,7 +134,6 @@ export class ReadIndexes {
       const token = String(++this.lastToken);
       this.asked.set(token, { byShard, deadlineMs });
       this.counters.requests++;
-      this.counters.shards += byShard.size;
       const payload = encodeReadIndexRequest({ shards: [...byShard.keys()] });
       bus.publish('client', readIndexSubject(options.cluster, node), payload, { replyTo: `${this.inbox}.${token}` });
     }
@@ -144,12 +145,8 @@ export class ReadIndexes {
     const asked = this.asked.get(token);
     if (asked === undefined) return;
     this.asked.delete(token);
-    const indexes = new Map<number, number>();
-    if (!noResponders) {
-      const answer = this.read(payload, decodeReadIndexAnswer);
-      for (const [at, shard] of answer?.shards.entries() ?? [])
-        indexes.set(shard, answer?.indexes[at] ?? Number.POSITIVE_INFINITY);
-    }
+    const answer = noResponders ? undefined : this.read(payload, decodeReadIndexAnswer);
+    const indexes = new Map(answer?.shards.map((shard, at) => [shard, answer.indexes[at]]));
     for (const [shardId, questions] of asked.byShard) {
       const index = indexes.get(shardId);
       for (const question of questions) {

@@ -4,7 +4,7 @@
  *
  * Keys are strings of one character a byte, whose order is that of the bytes.
  */
-import type { BucketId } from '../base/index.js';
+import { type BucketId, lowerBound } from '../base/index.js';
 
 /** Each sorted when it is asked for; most of it is then sorted already, which the engine's sort makes use of. */
 export class AddedKeys {
@@ -32,15 +32,7 @@ export class AddedKeys {
 const none: readonly string[] = [];
 
 /** Where the first key is that is not below `bound`. */
-function lowerBound(keys: readonly string[], bound: string): number {
-  let [low, high] = [0, keys.length];
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((keys[middle] as string) < bound) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
+const firstFrom = (keys: readonly string[], bound: string): number => lowerBound(keys, (key) => key < bound);
 
 /** The keys of an interval in several sorted arrays, each once, in order or in reverse. They are taken from a copy. */
 export class AddedCursor {
@@ -54,7 +46,7 @@ export class AddedCursor {
     private readonly reverse: boolean,
   ) {
     this.lists = sources
-      .map((keys) => keys.slice(lowerBound(keys, first), end === undefined ? keys.length : lowerBound(keys, end)))
+      .map((keys) => keys.slice(firstFrom(keys, first), end === undefined ? keys.length : firstFrom(keys, end)))
       .filter((keys) => keys.length > 0);
     // The next one is at the end of each.
     if (!reverse) for (const keys of this.lists) keys.reverse();

@@ -47,19 +47,19 @@ const pairOverheadBytes = 32;
 function merge(page: readonly Buffer[], added: AddedCursor, isLast: boolean): Buffer[] {
   const merged: Buffer[] = [];
   let next = added.peek();
-  const take = (key: string): void => {
-    merged.push(Buffer.from(key, 'latin1'));
+  const skip = (key: string): void => {
     added.skip(key);
     next = added.peek();
+  };
+  const take = (key: string): void => {
+    merged.push(Buffer.from(key, 'latin1'));
+    skip(key);
   };
   for (const bytes of page) {
     if (next !== undefined) {
       const key = mapKey(bytes);
       while (next !== undefined && added.precedes(next, key)) take(next);
-      if (next === key) {
-        added.skip(key);
-        next = added.peek();
-      }
+      if (next === key) skip(key);
     }
     merged.push(bytes);
   }

@@ -9,6 +9,7 @@
  * 3. Bounded: sessions by number and idle time, remembered outcomes by number a session. An outcome that must go takes
  *    `ackedBelow` with it: its repetition is refused, never applied again.
  */
+import { lowerBound } from '../base/index.js';
 import { codeNumber } from '../wire/index.js';
 import { writeU48 } from './keys.js';
 import type { Outcome } from './types.js';
@@ -73,15 +74,9 @@ export class Session {
   /** Where the sequence is, or would be. */
   private placeOf(sequence: number): number {
     const { sequences } = this;
-    let high = sequences.length;
-    if (high === 0 || (sequences[high - 1] as number) < sequence) return high;
-    let low = 0;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((sequences[middle] as number) < sequence) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    const last = sequences[sequences.length - 1];
+    if (last === undefined || last < sequence) return sequences.length;
+    return lowerBound(sequences, (other) => other < sequence);
   }
 
   private dropFirst(count: number): void {

@@ -6,8 +6,8 @@
  * Invariants:
  * 1. Batches are written in the order of their mutations; a shard's applied position, and what that did to its sessions, are in
  *    the batch of what it applied.
- * 2. A mutation is in the overlay until the engine shows it. The overlay has two generations, what gathers and what is under
- *    write; of a key in both the gathering one holds. A generation goes as a whole, when its batch is written.
+ * 2. A mutation is in the overlay until the engine shows it. The overlay has two generations, the newer of what gathers and the
+ *    older of what is under write; of a key in both the newer one holds. A generation goes as a whole, when its batch is written.
  * 3. `betweenWrites` actions run when the engine holds exactly what `writtenPositions` says, nothing under way.
  */
 import {
@@ -25,8 +25,15 @@ import { indexKey, indexValue, type Known, type StoredValue, SystemKind, systemK
 import type { ShardState } from './shard-state.js';
 import type { ShardPosition } from './types.js';
 
-/** One generation, by data key as a map key; null: deleted. */
-type Generation = Map<string, StoredValue | null>;
+/** Of the overlay. */
+type Generation = {
+  /** By data key as a map key; null: deleted. */
+  readonly values: Map<string, StoredValue | null>;
+  /** What the ordered index may not show yet. */
+  readonly added: AddedKeys;
+};
+
+const newGeneration = (): Generation => ({ values: new Map(), added: new AddedKeys() });
 
 /** A batch is written when its first mutation is so old, or when it has so many bytes. */
 const gatherMs = 64;
@@ -37,11 +44,8 @@ const markerKey = systemKey(0 as ShardId, SystemKind.Marker);
 
 export class WritePipeline {
   private gathering: EngineBatch;
-  private gatheringKeys: Generation = new Map();
-  private keysUnderWrite: Generation = new Map();
-  /** Of the same generations. */
-  private addedGathering = new AddedKeys();
-  private addedUnderWrite = new AddedKeys();
+  private newer = newGeneration();
+  private older = newGeneration();
   private gatheringBytes = 0;
   private writingBytes = 0;
   private batchNumber = 1;
@@ -68,23 +72,23 @@ export class WritePipeline {
 
   /** What the ordered index may not show yet. */
   get addedKeys(): readonly AddedKeys[] {
-    return [this.addedGathering, this.addedUnderWrite];
+    return [this.newer.added, this.older.added];
   }
 
   /** A key in both generations counts twice. */
   get overlaySize(): number {
-    return this.gatheringKeys.size + this.keysUnderWrite.size;
+    return this.newer.values.size + this.older.values.size;
   }
 
   /** What the overlay says of a key. */
   lookUp(name: string): Known {
-    const newer = this.gatheringKeys.get(name);
-    return newer === undefined ? this.keysUnderWrite.get(name) : newer;
+    const newest = this.newer.values.get(name);
+    return newest === undefined ? this.older.values.get(name) : newest;
   }
 
   /** A mutation of user data, visible to readers from here on; null: it is deleted. */
   mutate(name: string, dataKey: Buffer, stored: StoredValue | null): void {
-    this.gatheringKeys.set(name, stored);
+    this.newer.values.set(name, stored);
     if (stored === null) this.delete(dataKey);
     else this.put(dataKey, stored.encoded);
   }
@@ -92,7 +96,7 @@ export class WritePipeline {
   /** The key of user data gets its entry in the ordered index. */
   addToIndex(bucketId: BucketId, key: Buffer): void {
     this.put(indexKey(bucketId, key), indexValue);
-    this.addedGathering.add(bucketId, mapKey(key));
+    this.newer.added.add(bucketId, mapKey(key));
   }
 
   put(key: Buffer, value: Buffer): void {
@@ -191,10 +195,8 @@ export class WritePipeline {
     if (syncs.length > 0) batch.put(markerKey, Buffer.from(String(number)));
     this.touched = new Set();
     this.gathering = this.engine.batch();
-    this.keysUnderWrite = this.gatheringKeys;
-    this.gatheringKeys = new Map();
-    this.addedUnderWrite = this.addedGathering;
-    this.addedGathering = new AddedKeys();
+    this.older = this.newer;
+    this.newer = newGeneration();
     this.writingBytes = this.gatheringBytes;
     this.gatheringBytes = 0;
     this.writing = true;
@@ -208,8 +210,7 @@ export class WritePipeline {
         return;
       }
       for (const position of positions) this.written.set(position.shardId, position);
-      this.keysUnderWrite = new Map();
-      this.addedUnderWrite = new AddedKeys();
+      this.older = newGeneration();
       for (const done of syncs) done(undefined);
       this.runBetween();
       this.schedule();

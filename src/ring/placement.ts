@@ -7,7 +7,7 @@
  * 3. Loads are bounded: no node holds more than ceil(1.1 * its fair share) replicas ("consistent hashing with bounded
  *    loads"), unless distinctness leaves no other choice.
  */
-import { assert, type NodeId } from '../base/index.js';
+import { assert, lowerBound, type NodeId } from '../base/index.js';
 import type { ShardArc } from './arcs.js';
 import { ringHash, ringSize } from './hash.js';
 
@@ -41,14 +41,8 @@ export const middleOf = ({ start, end }: Pick<ShardArc, 'start' | 'end'>): numbe
 
 /** Where the walk from `position` begins among the points. */
 function startAt(points: readonly Point[], position: number): number {
-  let low = 0;
-  let high = points.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((points[middle] as Point).position < position) low = middle + 1;
-    else high = middle;
-  }
-  return low === points.length ? 0 : low;
+  const at = lowerBound(points, (point) => point.position < position);
+  return at === points.length ? 0 : at;
 }
 
 /** The first node of the walk from `position` that is accepted, looking at `most` points. */

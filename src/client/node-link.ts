@@ -23,7 +23,7 @@ export class NodeLink {
   replyTo: string;
   /** Reply subject of probes: what comes back there says nothing about a batch. */
   readonly probeReplyTo: string;
-  /** Operations of this turn, on their way into one batch. */
+  /** On their way into one batch. */
   outgoing: PendingOperation[] = [];
   private epoch = 0;
   private batches = 0;

@@ -1,5 +1,5 @@
 /**
- * All operations from call to outcome: admission, one batch per node and turn, answers, retries, deadlines.
+ * All operations from call to outcome: admission, batches for each node, answers, retries, deadlines.
  *
  * Invariants:
  * 1. An operation is settled exactly once; a write keeps its sequence over all attempts, a read has none.
@@ -26,6 +26,7 @@ import {
   waitingSweepIntervalMs,
 } from './retry-policy.js';
 import type { RoutingTable } from './routing-table.js';
+import { SendPacing } from './send-pacing.js';
 import { SequenceWindow } from './sequence-window.js';
 import { WaitingLine } from './waiting-line.js';
 
@@ -50,8 +51,8 @@ export class OperationPipeline {
   private readonly waiting = new WaitingLine();
   private readonly sequences = new SequenceWindow();
   private readonly sender: BatchSender;
+  private readonly pacing: SendPacing;
   private outgoing: PendingOperation[] = [];
-  private flushScheduled = false;
   private sweepScheduled = false;
   private nextExpiryMs = 0;
   private lastRequestId = 0;
@@ -64,6 +65,8 @@ export class OperationPipeline {
       sequences: this.sequences,
       mapEpoch: () => parts.routes.map.epoch,
     });
+    const load = () => ({ toSend: this.outgoing.length, inFlight: this.live.length });
+    this.pacing = new SendPacing(parts.clock, load, () => this.flush());
   }
 
   /** Operations live or waiting. */
@@ -108,19 +111,16 @@ export class OperationPipeline {
       pending.operation.sequence = this.sequences.take(pending.shard);
     }
     pending.slot = this.live.push(pending) - 1;
-    this.sendThisTurn(pending);
+    this.sendSoon(pending);
   }
 
-  private sendThisTurn(pending: PendingOperation): void {
+  private sendSoon(pending: PendingOperation): void {
     pending.state = OperationState.Outgoing;
     this.outgoing.push(pending);
-    if (this.flushScheduled) return;
-    this.flushScheduled = true;
-    this.parts.clock.defer(() => this.flush());
+    this.pacing.request();
   }
 
   private flush(): void {
-    this.flushScheduled = false;
     const { outgoing } = this;
     if (outgoing.length === 0 || this.closed) return;
     this.outgoing = [];
@@ -223,7 +223,7 @@ export class OperationPipeline {
       const hasLeader = routes.onNotLeader(routes.routeAt(pending.ringPosition), link, hint, clock.nowMs());
       if (hasLeader && pending.hops < maxHops) {
         pending.hops++;
-        this.sendThisTurn(pending);
+        this.sendSoon(pending);
         return;
       }
     }
@@ -258,7 +258,7 @@ export class OperationPipeline {
         this.backOff(pending);
       } else {
         pending.hops++;
-        this.sendThisTurn(pending);
+        this.sendSoon(pending);
       }
     }
   }
@@ -313,7 +313,7 @@ export class OperationPipeline {
 
   private onDue(pending: PendingOperation, nowMs: number): void {
     if (pending.state === OperationState.BackingOff) {
-      this.sendThisTurn(pending);
+      this.sendSoon(pending);
     } else if (pending.state === OperationState.Sent) {
       this.onSilence(pending, nowMs);
     }
@@ -333,14 +333,14 @@ export class OperationPipeline {
     this.loseAttempt(pending);
     pending.silences++;
     pending.refusal = 'none';
-    this.sendThisTurn(pending);
+    this.sendSoon(pending);
   }
 
   /** The connection is back: answers may have been lost with the old one. */
   onConnected(): void {
     for (const pending of this.live) {
       if (pending.state === OperationState.Sent) this.loseAttempt(pending);
-      if (pending.state === OperationState.BackingOff) this.sendThisTurn(pending);
+      if (pending.state === OperationState.BackingOff) this.sendSoon(pending);
     }
   }
 
@@ -372,6 +372,7 @@ export class OperationPipeline {
   /** Fails everything with CLOSED; nothing may be submitted afterwards. */
   close(): void {
     this.closed = true;
+    this.pacing.stop();
     const closedError = (pending: PendingOperation): RingraftError =>
       new RingraftError('CLOSED', 'the client was closed', { happened: happenedSoFar(pending) });
     for (let at = this.live.length - 1; at >= 0; at--) {

@@ -8,7 +8,7 @@ import type { NodeLink } from './node-link.js';
 export const OperationState = {
   /** In the client, not in flight yet. */
   Waiting: 0,
-  /** Leaves at the end of this turn. */
+  /** Leaves soon, with others. */
   Outgoing: 1,
   /** An attempt is outstanding; `dueMs` is when it counts as lost. */
   Sent: 2,

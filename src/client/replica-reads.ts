@@ -23,6 +23,7 @@ import { maxBatchOperations } from './batch-sender.js';
 import type { NodeLink } from './node-link.js';
 import { judge } from './quorum-proof.js';
 import type { RoutingTable, ShardRoute } from './routing-table.js';
+import { SendPacing } from './send-pacing.js';
 
 const sweepMs = 10;
 /** Entries that were not applied yet may be by then. */
@@ -89,13 +90,17 @@ export class ReplicaReads {
   private readonly live = new Set<Live>();
   private readonly asked = new Map<number, { readonly live: Live; readonly link: NodeLink }>();
   private outgoing = new Map<NodeLink, Operation[]>();
-  private flushScheduled = false;
+  private toSend = 0;
+  private readonly pacing: SendPacing;
   private sweepScheduled = false;
   private lastRequestId = 0;
   private turns = 0;
   private closed = false;
 
-  constructor(private readonly parts: ReplicaReadsParts) {}
+  constructor(private readonly parts: ReplicaReadsParts) {
+    const load = () => ({ toSend: this.toSend, inFlight: this.asked.size });
+    this.pacing = new SendPacing(parts.clock, load, () => this.flush());
+  }
 
   /**
    * Rejects with NO_QUORUM, TOO_STALE or TIMEOUT when the replicas do not allow an answer in time, BAD_REQUEST or another
@@ -156,15 +161,14 @@ export class ReplicaReads {
     const batch = this.outgoing.get(link) ?? [];
     batch.push({ ...live.read.operation, requestId, atLeastIndex });
     this.outgoing.set(link, batch);
-    if (this.flushScheduled) return;
-    this.flushScheduled = true;
-    this.parts.clock.defer(() => this.flush());
+    this.toSend++;
+    this.pacing.request();
   }
 
   private flush(): void {
-    this.flushScheduled = false;
     const { outgoing } = this;
     this.outgoing = new Map();
+    this.toSend = 0;
     if (this.closed) return;
     for (const [link, operations] of outgoing) {
       for (let from = 0; from < operations.length; from += maxBatchOperations) {
@@ -343,6 +347,7 @@ export class ReplicaReads {
 
   close(): void {
     this.closed = true;
+    this.pacing.stop();
     for (const live of this.live) live.reject(new RingraftError('CLOSED', 'the client was closed'));
     this.live.clear();
   }

@@ -13,7 +13,7 @@ import { emptyBytes, messageOf, RingraftError } from '../base/index.js';
 import type { Engine, EngineBatch, EngineCallback, EngineIterator, EnginePair, EngineRange } from './engine.js';
 
 const blockCacheBytes = 8 * 1024 * 1024;
-const writeBufferBytes = 8 * 1024 * 1024;
+const writeBufferBytes = 16 * 1024 * 1024;
 
 class RocksBatch implements EngineBatch {
   size = 0;

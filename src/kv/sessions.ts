@@ -20,6 +20,10 @@ export const defaultSessionLimits: SessionLimits = { maxSessions: 10_000, maxOut
 
 export const expiredOutcome: Outcome = { code: codeNumber('SESSION_EXPIRED'), revision: 0, found: false };
 
+/** Apart from its caller, which then makes no closure for what it almost always finds at the end. */
+const firstFrom = (sequences: readonly number[], sequence: number): number =>
+  lowerBound(sequences, (other) => other < sequence);
+
 const clientIdBytes = 8;
 const outcomeBytes = 14;
 /** Of an outcome with a number. */
@@ -76,7 +80,7 @@ export class Session {
     const { sequences } = this;
     const last = sequences[sequences.length - 1];
     if (last === undefined || last < sequence) return sequences.length;
-    return lowerBound(sequences, (other) => other < sequence);
+    return firstFrom(sequences, sequence);
   }
 
   private dropFirst(count: number): void {

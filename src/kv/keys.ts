@@ -96,6 +96,7 @@ export function dataName(bucketId: BucketId, ring: number, key: Buffer): string 
   return bytes.toString('latin1', 0, length);
 }
 
+export const ringOfDataKey = (bytes: Buffer): number => bytes.readUInt32BE(3);
 export const bucketOfDataKey = (bytes: Buffer): BucketId => bytes.readUInt16BE(1) as BucketId;
 /** Of a data key as a map key. */
 export const bucketOfName = (name: string): BucketId => ((name.charCodeAt(1) << 8) | name.charCodeAt(2)) as BucketId;

@@ -4,7 +4,7 @@
  * who asks: what is applied is durable in the log, so there is time to make few and large batches.
  *
  * Invariants:
- * 1. Batches are written in the order of their mutations; a shard's applied position, and what that did to its sessions, are in
+ * 1. Batches, and in them the mutations of each key, are written in order; a shard's applied position, and what that did to its sessions, are in
  *    the batch of what it applied.
  * 2. A mutation is in the overlay until the engine shows it. The overlay has two generations, the newer of what gathers and the
  *    older of what is under write; of a key in both the newer one holds. A generation goes as a whole, when its batch is written.
@@ -21,6 +21,7 @@ import {
 } from '../base/index.js';
 import type { Engine, EngineBatch } from '../engine/index.js';
 import { AddedKeys } from './added-keys.js';
+import { GatheredData } from './gathered-data.js';
 import { indexKey, indexValue, type Known, type StoredValue, SystemKind, systemKey } from './keys.js';
 import type { ShardState } from './shard-state.js';
 import type { ShardPosition } from './types.js';
@@ -44,6 +45,7 @@ const markerKey = systemKey(0 as ShardId, SystemKind.Marker);
 
 export class WritePipeline {
   private gathering: EngineBatch;
+  private gatheringData = new GatheredData();
   private newer = newGeneration();
   private older = newGeneration();
   private gatheringBytes = 0;
@@ -89,8 +91,8 @@ export class WritePipeline {
   /** A mutation of user data, visible to readers from here on; null: it is deleted. */
   mutate(name: string, dataKey: Buffer, stored: StoredValue | null): void {
     this.newer.values.set(name, stored);
-    if (stored === null) this.delete(dataKey);
-    else this.put(dataKey, stored.encoded);
+    this.gatheringData.add(dataKey, stored === null ? null : stored.encoded);
+    this.gatheringBytes += dataKey.length + (stored?.encoded.length ?? 0) + mutationOverheadBytes;
   }
 
   /** The key of user data gets its entry in the ordered index. */
@@ -99,11 +101,13 @@ export class WritePipeline {
     this.newer.added.add(bucketId, mapKey(key));
   }
 
+  /** Not of user data. */
   put(key: Buffer, value: Buffer): void {
     this.gathering.put(key, value);
     this.gatheringBytes += key.length + value.length + mutationOverheadBytes;
   }
 
+  /** Not of user data. */
   delete(key: Buffer): void {
     this.gathering.delete(key);
     this.gatheringBytes += key.length + mutationOverheadBytes;
@@ -116,7 +120,7 @@ export class WritePipeline {
   }
 
   private get hasGathered(): boolean {
-    return this.touched.size > 0 || this.gathering.size > 0;
+    return this.touched.size > 0 || this.gathering.size > 0 || this.gatheringData.size > 0;
   }
 
   /** Makes sure that what has gathered is written in time. */
@@ -185,6 +189,8 @@ export class WritePipeline {
     this.timer = undefined;
     const batch = this.gathering;
     const number = this.batchNumber++;
+    this.gatheringData.writeTo(batch);
+    this.gatheringData = new GatheredData();
     const positions: ShardPosition[] = [];
     for (const shard of this.touched) {
       shard.writeTo(batch);

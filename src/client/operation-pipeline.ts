@@ -13,6 +13,7 @@ import type { Bus, BusMessage } from '../transport/index.js';
 import { codeOf, decodeResultBatch, type OperationResult, okCode, type ResultBatch } from '../wire/index.js';
 import { BatchSender } from './batch-sender.js';
 import type { NodeLink } from './node-link.js';
+import { NumberedTable } from './numbered-table.js';
 import { errorOfDeadline, errorOfResult, happenedSoFar } from './outcome.js';
 import { OperationState, type PendingOperation, type Refusal } from './pending-operation.js';
 import type { SeenIndexes } from './replica-reads.js';
@@ -47,7 +48,8 @@ export type PipelineParts = {
 
 export class OperationPipeline {
   private readonly live: PendingOperation[] = [];
-  private readonly attempts = new Map<number, PendingOperation>();
+  /** By their request ids. */
+  private readonly attempts = new NumberedTable<PendingOperation>();
   private readonly waiting = new WaitingLine();
   private readonly sequences = new SequenceWindow();
   private readonly sender: BatchSender;
@@ -55,7 +57,6 @@ export class OperationPipeline {
   private outgoing: PendingOperation[] = [];
   private sweepScheduled = false;
   private nextExpiryMs = 0;
-  private lastRequestId = 0;
   private closed = false;
   private readonly noteSent = (pending: PendingOperation): void => this.beginAttempt(pending);
 
@@ -141,10 +142,7 @@ export class OperationPipeline {
   private beginAttempt(pending: PendingOperation): void {
     const { operation, link, sentMs } = pending;
     assert(link !== undefined, 'an attempt has a node');
-    do this.lastRequestId = (this.lastRequestId + 1) >>> 0;
-    while (this.lastRequestId === 0 || this.attempts.has(this.lastRequestId));
-    operation.requestId = this.lastRequestId;
-    this.attempts.set(operation.requestId, pending);
+    operation.requestId = this.attempts.add(pending);
     link.outstanding++;
     pending.attempts++;
     pending.state = OperationState.Sent;

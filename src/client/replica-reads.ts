@@ -21,6 +21,7 @@ import {
 } from '../wire/index.js';
 import { maxBatchOperations } from './batch-sender.js';
 import type { NodeLink } from './node-link.js';
+import { NumberedTable } from './numbered-table.js';
 import { judge } from './quorum-proof.js';
 import type { RoutingTable, ShardRoute } from './routing-table.js';
 import { SendPacing } from './send-pacing.js';
@@ -84,16 +85,18 @@ type Live = {
   dueMs: number;
   /** Why replicas did not answer usefully, last. */
   refusal: OperationResult | undefined;
+  /** Where it is among the live ones; below 0: it is not any more. */
+  slot: number;
 };
 
 export class ReplicaReads {
-  private readonly live = new Set<Live>();
-  private readonly asked = new Map<number, { readonly live: Live; readonly link: NodeLink }>();
+  private readonly live: Live[] = [];
+  /** Of each round, by request id. */
+  private readonly asked = new NumberedTable<{ readonly live: Live; readonly link: NodeLink }>();
   private outgoing = new Map<NodeLink, Operation[]>();
   private toSend = 0;
   private readonly pacing: SendPacing;
   private sweepScheduled = false;
-  private lastRequestId = 0;
   private turns = 0;
   private closed = false;
 
@@ -119,8 +122,9 @@ export class ReplicaReads {
         turn: this.turns++,
         dueMs: Number.POSITIVE_INFINITY,
         refusal: undefined,
+        slot: this.live.length,
       };
-      this.live.add(live);
+      this.live.push(live);
       this.begin(live);
       this.scheduleSweep();
     });
@@ -152,11 +156,8 @@ export class ReplicaReads {
   }
 
   private ask(live: Live, link: NodeLink): void {
-    do this.lastRequestId = (this.lastRequestId + 1) >>> 0;
-    while (this.lastRequestId === 0 || this.asked.has(this.lastRequestId));
-    const requestId = this.lastRequestId;
     live.round.set(link, null);
-    this.asked.set(requestId, { live, link });
+    const requestId = this.asked.add({ live, link });
     const atLeastIndex = this.parts.seen.at(this.route(live).id);
     const batch = this.outgoing.get(link) ?? [];
     batch.push({ ...live.read.operation, requestId, atLeastIndex });
@@ -211,13 +212,13 @@ export class ReplicaReads {
     const nowMs = this.parts.clock.nowMs();
     this.parts.routes.onUnreachable(link, nowMs + patienceMs);
     this.parts.onMapDoubted();
-    for (const live of this.live) {
-      if (live.round.get(link) !== null) continue;
+    this.forEachLive((live) => {
+      if (live.round.get(link) !== null) return;
       live.round.delete(link);
       if (live.read.operation.level === ConsistencyLevel.One)
         live.dueMs = nowMs + (this.hasTriedAll(live) ? retryMs : 0);
       else this.weigh(live);
-    }
+    });
   }
 
   private hasTriedAll(live: Live): boolean {
@@ -229,7 +230,7 @@ export class ReplicaReads {
     if (question === undefined) return;
     this.asked.delete(result.requestId);
     const { live, link } = question;
-    if (!this.live.has(live) || live.round.get(link) !== null) return;
+    if (live.slot < 0 || live.round.get(link) !== null) return;
     link.lastHeardMs = this.parts.clock.nowMs();
     link.silentUntilMs = Number.NEGATIVE_INFINITY;
     const isOne = live.read.operation.level === ConsistencyLevel.One;
@@ -291,16 +292,16 @@ export class ReplicaReads {
   }
 
   private scheduleSweep(afterMs = sweepMs): void {
-    if (this.sweepScheduled || this.closed || this.live.size === 0) return;
+    if (this.sweepScheduled || this.closed || this.live.length === 0) return;
     this.sweepScheduled = true;
     this.parts.clock.after(afterMs, () => {
       this.sweepScheduled = false;
       if (this.closed) return;
       const nowMs = this.parts.clock.nowMs();
-      for (const live of this.live) {
+      this.forEachLive((live) => {
         if (nowMs >= live.deadlineMs) this.expire(live);
         else if (nowMs >= live.dueMs) this.begin(live);
-      }
+      });
       this.scheduleSweep();
     });
   }
@@ -327,28 +328,41 @@ export class ReplicaReads {
   }
 
   private settle(live: Live, result: OperationResult): void {
-    this.live.delete(live);
+    this.remove(live);
     this.parts.seen.note(this.route(live).id, Math.max(result.appliedIndex, result.shownIndex));
     live.resolve(result);
     this.dropQuestions();
   }
 
   private fail(live: Live, error: RingraftError): void {
-    this.live.delete(live);
+    this.remove(live);
     live.reject(error);
     this.dropQuestions();
   }
 
+  private remove(live: Live): void {
+    const last = this.live.pop() as Live;
+    if (last !== live) {
+      this.live[live.slot] = last;
+      last.slot = live.slot;
+    }
+    live.slot = -1;
+  }
+
+  /** The action may settle the one it is given. */
+  private forEachLive(action: (live: Live) => void): void {
+    for (let at = this.live.length - 1; at >= 0; at--) action(this.live[at] as Live);
+  }
+
   /** Questions nobody waits for any more are dropped together, now and then. */
   private dropQuestions(): void {
-    if (this.asked.size < 1024 + 8 * this.live.size) return;
-    for (const [requestId, { live }] of this.asked) if (!this.live.has(live)) this.asked.delete(requestId);
+    if (this.asked.size < 1024 + 8 * this.live.length) return;
+    this.asked.deleteWhere(({ live }) => live.slot < 0);
   }
 
   close(): void {
     this.closed = true;
     this.pacing.stop();
-    for (const live of this.live) live.reject(new RingraftError('CLOSED', 'the client was closed'));
-    this.live.clear();
+    for (const live of this.live.splice(0)) live.reject(new RingraftError('CLOSED', 'the client was closed'));
   }
 }

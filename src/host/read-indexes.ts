@@ -64,7 +64,7 @@ export class ReadIndexes {
   private readonly subscriptions: BusSubscription[] = [];
   private readonly inbox: string;
   /** Of this turn, by the node that leads. */
-  private readonly gathering = new Map<NodeId, ByShard>();
+  private gathering = new Map<NodeId, ByShard>();
   /** By the last token of their reply subject. */
   private readonly asked = new Map<string, { readonly byShard: ByShard; readonly deadlineMs: number }>();
   /** In the order of their deadlines; those at the front are open. */
@@ -130,14 +130,15 @@ export class ReadIndexes {
   private ask(): void {
     const { bus, clock, options } = this.parts;
     const deadlineMs = clock.nowMs() + timeoutMs;
-    for (const [node, byShard] of this.gathering) {
+    const { gathering } = this;
+    this.gathering = new Map();
+    for (const [node, byShard] of gathering) {
       const token = String(++this.lastToken);
       this.asked.set(token, { byShard, deadlineMs });
       this.counters.requests++;
       const payload = encodeReadIndexRequest({ shards: [...byShard.keys()] });
       bus.publish('client', readIndexSubject(options.cluster, node), payload, { replyTo: `${this.inbox}.${token}` });
     }
-    this.gathering.clear();
   }
 
   private onAnswer({ subject, payload, noResponders }: BusMessage): void {

@@ -14,7 +14,7 @@ const resultOverheadBytes = 64;
 type Mailbox = { readonly replyTo: string; results: OperationResult[]; bytes: number };
 
 export class ResultOutbox {
-  private readonly mailboxes = new Map<string, Mailbox>();
+  private mailboxes = new Map<string, Mailbox>();
   /** The one that was added to last: answers to one message come one after another. */
   private last: Mailbox | undefined;
   /** Messages sent since the start. */
@@ -57,7 +57,8 @@ export class ResultOutbox {
   flush(): void {
     if (this.mailboxes.size === 0) return;
     for (const mailbox of this.mailboxes.values()) if (mailbox.results.length > 0) this.send(mailbox);
-    this.mailboxes.clear();
+    // A cleared one would hold on to the next table (see the client's NumberedTable).
+    this.mailboxes = new Map();
     this.last = undefined;
   }
 

@@ -30,14 +30,14 @@ function pacingOf(inFlightBefore: number) {
 
 test('with few in flight the operations of a turn leave at its end, and those of the next one, too', async (t) => {
   const { clock, sent, call } = pacingOf(0);
-  call(3);
+  call(20);
   t.deepEqual(sent, []);
   await clock.advance(0);
-  call(20);
+  call(3);
   await clock.advance(0);
   t.deepEqual(sent, [
-    { atMs: 0, count: 3 },
     { atMs: 0, count: 20 },
+    { atMs: 0, count: 3 },
   ]);
   t.is(clock.armed, 0);
 });

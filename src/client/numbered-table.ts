@@ -60,7 +60,7 @@ export class NumberedTable<Item> {
   }
 
   private slotOf(number: number): number {
-    return (number & (this.items.length - 1)) >>> 0;
+    return number & (this.items.length - 1);
   }
 
   private grow(): void {

@@ -12,6 +12,7 @@ import { assert, type Clock, type Random, RingraftError } from '../base/index.js
 import type { Bus, BusMessage } from '../transport/index.js';
 import { codeOf, decodeResultBatch, type OperationResult, okCode, type ResultBatch } from '../wire/index.js';
 import { BatchSender } from './batch-sender.js';
+import { LiveList } from './live-list.js';
 import type { NodeLink } from './node-link.js';
 import { NumberedTable } from './numbered-table.js';
 import { errorOfDeadline, errorOfResult, happenedSoFar } from './outcome.js';
@@ -47,7 +48,7 @@ export type PipelineParts = {
 };
 
 export class OperationPipeline {
-  private readonly live: PendingOperation[] = [];
+  private readonly live = new LiveList<PendingOperation>();
   /** By their request ids. */
   private readonly attempts = new NumberedTable<PendingOperation>();
   private readonly waiting = new WaitingLine();
@@ -66,13 +67,13 @@ export class OperationPipeline {
       sequences: this.sequences,
       mapEpoch: () => parts.routes.map.epoch,
     });
-    const load = () => ({ toSend: this.outgoing.length, inFlight: this.live.length });
+    const load = () => ({ toSend: this.outgoing.length, inFlight: this.live.size });
     this.pacing = new SendPacing(parts.clock, load, () => this.flush());
   }
 
   /** Operations live or waiting. */
   get unsettled(): number {
-    return this.live.length + this.waiting.length;
+    return this.live.size + this.waiting.length;
   }
 
   get batchesSent(): number {
@@ -93,7 +94,7 @@ export class OperationPipeline {
   }
 
   private hasRoomFor(pending: PendingOperation): boolean {
-    if (this.live.length >= this.parts.maxInFlight) return false;
+    if (this.live.size >= this.parts.maxInFlight) return false;
     return !pending.takesSequence || this.sequences.hasRoom(this.parts.routes.routeAt(pending.ringPosition).id);
   }
 
@@ -111,7 +112,7 @@ export class OperationPipeline {
       pending.shard = this.parts.routes.routeAt(pending.ringPosition).id;
       pending.operation.sequence = this.sequences.take(pending.shard);
     }
-    pending.slot = this.live.push(pending) - 1;
+    this.live.add(pending);
     this.sendSoon(pending);
   }
 
@@ -245,7 +246,7 @@ export class OperationPipeline {
     const nowMs = clock.nowMs();
     routes.onUnreachable(link, nowMs + downMs);
     onMapDoubted();
-    for (const pending of this.live) {
+    for (const pending of this.live.all) {
       if (allRefused) this.dropLost(pending, link);
       if (pending.state !== OperationState.Sent || pending.link !== link) continue;
       if (allRefused) this.endAttempt(pending, pending.operation.requestId);
@@ -285,12 +286,10 @@ export class OperationPipeline {
 
   private sweep(nowMs: number): void {
     const isConnected = this.parts.bus.isConnected('client');
-    // Backwards, since settling moves the last live operation into the freed slot.
-    for (let at = this.live.length - 1; at >= 0; at--) {
-      const pending = this.live[at] as PendingOperation;
+    this.live.forEach((pending) => {
       if (nowMs >= pending.deadlineMs) this.fail(pending, errorOfDeadline(pending, isConnected));
       else if (nowMs >= pending.dueMs) this.onDue(pending, nowMs);
-    }
+    });
     if (isConnected) this.probeSilentNodes(nowMs);
     if (nowMs >= this.nextExpiryMs) {
       this.nextExpiryMs = nowMs + waitingSweepIntervalMs;
@@ -336,7 +335,7 @@ export class OperationPipeline {
 
   /** The connection is back: answers may have been lost with the old one. */
   onConnected(): void {
-    for (const pending of this.live) {
+    for (const pending of this.live.all) {
       if (pending.state === OperationState.Sent) this.loseAttempt(pending);
       if (pending.state === OperationState.BackingOff) this.sendSoon(pending);
     }
@@ -349,7 +348,7 @@ export class OperationPipeline {
   }
 
   private settle(pending: PendingOperation): void {
-    const { operation, slot, lost, link } = pending;
+    const { operation, lost, link } = pending;
     if (pending.state === OperationState.Sent) {
       this.attempts.delete(operation.requestId);
       link?.abandon(1);
@@ -360,11 +359,7 @@ export class OperationPipeline {
     }
     pending.state = OperationState.Settled;
     if (operation.sequence > 0 && pending.takesSequence) this.sequences.settle(pending.shard, operation.sequence);
-    const last = this.live.pop() as PendingOperation;
-    if (last !== pending) {
-      this.live[slot] = last;
-      last.slot = slot;
-    }
+    this.live.remove(pending);
   }
 
   /** Fails everything with CLOSED; nothing may be submitted afterwards. */
@@ -373,10 +368,9 @@ export class OperationPipeline {
     this.pacing.stop();
     const closedError = (pending: PendingOperation): RingraftError =>
       new RingraftError('CLOSED', 'the client was closed', { happened: happenedSoFar(pending) });
-    for (let at = this.live.length - 1; at >= 0; at--) {
-      const pending = this.live[at] as PendingOperation;
+    this.live.forEach((pending) => {
       this.fail(pending, closedError(pending));
-    }
+    });
     this.waiting.expire(Number.POSITIVE_INFINITY, (pending) => pending.sink.fail(pending, closedError(pending)));
   }
 }

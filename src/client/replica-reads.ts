@@ -20,6 +20,7 @@ import {
   okCode,
 } from '../wire/index.js';
 import { maxBatchOperations } from './batch-sender.js';
+import { type Listed, LiveList } from './live-list.js';
 import type { NodeLink } from './node-link.js';
 import { NumberedTable } from './numbered-table.js';
 import { judge } from './quorum-proof.js';
@@ -72,7 +73,7 @@ export type ReplicaRead = {
   readonly readQuorum: number | undefined;
 };
 
-type Live = {
+type Live = Listed & {
   readonly read: ReplicaRead;
   readonly deadlineMs: number;
   readonly resolve: (result: OperationResult) => void;
@@ -85,12 +86,10 @@ type Live = {
   dueMs: number;
   /** Why replicas did not answer usefully, last. */
   refusal: OperationResult | undefined;
-  /** Where it is among the live ones; below 0: it is not any more. */
-  slot: number;
 };
 
 export class ReplicaReads {
-  private readonly live: Live[] = [];
+  private readonly live = new LiveList<Live>();
   /** Of each round, by request id. */
   private readonly asked = new NumberedTable<{ readonly live: Live; readonly link: NodeLink }>();
   private outgoing = new Map<NodeLink, Operation[]>();
@@ -122,9 +121,9 @@ export class ReplicaReads {
         turn: this.turns++,
         dueMs: Number.POSITIVE_INFINITY,
         refusal: undefined,
-        slot: this.live.length,
+        slot: -1,
       };
-      this.live.push(live);
+      this.live.add(live);
       this.begin(live);
       this.scheduleSweep();
     });
@@ -212,7 +211,7 @@ export class ReplicaReads {
     const nowMs = this.parts.clock.nowMs();
     this.parts.routes.onUnreachable(link, nowMs + patienceMs);
     this.parts.onMapDoubted();
-    this.forEachLive((live) => {
+    this.live.forEach((live) => {
       if (live.round.get(link) !== null) return;
       live.round.delete(link);
       if (live.read.operation.level === ConsistencyLevel.One)
@@ -230,7 +229,7 @@ export class ReplicaReads {
     if (question === undefined) return;
     this.asked.delete(result.requestId);
     const { live, link } = question;
-    if (live.slot < 0 || live.round.get(link) !== null) return;
+    if (!this.live.has(live) || live.round.get(link) !== null) return;
     link.lastHeardMs = this.parts.clock.nowMs();
     link.silentUntilMs = Number.NEGATIVE_INFINITY;
     const isOne = live.read.operation.level === ConsistencyLevel.One;
@@ -292,13 +291,13 @@ export class ReplicaReads {
   }
 
   private scheduleSweep(afterMs = sweepMs): void {
-    if (this.sweepScheduled || this.closed || this.live.length === 0) return;
+    if (this.sweepScheduled || this.closed || this.live.size === 0) return;
     this.sweepScheduled = true;
     this.parts.clock.after(afterMs, () => {
       this.sweepScheduled = false;
       if (this.closed) return;
       const nowMs = this.parts.clock.nowMs();
-      this.forEachLive((live) => {
+      this.live.forEach((live) => {
         if (nowMs >= live.deadlineMs) this.expire(live);
         else if (nowMs >= live.dueMs) this.begin(live);
       });
@@ -328,41 +327,30 @@ export class ReplicaReads {
   }
 
   private settle(live: Live, result: OperationResult): void {
-    this.remove(live);
+    this.live.remove(live);
     this.parts.seen.note(this.route(live).id, Math.max(result.appliedIndex, result.shownIndex));
     live.resolve(result);
     this.dropQuestions();
   }
 
   private fail(live: Live, error: RingraftError): void {
-    this.remove(live);
+    this.live.remove(live);
     live.reject(error);
     this.dropQuestions();
   }
 
-  private remove(live: Live): void {
-    const last = this.live.pop() as Live;
-    if (last !== live) {
-      this.live[live.slot] = last;
-      last.slot = live.slot;
-    }
-    live.slot = -1;
-  }
-
-  /** The action may settle the one it is given. */
-  private forEachLive(action: (live: Live) => void): void {
-    for (let at = this.live.length - 1; at >= 0; at--) action(this.live[at] as Live);
-  }
-
   /** Questions nobody waits for any more are dropped together, now and then. */
   private dropQuestions(): void {
-    if (this.asked.size < 1024 + 8 * this.live.length) return;
-    this.asked.deleteWhere(({ live }) => live.slot < 0);
+    if (this.asked.size < 1024 + 8 * this.live.size) return;
+    this.asked.deleteWhere(({ live }) => !this.live.has(live));
   }
 
   close(): void {
     this.closed = true;
     this.pacing.stop();
-    for (const live of this.live.splice(0)) live.reject(new RingraftError('CLOSED', 'the client was closed'));
+    this.live.forEach((live) => {
+      this.live.remove(live);
+      live.reject(new RingraftError('CLOSED', 'the client was closed'));
+    });
   }
 }

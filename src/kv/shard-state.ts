@@ -9,7 +9,7 @@ import {
 } from '../base/index.js';
 import type { EngineBatch } from '../engine/index.js';
 import { type Configuration, decodeConfiguration, encodeConfiguration } from '../raft/index.js';
-import { bucketOfDataKey, isDataKey, SystemKind, systemKey, writeU48 } from './keys.js';
+import { bucketOfDataKey, isDataKey, ringOfDataKey, SystemKind, systemKey, writeU48 } from './keys.js';
 import { OutcomeRecord } from './outcome-record.js';
 import { type SessionLimits, SessionTable } from './sessions.js';
 import type { Arc, ShardPosition } from './types.js';
@@ -176,6 +176,6 @@ export function isOfShard(name: string, { shardId, arc }: ShardState): boolean {
   const bytes = Buffer.from(name.slice(0, 7), 'latin1');
   if (!isDataKey(bytes)) return false;
   if ((bucketOfDataKey(bytes) === systemBucketId) !== (shardId === systemShardId)) return false;
-  const ring = bytes.readUInt32BE(3);
+  const ring = ringOfDataKey(bytes);
   return ring >= arc.start && ring < arc.end;
 }

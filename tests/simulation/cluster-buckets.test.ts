@@ -73,7 +73,9 @@ test(
 
       t.is((await remove(s, 'cities')).id, first.id);
       // The answer comes when the removal is decided; a node that has not heard of it yet still serves the bucket.
-      await s.rest('all have heard that it is removed');
+      const { epoch } = s.map;
+      const hasHeard = (node: SimNode): boolean => (node.host?.maps.current.epoch ?? 0) >= epoch;
+      await s.until(() => s.cluster.nodes.every(hasHeard), 100, 'all have heard that it is removed');
       t.is(await s.wait(codeOf(s.client.raw.get('cities', 'cities-7'))), 'NOT_FOUND');
       await untilGone(s, first.id);
       const second = await create(s, 'cities');

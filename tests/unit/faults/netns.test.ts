@@ -204,7 +204,9 @@ test('the newer iptables is used where the older is not, and none is refused', a
   await inject(backEnd, oneWay('n1', 'n2'));
   t.deepEqual(recorder.commands, ['ip netns exec rr-abc-router iptables-restore']);
   recorder.answer = (command) => (command.startsWith('iptables') ? { code: 127 } : undefined);
-  await t.throwsAsync(openNetnsBackEnd(plan, ports, recorder.run), { message: /^iptables is not installed/ });
+  await t.throwsAsync(openNetnsBackEnd(plan, ports, recorder.run), {
+    message: 'iptables is not installed (Debian: apt-get install iptables)',
+  });
 });
 
 test('a new server forgets what an earlier one left in force', async (t) => {

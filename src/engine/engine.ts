@@ -2,8 +2,8 @@
  * The ordered key-value port under the state machine: what Ringraft needs of an LSM tree and no more.
  *
  * Contract (tests/conformance/engine.ts runs it against every adapter):
- * 1. Keys order as unsigned bytes. Keys and values are Buffers, owned by the engine from `put` until the write's
- *    callback: the caller must not change them. Empty values are allowed; empty keys are not.
+ * 1. Keys order as unsigned bytes. `put` and `delete` copy what they are given: it may be changed as soon as they return.
+ *    Empty values are allowed; empty keys are not.
  * 2. A batch is atomic: after a crash all of it is there or none.
  * 3. With `sync` the batch and every batch before it are durable when the callback runs. Without, they survive the
  *    death of the process, not of the machine.

@@ -48,8 +48,8 @@ export function memoryEngine(defer: (action: () => void) => void = setImmediate)
     const mutations: Mutation[] = [];
     const madeIn = life;
     return {
-      put: (key, value) => mutations.push({ key, value }),
-      delete: (key) => mutations.push({ key, value: undefined }),
+      put: (key, value) => mutations.push({ key: Buffer.from(key), value: Buffer.from(value) }),
+      delete: (key) => mutations.push({ key: Buffer.from(key), value: undefined }),
       get size() {
         return mutations.length;
       },

@@ -1,6 +1,6 @@
 /**
- * Keys whose entry in the ordered index is on its way into the engine, for scans to merge with what its index shows. Of the
- * overlay these are few: a key that was there before, and one that was deleted, the index shows, and its value tells the rest.
+ * Keys whose entry in the ordered index is on its way into the engine, for scans to merge with what its index shows. Of what is
+ * on its way these are few: a key that was there before, and one that was deleted, the index shows, and its value tells the rest.
  *
  * Keys are strings of one character a byte, whose order is that of the bytes.
  */

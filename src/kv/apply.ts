@@ -8,13 +8,13 @@
  *    on every replica alike, and its data may go whenever there is time.
  * 4. A repeated command (same client, same sequence) gets its first answer and changes nothing.
  */
-import { assert, assertNever, type BucketId, mapKey } from '../base/index.js';
+import { assert, assertNever, type BucketId } from '../base/index.js';
 import { decodeConfiguration, type Entry, EntryType } from '../raft/index.js';
 import { ringHash } from '../ring/index.js';
 import { type Command, CommandKind, ConditionKind, codeNumber, decodeCommandBatch } from '../wire/index.js';
 import {
   dataKey,
-  encodeValue,
+  dataName,
   expiryKey,
   indexKey,
   indexValue,
@@ -30,6 +30,7 @@ import type { Reader } from './reader.js';
 import type { Session } from './sessions.js';
 import type { ShardState } from './shard-state.js';
 import type { AppliedEntry, Outcome } from './types.js';
+import type { ValueTable } from './value-table.js';
 import type { WritePipeline } from './write-pipeline.js';
 
 /** The session table is written whole when this many entries came since. */
@@ -45,8 +46,8 @@ export type PreparedEntry = {
   readonly timeStampMs: number;
   readonly sessions: readonly SessionTouch[];
   readonly commands: readonly Command[];
-  readonly dataKeys: readonly Buffer[];
-  readonly names: readonly string[];
+  /** Where each key lies on the ring. */
+  readonly rings: readonly number[];
 };
 
 /** Values that only the engine knew, and that decide something; undefined: there was none. */
@@ -54,17 +55,11 @@ export type OldValues = Map<string, StoredValue | undefined>;
 
 export function prepare(entry: Entry): PreparedEntry {
   if (entry.type !== EntryType.Normal) {
-    return { entry, timeStampMs: 0, sessions: [], commands: [], dataKeys: [], names: [] };
+    return { entry, timeStampMs: 0, sessions: [], commands: [], rings: [] };
   }
   const { timeStampMs, sessions, commands } = decodeCommandBatch(entry.data);
-  const dataKeys: Buffer[] = [];
-  const names: string[] = [];
-  for (const { bucketId, key } of commands) {
-    const bytes = dataKey(bucketId, ringHash(key), key);
-    dataKeys.push(bytes);
-    names.push(mapKey(bytes));
-  }
-  return { entry, timeStampMs, sessions, commands, dataKeys, names };
+  const rings = commands.map(({ key }) => ringHash(key));
+  return { entry, timeStampMs, sessions, commands, rings };
 }
 
 /** Whether the outcome of a command depends on what its key held before. */
@@ -73,12 +68,13 @@ export const needsOldValue = ({ kind, condition }: Command): boolean =>
 
 export const needsOldValues = ({ commands }: PreparedEntry): boolean => commands.some(needsOldValue);
 
-/** A command on its way through `Applier`. */
-type Prepared = { readonly command: Command; readonly dataKey: Buffer; readonly name: string };
+/** A key on its way through `Applier`. */
+type Place = { readonly bucketId: BucketId; readonly ring: number; readonly key: Buffer };
 
 export class Applier {
   constructor(
     private readonly pipeline: WritePipeline,
+    private readonly values: ValueTable,
     private readonly reader: Reader,
     private readonly buckets: {
       /** Data of this bucket come into the engine. */
@@ -139,13 +135,23 @@ export class Applier {
 
   private applyCommand(shard: ShardState, entry: PreparedEntry, at: number, old: OldValues): Outcome {
     const command = entry.commands[at] as Command;
-    const name = entry.names[at] as string;
-    const prepared: Prepared = { command, dataKey: entry.dataKeys[at] as Buffer, name };
-    if (command.kind === CommandKind.DropBucket) return this.dropBucket(shard, command.bucketId);
-    if (command.kind === CommandKind.Reclaim) this.pipeline.delete(expiryKey(command.expiresAtMs, prepared.dataKey));
-    if (shard.droppedBuckets.size > 0 && shard.droppedBuckets.has(command.bucketId)) return removed;
-    const known = this.reader.peek(name);
-    const before = known === undefined ? old.get(name) : (known ?? undefined);
+    const ring = entry.rings[at] as number;
+    const { bucketId, key } = command;
+    if (command.kind === CommandKind.DropBucket) return this.dropBucket(shard, bucketId);
+    if (command.kind === CommandKind.Reclaim) {
+      this.pipeline.delete(expiryKey(command.expiresAtMs, dataKey(bucketId, ring, key)));
+    }
+    if (shard.droppedBuckets.size > 0 && shard.droppedBuckets.has(bucketId)) return removed;
+    if (needsOldValue(command)) return this.applyDecided(shard, command, { bucketId, ring, key }, old);
+    const expiresAtMs = shard.expiryOf(command.expiresAtMs);
+    return this.store(shard, { bucketId, ring, key }, expiresAtMs, command.value);
+  }
+
+  /** A command whose outcome depends on what its key held before. */
+  private applyDecided(shard: ShardState, command: Command, place: Place, old: OldValues): Outcome {
+    const known = this.reader.peek(place.bucketId, place.ring, place.key);
+    const before =
+      known === undefined ? old.get(dataName(place.bucketId, place.ring, place.key)) : (known ?? undefined);
     const current = before !== undefined && isLive(before, shard.timeMs) ? before : undefined;
     const expiresAtMs = shard.expiryOf(command.expiresAtMs);
     if (command.condition !== ConditionKind.None && !holds(command, current)) {
@@ -153,31 +159,33 @@ export class Applier {
     }
     switch (command.kind) {
       case CommandKind.Put:
-        return this.store(shard, prepared, before, expiresAtMs, command.value);
+        return this.store(shard, place, expiresAtMs, command.value, before);
       case CommandKind.Delete: {
         if (before === undefined) return { code: 0, revision: 0, found: false };
-        this.remove(prepared);
+        this.remove(place);
         if (current === undefined) return { code: 0, revision: 0, found: false };
         return { code: 0, revision: ++shard.revision, found: true };
       }
       case CommandKind.Increment:
-        return this.increment(shard, prepared, before, current);
+        return this.increment(shard, command, place, before, current);
       case CommandKind.Append: {
         const value = current === undefined ? command.value : Buffer.concat([valueIn(current), command.value]);
         if (value.length > command.maxValueBytes) {
           return { code: tooLarge, revision: current?.revision ?? 0, found: current !== undefined };
         }
         const endsAtMs = expiresAtMs || (current?.expiresAtMs ?? 0);
-        return this.storeCounted(shard, prepared, before, endsAtMs, value, value.length);
+        return this.storeCounted(shard, place, endsAtMs, value, value.length, before);
       }
       case CommandKind.Touch:
         if (current === undefined) return { code: 0, revision: 0, found: false };
-        return this.store(shard, prepared, before, expiresAtMs, valueIn(current));
+        return this.store(shard, place, expiresAtMs, valueIn(current), before);
       case CommandKind.Reclaim:
         // Written anew since it was found expired: another time holds, or none.
         if (before === undefined || current !== undefined) return { code: 0, revision: 0, found: false };
-        this.remove(prepared);
+        this.remove(place);
         return { code: 0, revision: 0, found: true };
+      case CommandKind.DropBucket:
+        return this.dropBucket(shard, command.bucketId);
       default:
         return assertNever(command.kind, 'kind of command');
     }
@@ -192,55 +200,61 @@ export class Applier {
     return { code: 0, revision: 0, found: isNew };
   }
 
+  /** `before` is what the engine was asked for, if it was: memory need not know the key. */
   private store(
     shard: ShardState,
-    { command: { bucketId, key }, dataKey: storedKey, name }: Prepared,
-    before: StoredValue | undefined,
+    { bucketId, ring, key }: Place,
     expiresAtMs: number,
     value: Buffer,
+    before?: StoredValue,
   ): Outcome {
-    const stored = encodeValue(++shard.revision, expiresAtMs, value);
-    this.pipeline.mutate(name, storedKey, stored);
+    const { values, pipeline } = this;
+    const reference = values.find(bucketId, ring, key);
+    const isKnown = reference !== 0 && !values.isDeleted(reference);
+    const expiredAtMs = isKnown ? values.expiresAtMs(reference) : (before?.expiresAtMs ?? 0);
+    const revision = ++shard.revision;
+    values.put(reference, bucketId, ring, key, revision, expiresAtMs, value);
     this.buckets.onWritten(bucketId);
-    if (before === undefined) this.pipeline.addToIndex(bucketId, key);
-    const expiredAtMs = before?.expiresAtMs ?? 0;
-    if (expiredAtMs > 0 && expiredAtMs !== expiresAtMs) this.pipeline.delete(expiryKey(expiredAtMs, storedKey));
-    if (expiresAtMs > 0) this.pipeline.put(expiryKey(expiresAtMs, storedKey), indexValue);
-    this.reader.noteMutation(name, stored);
-    return { code: 0, revision: stored.revision, found: true };
+    if (!isKnown && before === undefined) pipeline.addToIndex(bucketId, key);
+    if (expiredAtMs > 0 && expiredAtMs !== expiresAtMs) {
+      pipeline.delete(expiryKey(expiredAtMs, dataKey(bucketId, ring, key)));
+    }
+    if (expiresAtMs > 0) pipeline.put(expiryKey(expiresAtMs, dataKey(bucketId, ring, key)), indexValue);
+    this.reader.noteMutation(bucketId, ring, key);
+    return { code: 0, revision, found: true };
   }
 
-  private remove({ command: { bucketId, key }, dataKey: storedKey, name }: Prepared): void {
-    this.pipeline.mutate(name, storedKey, null);
+  private remove({ bucketId, ring, key }: Place): void {
+    this.values.delete(this.values.find(bucketId, ring, key), bucketId, ring, key);
     this.pipeline.delete(indexKey(bucketId, key));
-    this.reader.noteMutation(name, null);
+    this.reader.noteMutation(bucketId, ring, key);
   }
 
   /** A key that is not there counts from 0; what was set to expire still does. */
   private increment(
     shard: ShardState,
-    prepared: Prepared,
+    command: Command,
+    place: Place,
     before: StoredValue | undefined,
     current: StoredValue | undefined,
   ): Outcome {
-    const { command } = prepared;
     const sum = (current === undefined ? 0 : numberIn(valueIn(current))) + numberIn(command.value);
     if (!Number.isSafeInteger(sum)) {
       return { code: badRequest, revision: current?.revision ?? 0, found: current !== undefined };
     }
     const expiresAtMs = shard.expiryOf(command.expiresAtMs) || (current?.expiresAtMs ?? 0);
-    return this.storeCounted(shard, prepared, before, expiresAtMs, Buffer.from(String(sum)), sum);
+    return this.storeCounted(shard, place, expiresAtMs, Buffer.from(String(sum)), sum, before);
   }
 
   private storeCounted(
     shard: ShardState,
-    prepared: Prepared,
-    before: StoredValue | undefined,
+    place: Place,
     expiresAtMs: number,
     value: Buffer,
     number: number,
+    before: StoredValue | undefined,
   ): Outcome {
-    const { revision } = this.store(shard, prepared, before, expiresAtMs, value);
+    const { revision } = this.store(shard, place, expiresAtMs, value, before);
     return { code: 0, revision, found: true, number };
   }
 

@@ -65,6 +65,16 @@ function writeU32(bytes: Buffer, value: number, at: number): void {
   bytes[at + 3] = value;
 }
 
+const u32At = (bytes: Buffer, at: number): number =>
+  (((bytes[at] as number) << 24) |
+    ((bytes[at + 1] as number) << 16) |
+    ((bytes[at + 2] as number) << 8) |
+    (bytes[at + 3] as number)) >>>
+  0;
+
+const u48At = (bytes: Buffer, at: number): number =>
+  (((bytes[at] as number) << 8) | (bytes[at + 1] as number)) * 0x1_0000_0000 + u32At(bytes, at + 2);
+
 /** What `writeUIntBE` does of 6 bytes, at a third of its price; gives where it ends. */
 export function writeU48(bytes: Buffer, value: number, at: number): number {
   assert(value >= 0 && value < 0x1_0000_0000_0000, 'a number of 48 bits');
@@ -73,16 +83,29 @@ export function writeU48(bytes: Buffer, value: number, at: number): number {
   return at + 6;
 }
 
-function writeDataKey(bytes: Buffer, bucketId: BucketId, ring: number, key: Buffer): void {
-  bytes[0] = dataTag;
-  writeU16(bytes, bucketId, 1);
-  writeU32(bytes, ring, 3);
-  copyKey(key, bytes, dataHeaderBytes);
+export const dataKeyBytes = (key: Buffer): number => dataHeaderBytes + key.length;
+
+/** Writes a data key; gives where it ends. */
+export function writeDataKey(bytes: Buffer, at: number, bucketId: BucketId, ring: number, key: Buffer): number {
+  bytes[at] = dataTag;
+  writeU16(bytes, bucketId, at + 1);
+  writeU32(bytes, ring, at + 3);
+  copyKey(key, bytes, at + dataHeaderBytes);
+  return at + dataHeaderBytes + key.length;
+}
+
+/** Whether the data key of so many bytes that is there is the one of this key. */
+export function isDataKeyOf(bytes: Buffer, at: number, length: number, bucketId: BucketId, key: Buffer): boolean {
+  if (length !== dataHeaderBytes + key.length || bucketOfDataKeyAt(bytes, at) !== bucketId) return false;
+  const from = at + dataHeaderBytes;
+  if (key.length > shortBytes) return key.compare(bytes, from, from + key.length) === 0;
+  for (let next = 0; next < key.length; next++) if (bytes[from + next] !== key[next]) return false;
+  return true;
 }
 
 export function dataKey(bucketId: BucketId, ring: number, key: Buffer): Buffer {
-  const bytes = Buffer.allocUnsafe(dataHeaderBytes + key.length);
-  writeDataKey(bytes, bucketId, ring, key);
+  const bytes = Buffer.allocUnsafe(dataKeyBytes(key));
+  writeDataKey(bytes, 0, bucketId, ring, key);
   return bytes;
 }
 
@@ -92,12 +115,16 @@ const scratch = Buffer.allocUnsafeSlow(1024);
 export function dataName(bucketId: BucketId, ring: number, key: Buffer): string {
   const length = dataHeaderBytes + key.length;
   const bytes = length > scratch.length ? Buffer.allocUnsafe(length) : scratch;
-  writeDataKey(bytes, bucketId, ring, key);
+  writeDataKey(bytes, 0, bucketId, ring, key);
   return bytes.toString('latin1', 0, length);
 }
 
 export const ringOfDataKey = (bytes: Buffer): number => bytes.readUInt32BE(3);
 export const bucketOfDataKey = (bytes: Buffer): BucketId => bytes.readUInt16BE(1) as BucketId;
+/** Of one that is somewhere in the bytes; here and below for what is hot. */
+export const bucketOfDataKeyAt = (bytes: Buffer, at: number): BucketId =>
+  (((bytes[at + 1] as number) << 8) | (bytes[at + 2] as number)) as BucketId;
+export const ringOfDataKeyAt = (bytes: Buffer, at: number): number => u32At(bytes, at + 3);
 /** Of a data key as a map key. */
 export const bucketOfName = (name: string): BucketId => ((name.charCodeAt(1) << 8) | name.charCodeAt(2)) as BucketId;
 export const userKeyOfDataKey = (bytes: Buffer): Buffer => bytes.subarray(dataHeaderBytes);
@@ -197,7 +224,7 @@ export function decodeExpiryKey(hint: Buffer): ExpiredKey {
   };
 }
 
-/** A value with what the state machine knows of it. Memory holds very many of them, and asks for few: see `valueIn`. */
+/** A value with what the state machine knows of it. */
 export type StoredValue = {
   readonly revision: number;
   /** Milliseconds since 1970; 0: never. */
@@ -210,29 +237,33 @@ export type StoredValue = {
 export type Known = StoredValue | null | undefined;
 
 /** Where a stored value says what: flags first. */
-export const expiresFlag = 1;
-export const revisionAt = 1;
-export const expiryAt = 7;
+const expiresFlag = 1;
+const revisionAt = 1;
+const expiryAt = 7;
 const headerBytesOf = (flags: number | undefined): number => (flags === expiresFlag ? 13 : 7);
 
-export function encodeValue(revision: number, expiresAtMs: number, value: Buffer): StoredValue {
+/** How many bytes before the user's a stored value has there. */
+export const valueHeaderBytesAt = (bytes: Buffer, at: number): number => headerBytesOf(bytes[at]);
+export const encodedValueBytes = (expiresAtMs: number, value: Buffer): number =>
+  (expiresAtMs > 0 ? headerBytesOf(expiresFlag) : headerBytesOf(0)) + value.length;
+export const revisionOfValueAt = (bytes: Buffer, at: number): number => u48At(bytes, at + revisionAt);
+export const expiryOfValueAt = (bytes: Buffer, at: number): number =>
+  bytes[at] === expiresFlag ? u48At(bytes, at + expiryAt) : 0;
+
+/** Writes a value as it stands in the engine. */
+export function writeValue(bytes: Buffer, at: number, revision: number, expiresAtMs: number, value: Buffer): void {
   const flags = expiresAtMs > 0 ? expiresFlag : 0;
-  const headerBytes = headerBytesOf(flags);
-  const encoded = Buffer.allocUnsafe(headerBytes + value.length);
-  encoded[0] = flags;
-  writeU48(encoded, revision, revisionAt);
-  if (expiresAtMs > 0) writeU48(encoded, expiresAtMs, expiryAt);
-  encoded.set(value, headerBytes);
-  return { revision, expiresAtMs, encoded };
+  bytes[at] = flags;
+  writeU48(bytes, revision, at + revisionAt);
+  if (expiresAtMs > 0) writeU48(bytes, expiresAtMs, at + expiryAt);
+  bytes.set(value, at + headerBytesOf(flags));
 }
 
-export function decodeValue(encoded: Buffer): StoredValue {
-  return {
-    revision: encoded.readUIntBE(revisionAt, 6),
-    expiresAtMs: encoded[0] === expiresFlag ? encoded.readUIntBE(expiryAt, 6) : 0,
-    encoded,
-  };
-}
+export const decodeValue = (encoded: Buffer): StoredValue => ({
+  revision: revisionOfValueAt(encoded, 0),
+  expiresAtMs: expiryOfValueAt(encoded, 0),
+  encoded,
+});
 
 /** The user's bytes: a view. */
 export const valueIn = ({ encoded }: StoredValue): Buffer => encoded.subarray(headerBytesOf(encoded[0]));

@@ -2,7 +2,7 @@
  * Scans in key order: the ordered index of the bucket, merged with the keys that it does not show yet.
  *
  * Invariant: the iterator and the added keys are taken at one instant, so no key that was there throughout is missed. Values
- * are read afterwards, from the overlay first, and may be newer; a key that is deleted by then is left out.
+ * are read afterwards, from memory first, and may be newer; a key that is deleted by then is left out.
  */
 import { type BucketId, emptyBytes, mapKey } from '../base/index.js';
 import type { Engine, EngineIterator } from '../engine/index.js';

@@ -22,7 +22,16 @@ import type { Configuration, Entry, SnapshotMetadata } from '../raft/index.js';
 import type { MapBucket } from '../wire/index.js';
 import { Applier, needsOldValue, needsOldValues, type OldValues, type PreparedEntry, prepare } from './apply.js';
 import { BucketCleaner } from './bucket-cleaner.js';
-import { decodeExpiryKey, type ExpiredKey, expiryRange, SystemKind, systemKey, systemRange } from './keys.js';
+import {
+  dataKey,
+  dataName,
+  decodeExpiryKey,
+  type ExpiredKey,
+  expiryRange,
+  SystemKind,
+  systemKey,
+  systemRange,
+} from './keys.js';
 import { bucketsIn, pages, readAll } from './ranges.js';
 import { Reader } from './reader.js';
 import { type ScanPageResult, type ScanQuery, scan } from './scan.js';
@@ -32,6 +41,7 @@ import type { SnapshotFiles } from './snapshot-files.js';
 import { clearShard, type InstallParts, installSnapshot, resumeInstall } from './snapshot-install.js';
 import { openSnapshotSource, type SnapshotSource } from './snapshot-source.js';
 import type { AppliedEntry, Arc, ReadKey, ReadValue, ShardPosition } from './types.js';
+import { ValueTable } from './value-table.js';
 import { WritePipeline } from './write-pipeline.js';
 
 export type StoreOptions = {
@@ -46,7 +56,7 @@ export type StoreOptions = {
 export type FirstStart = 'none' | 'begun' | 'done';
 
 export type StoreStatistics = {
-  readonly overlayEntries: number;
+  readonly unwrittenEntries: number;
   readonly cachedBytes: number;
   readonly cacheHits: number;
   readonly cacheMisses: number;
@@ -56,6 +66,7 @@ export type StoreStatistics = {
 
 export class Store {
   private readonly shards = new Map<ShardId, ShardState>();
+  private readonly values: ValueTable;
   private readonly pipeline: WritePipeline;
   private readonly reader: Reader;
   private readonly applier: Applier;
@@ -69,9 +80,10 @@ export class Store {
     private readonly engine: Engine,
     private readonly options: StoreOptions,
   ) {
-    this.pipeline = new WritePipeline(engine, options.clock, options.onFailure);
-    this.reader = new Reader(engine, this.pipeline, options.cacheBytes);
-    this.applier = new Applier(this.pipeline, this.reader, {
+    this.values = new ValueTable(options.cacheBytes);
+    this.pipeline = new WritePipeline(engine, this.values, options.clock, options.onFailure);
+    this.reader = new Reader(engine, this.values);
+    this.applier = new Applier(this.pipeline, this.values, this.reader, {
       onWritten: (bucketId) => {
         if (bucketId !== systemBucketId) this.buckets.add(bucketId);
       },
@@ -104,7 +116,7 @@ export class Store {
   /** How the cache is divided among the buckets there are. */
   useBuckets(buckets: readonly Pick<MapBucket, 'id' | 'cacheShare' | 'isRemoved'>[]): void {
     const shares = buckets.filter(({ cacheShare, isRemoved }) => cacheShare > 0 && !isRemoved);
-    this.reader.useShares(new Map(shares.map(({ id, cacheShare }) => [id, cacheShare])));
+    this.values.useShares(new Map(shares.map(({ id, cacheShare }) => [id, cacheShare])));
   }
 
   /** Whether a shard here has dropped the bucket: it was removed, whatever map this node has. */
@@ -129,8 +141,8 @@ export class Store {
 
   get statistics(): StoreStatistics {
     return {
-      overlayEntries: this.pipeline.overlaySize,
-      cachedBytes: this.reader.cachedBytes,
+      unwrittenEntries: this.values.unwritten,
+      cachedBytes: this.values.bytes,
       cacheHits: this.reader.statistics.hits,
       cacheMisses: this.reader.statistics.misses,
       engineBatches: this.pipeline.statistics.batches,
@@ -232,16 +244,21 @@ export class Store {
     });
   }
 
-  /** Keys whose old value decides something and is not in memory; those in memory go into `old`. */
+  /**
+   * Keys whose old value decides something and is not in memory. Those in memory go into `old`: what the commands before
+   * them add may take their place there.
+   */
   private unknownKeys(prepared: readonly PreparedEntry[], old: OldValues): ReadonlyMap<string, Buffer> {
     if (old === noValues) return noKeys;
     const wanted = new Map<string, Buffer>();
-    for (const { commands, names, dataKeys } of prepared) {
+    for (const { commands, rings } of prepared) {
       for (const [at, command] of commands.entries()) {
         if (!needsOldValue(command)) continue;
-        const name = names[at] as string;
-        const known = this.reader.peek(name);
-        if (known === undefined) wanted.set(name, dataKeys[at] as Buffer);
+        const { bucketId, key } = command;
+        const ring = rings[at] as number;
+        const name = dataName(bucketId, ring, key);
+        const known = this.reader.peek(bucketId, ring, key);
+        if (known === undefined) wanted.set(name, dataKey(bucketId, ring, key));
         else old.set(name, known ?? undefined);
       }
     }

@@ -1,13 +1,11 @@
 /**
  * Mutations on their way into the engine: all shards' mutations of some turns gather in one batch, one write is under way at
- * a time, and until it is done an overlay in front of the engine shows them to readers. Nobody waits for the engine but
- * who asks: what is applied is durable in the log, so there is time to make few and large batches.
+ * a time, and until it is done memory shows them to readers. Nobody waits for the engine but who asks: what is applied is durable in the log, so there is time to make few and large batches.
  *
  * Invariants:
  * 1. Batches, and in them the mutations of each key, are written in order; a shard's applied position, and what that did to its sessions, are in
  *    the batch of what it applied.
- * 2. A mutation is in the overlay until the engine shows it. The overlay has two generations, the newer of what gathers and the
- *    older of what is under write; of a key in both the newer one holds. A generation goes as a whole, when its batch is written.
+ * 2. A mutation is in memory (`ValueTable`, `AddedKeys`) until the engine shows it.
  * 3. `betweenWrites` actions run when the engine holds exactly what `writtenPositions` says, nothing under way.
  */
 import {
@@ -21,20 +19,10 @@ import {
 } from '../base/index.js';
 import type { Engine, EngineBatch } from '../engine/index.js';
 import { AddedKeys } from './added-keys.js';
-import { GatheredData } from './gathered-data.js';
-import { indexKey, indexValue, type Known, type StoredValue, SystemKind, systemKey } from './keys.js';
+import { indexKey, indexValue, SystemKind, systemKey } from './keys.js';
 import type { ShardState } from './shard-state.js';
 import type { ShardPosition } from './types.js';
-
-/** Of the overlay. */
-type Generation = {
-  /** By data key as a map key; null: deleted. */
-  readonly values: Map<string, StoredValue | null>;
-  /** What the ordered index may not show yet. */
-  readonly added: AddedKeys;
-};
-
-const newGeneration = (): Generation => ({ values: new Map(), added: new AddedKeys() });
+import type { ValueTable } from './value-table.js';
 
 /** A batch is written when its first mutation is so old, or when it has so many bytes. */
 const gatherMs = 64;
@@ -45,9 +33,9 @@ const markerKey = systemKey(0 as ShardId, SystemKind.Marker);
 
 export class WritePipeline {
   private gathering: EngineBatch;
-  private gatheringData = new GatheredData();
-  private newer = newGeneration();
-  private older = newGeneration();
+  /** What the ordered index may not show yet: of the batch that gathers, and of the one under way. */
+  private newer = new AddedKeys();
+  private older = new AddedKeys();
   private gatheringBytes = 0;
   private writingBytes = 0;
   private batchNumber = 1;
@@ -62,6 +50,7 @@ export class WritePipeline {
 
   constructor(
     private readonly engine: Engine,
+    private readonly values: ValueTable,
     private readonly clock: Clock,
     private readonly onFailure: (error: Error) => void,
   ) {
@@ -69,36 +58,22 @@ export class WritePipeline {
   }
 
   get pendingBytes(): number {
-    return this.gatheringBytes + this.writingBytes;
+    return this.gatheredBytes + this.writingBytes;
+  }
+
+  private get gatheredBytes(): number {
+    return this.gatheringBytes + this.values.gatheredBytes;
   }
 
   /** What the ordered index may not show yet. */
   get addedKeys(): readonly AddedKeys[] {
-    return [this.newer.added, this.older.added];
-  }
-
-  /** A key in both generations counts twice. */
-  get overlaySize(): number {
-    return this.newer.values.size + this.older.values.size;
-  }
-
-  /** What the overlay says of a key. */
-  lookUp(name: string): Known {
-    const newest = this.newer.values.get(name);
-    return newest === undefined ? this.older.values.get(name) : newest;
-  }
-
-  /** A mutation of user data, visible to readers from here on; null: it is deleted. */
-  mutate(name: string, dataKey: Buffer, stored: StoredValue | null): void {
-    this.newer.values.set(name, stored);
-    this.gatheringData.add(dataKey, stored === null ? null : stored.encoded);
-    this.gatheringBytes += dataKey.length + (stored?.encoded.length ?? 0) + mutationOverheadBytes;
+    return [this.newer, this.older];
   }
 
   /** The key of user data gets its entry in the ordered index. */
   addToIndex(bucketId: BucketId, key: Buffer): void {
     this.put(indexKey(bucketId, key), indexValue);
-    this.newer.added.add(bucketId, mapKey(key));
+    this.newer.add(bucketId, mapKey(key));
   }
 
   /** Not of user data. */
@@ -120,14 +95,14 @@ export class WritePipeline {
   }
 
   private get hasGathered(): boolean {
-    return this.touched.size > 0 || this.gathering.size > 0 || this.gatheringData.size > 0;
+    return this.touched.size > 0 || this.gatheredBytes > 0;
   }
 
   /** Makes sure that what has gathered is written in time. */
   private schedule(): void {
     // The end of a write looks again.
     if (this.writing) return;
-    if (this.syncWanted.length > 0 || this.gatheringBytes >= enoughBytes) this.pump();
+    if (this.syncWanted.length > 0 || this.gatheredBytes >= enoughBytes) this.pump();
     else if (this.hasGathered) {
       this.timer ??= this.clock.after(gatherMs, () => {
         this.timer = undefined;
@@ -189,8 +164,9 @@ export class WritePipeline {
     this.timer = undefined;
     const batch = this.gathering;
     const number = this.batchNumber++;
-    this.gatheringData.writeTo(batch);
-    this.gatheringData = new GatheredData();
+    this.writingBytes = this.gatheredBytes;
+    this.gatheringBytes = 0;
+    this.values.writeTo(batch);
     const positions: ShardPosition[] = [];
     for (const shard of this.touched) {
       shard.writeTo(batch);
@@ -202,9 +178,7 @@ export class WritePipeline {
     this.touched = new Set();
     this.gathering = this.engine.batch();
     this.older = this.newer;
-    this.newer = newGeneration();
-    this.writingBytes = this.gatheringBytes;
-    this.gatheringBytes = 0;
+    this.newer = new AddedKeys();
     this.writing = true;
     this.statistics.batches++;
     this.statistics.mutations += batch.size;
@@ -216,7 +190,8 @@ export class WritePipeline {
         return;
       }
       for (const position of positions) this.written.set(position.shardId, position);
-      this.older = newGeneration();
+      this.older = new AddedKeys();
+      this.values.onWritten();
       for (const done of syncs) done(undefined);
       this.runBetween();
       this.schedule();

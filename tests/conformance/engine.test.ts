@@ -77,6 +77,29 @@ for (const { name, make } of fixtures) {
       t.deepEqual(await getValues(engine, ['k']), [undefined]);
     }));
 
+  test(`${name}: what a batch was given may be changed as soon as it has it`, (t) =>
+    withEngine(async (engine) => {
+      await writeChanges(engine, [['gone', 'here']]);
+      const batch = engine.batch();
+      const key = Buffer.from('keyA');
+      const value = Buffer.alloc(5000, 'a');
+      const deleted = Buffer.from('gone');
+      batch.put(key, value);
+      batch.delete(deleted);
+      key.write('keyB');
+      value.fill('b');
+      deleted.write('keyA');
+      await new Promise<void>((resolve, reject) => batch.write(true, (error) => (error ? reject(error) : resolve())));
+      key.write('keyC');
+      value.fill('c');
+      t.deepEqual(await getValues(engine, ['keyA', 'keyB', 'keyC', 'gone']), [
+        'a'.repeat(5000),
+        undefined,
+        undefined,
+        undefined,
+      ]);
+    }));
+
   test(`${name}: an iterator sees the state at its creation`, (t) =>
     withEngine(async (engine) => {
       await writeChanges(engine, [

@@ -67,11 +67,11 @@ export function countedEngine(loop: EventLoop, counts: StorageCounts): Engine {
     return {
       put: (key, value) => {
         counts.mutationBytes += key.length + value.length;
-        inner.put(key, value);
+        uncounted(() => inner.put(key, value));
       },
       delete: (key) => {
         counts.mutationBytes += key.length;
-        inner.delete(key);
+        uncounted(() => inner.delete(key));
       },
       get size() {
         return inner.size;

@@ -1,22 +1,27 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { bucketId, mapKey } from '../../../src/base/index.js';
+import { type BucketId, bucketId, mapKey } from '../../../src/base/index.js';
 import {
   bucketOfDataKey,
+  bucketOfDataKeyAt,
   bucketOfName,
   dataKey,
+  dataKeyBytes,
   dataName,
   dataRange,
   decodeValue,
-  encodeValue,
+  encodedValueBytes,
   indexKey,
   indexRange,
+  isDataKeyOf,
   isLive,
+  ringOfDataKeyAt,
   userKeyOfDataKey,
   userKeyOfIndexKey,
   userKeyOfName,
   valueIn,
   writeU48,
+  writeValue,
 } from '../../../src/kv/keys.js';
 
 const bucket = fc.integer({ min: 0, max: 0xffff }).map(bucketId);
@@ -99,18 +104,43 @@ test('an index range holds exactly its keys', (t) => {
   );
 });
 
-test('values read back with revision and expiry, empty ones too', (t) => {
+/** A value as it stands in the engine. */
+function encoded(revision: number, expiresAtMs: number, value: Buffer, at = 0): Buffer {
+  const whole = Buffer.alloc(at + encodedValueBytes(expiresAtMs, value));
+  writeValue(whole, at, revision, expiresAtMs, value);
+  return whole.subarray(at);
+}
+
+test('values read back with revision and expiry, empty ones too, wherever they are', (t) => {
   fc.assert(
-    fc.property(u48, fc.oneof(fc.constant(0), u48), bytes, (revision, expiresAtMs, value) => {
-      const stored = decodeValue(encodeValue(revision, expiresAtMs, value).encoded);
+    fc.property(u48, fc.oneof(fc.constant(0), u48), bytes, fc.nat(9), (revision, expiresAtMs, value, at) => {
+      const stored = decodeValue(encoded(revision, expiresAtMs, value, at));
       t.is(stored.revision, revision);
       t.is(stored.expiresAtMs, expiresAtMs);
       t.deepEqual(valueIn(stored), value);
     }),
   );
-  const expiring = encodeValue(1, 500, Buffer.from('x'));
+  const expiring = decodeValue(encoded(1, 500, Buffer.from('x')));
   t.deepEqual(
     [499, 500, 501].map((nowMs) => isLive(expiring, nowMs)),
     [true, false, false],
+  );
+});
+
+test('a data key that is somewhere is told from those of other keys and buckets', (t) => {
+  const long = fc.uint8Array({ minLength: 45, maxLength: 60 }).map((array) => Buffer.from(array));
+  const key = fc.oneof(bytes, long);
+  fc.assert(
+    fc.property(bucket, bucket, ring, key, key, fc.nat(9), (one, two, place, a, b, at) => {
+      const there = Buffer.concat([Buffer.alloc(at), dataKey(one, place, a), Buffer.alloc(3)]);
+      const isOf = (id: BucketId, other: Buffer): boolean => isDataKeyOf(there, at, dataKeyBytes(a), id, other);
+      t.is(ringOfDataKeyAt(there, at), place);
+      t.is(bucketOfDataKeyAt(there, at), one);
+      t.true(isOf(one, a));
+      t.is(isOf(two, a), one === two);
+      t.is(isOf(one, b), a.equals(b));
+      const last = Buffer.concat([a.subarray(0, -1), Buffer.from([(a[a.length - 1] ?? 0) ^ 1])]);
+      if (a.length > 0) t.false(isOf(one, last));
+    }),
   );
 });

@@ -1,6 +1,7 @@
 /** Reads and scans show every applied mutation and nothing older, wherever it is on its way into the engine. */
 import test from 'ava';
 import fc from 'fast-check';
+import { memoryEngine } from '../../../src/engine/index.js';
 import { heldEngine } from '../../support/held-engine.js';
 import { bucket, StoreFixture } from '../../support/store-fixture.js';
 
@@ -102,6 +103,30 @@ test('a value read from the engine never replaces a newer one in the cache', asy
     await store.sync();
     t.is(await store.text('a'), value, 'nor once the engine has it');
   }
+});
+
+test('a value that was read before its key was deleted does not come back when the read ends after the deletion is written', async (t) => {
+  const engine = memoryEngine();
+  const slow: (() => void)[] = [];
+  let isSlow = false;
+  const getMany: typeof engine.getMany = (wanted, callback) => {
+    if (!isSlow) engine.getMany(wanted, callback);
+    else engine.getMany(wanted, (error, values) => slow.push(() => callback(error, values)));
+  };
+  const store = await StoreFixture.start({}, { ...engine, getMany });
+  await store.apply({ commands: [{ key: 'a', value: 'old' }] });
+  await store.sync();
+  await store.restart();
+  isSlow = true;
+  const late = store.text('a');
+  await new Promise((resolve) => setImmediate(resolve));
+  isSlow = false;
+  await store.apply({ commands: [{ key: 'a' }] });
+  await store.sync();
+  t.is(slow.length, 1);
+  slow.shift()?.();
+  t.is(await late, 'old', 'as it was when the read began');
+  t.is(await store.text('a'), undefined);
 });
 
 test('pages of a long scan, taken one after another, hold every key once, either way round', async (t) => {

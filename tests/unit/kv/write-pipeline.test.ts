@@ -5,7 +5,7 @@
 import test, { type ExecutionContext } from 'ava';
 import { systemClock } from '../../../src/base/index.js';
 import { heldEngine } from '../../support/held-engine.js';
-import { bucket, StoreFixture } from '../../support/store-fixture.js';
+import { bucket, type CommandSpec, StoreFixture } from '../../support/store-fixture.js';
 
 /** A batch is written when the test asks for it, however slow the machine is. */
 const clock = { ...systemClock, after: () => ({ cancel: () => {} }) };
@@ -40,7 +40,7 @@ test('a mutation made while the batch before is written is what is read, before 
   const first = store.sync();
   t.is(writes.length, 1);
   await store.apply({ commands: [{ key: 'a', value: '2' }, { key: 'b' }, { key: 'd', value: '2' }] });
-  t.is(store.store.statistics.overlayEntries, 6);
+  t.is(store.store.statistics.unwrittenEntries, 6);
   const expected = { a: '2', b: undefined, c: '1', d: '2' };
   const check = async (knownNow: (key: string) => boolean): Promise<void> => {
     for (const [key, value] of Object.entries(expected)) {
@@ -51,12 +51,12 @@ test('a mutation made while the batch before is written is what is read, before 
   await check(() => true);
   writes.shift()?.finish();
   await first;
-  t.is(store.store.statistics.overlayEntries, 3, 'one generation went as a whole');
+  t.is(store.store.statistics.unwrittenEntries, 3, 'one generation went as a whole');
   await check((key) => key !== 'c');
   const second = store.sync();
   writes.shift()?.finish();
   await second;
-  t.is(store.store.statistics.overlayEntries, 0);
+  t.is(store.store.statistics.unwrittenEntries, 0);
   await check(() => false);
 });
 
@@ -104,4 +104,24 @@ test('after a failed write both generations are still what is read, and nothing 
   t.deepEqual(await reads(store, 'a'), ['1', '1']);
   t.deepEqual(await reads(store, 'b'), ['2', '2']);
   t.deepEqual(await scanned(t, store), ['a=1', 'b=2']);
+});
+
+test('a key that is there already gets no second entry in the ordered index', async (t) => {
+  for (const cacheBytes of [100_000, 0]) {
+    const store = await StoreFixture.start({ cacheBytes });
+    const mutations = async (...commands: CommandSpec[]): Promise<number> => {
+      const before = store.store.statistics.engineMutations;
+      await store.apply({ commands });
+      await store.sync();
+      return store.store.statistics.engineMutations - before;
+    };
+    const withIndex = await mutations({ key: 'a', value: '1' });
+    const isKnown = cacheBytes > 0;
+    t.is(await mutations({ key: 'a', value: '2' }), isKnown ? withIndex - 1 : withIndex);
+    t.is(
+      await mutations({ key: 'a', value: '3', ifValue: '2' }),
+      withIndex - 1,
+      'the engine was asked, or memory knew',
+    );
+  }
 });

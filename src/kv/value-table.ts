@@ -1,0 +1,342 @@
+/**
+ * What memory knows of user data: values that the engine does not show yet, and behind them a cache of those it does. One hash
+ * table over stretches of memory (`ValueArena`), where keys and values are bytes as in the engine: nothing is an object.
+ *
+ * Invariants:
+ * 1. Where the table has a key it has the newest value, or knows that the key was deleted.
+ * 2. A mutation stays until the engine shows it, which `onWritten` tells. Then a deleted key is forgotten at once: that a key is
+ *    absent is not cached, for what puts it back may be a snapshot, of which the table hears nothing.
+ * 3. A batch has one mutation of a key, the newest, in the order of the ring, as the engine's keys are: a key next to the one before
+ *    it is put into the engine's table of recent writes in fewer steps than a key anywhere.
+ *
+ * A reference says where a key's record is; 0: nowhere. It holds until the next call that may add a record.
+ */
+import { assert, type BucketId } from '../base/index.js';
+import type { EngineBatch } from '../engine/index.js';
+import {
+  bucketOfDataKeyAt,
+  dataKeyBytes,
+  encodedValueBytes,
+  expiryOfValueAt,
+  isDataKeyOf,
+  revisionOfValueAt,
+  ringOfDataKeyAt,
+  type StoredValue,
+  userKeyOfDataKey,
+  valueHeaderBytesAt,
+  writeDataKey,
+  writeValue,
+} from './keys.js';
+import { RecordFlag, recordBytes, ValueArena, wordOf } from './value-arena.js';
+
+/** A place on the ring has 32 bits; with a number below this they are an integer that a double holds exactly. */
+const mostMutations = 2 ** 21;
+const leastSlots = 64;
+/** In eighths. */
+const mostFilled = 5;
+
+/** Of all bits of both, into all bits. */
+function hashOf(bucketId: BucketId, ring: number): number {
+  let hash = ring ^ Math.imul(bucketId + 1, 0x9e37_79b1);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85eb_ca6b);
+  return hash ^ (hash >>> 13);
+}
+
+export class ValueTable {
+  private readonly arena: ValueArena;
+  /** Hash and reference of each slot; linear probing. */
+  private slots = new Int32Array(2 * leastSlots);
+  private mask = leastSlots - 1;
+  private count = 0;
+  /** What the batch that gathers is to hold; 0: nothing any more. */
+  private gathered: number[] = [];
+  private bytesGathered = 0;
+  /** Data keys that the batch under way deletes. */
+  private deleted: Buffer[] = [];
+  private batch = 1;
+  private writtenBatch = 0;
+  /** Mutations in the batch under way. */
+  private underWay = 0;
+
+  constructor(cacheBytes: number) {
+    this.arena = new ValueArena(cacheBytes, {
+      onMoved: (from, to) => this.onMoved(from, to),
+      onForgotten: (reference) => this.onForgotten(reference),
+      isUnwritten: (batch) => batch > this.writtenBatch,
+    });
+  }
+
+  /** How many keys it knows. */
+  get size(): number {
+    return this.count;
+  }
+
+  /** Of memory; the hash table apart. */
+  get bytes(): number {
+    return this.arena.bytes;
+  }
+
+  /** Mutations that the engine does not show yet. A key in both batches counts twice. */
+  get unwritten(): number {
+    return this.gathered.length + this.underWay;
+  }
+
+  /** What the batch that gathers is to hold: records and all. */
+  get gatheredBytes(): number {
+    return this.bytesGathered;
+  }
+
+  /** See `ValueArena.useShares`. */
+  useShares(shares: ReadonlyMap<BucketId, number>): void {
+    this.arena.useShares(shares);
+  }
+
+  find(bucketId: BucketId, ring: number, key: Buffer): number {
+    const hash = hashOf(bucketId, ring);
+    const { slots, mask } = this;
+    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
+      const reference = slots[2 * slot + 1] as number;
+      if (reference === 0) return 0;
+      if (slots[2 * slot] === hash && this.isOf(reference, bucketId, key)) return reference;
+    }
+  }
+
+  private isOf(reference: number, bucketId: BucketId, key: Buffer): boolean {
+    const segment = this.arena.segmentOf(reference);
+    const word = wordOf(reference);
+    return isDataKeyOf(segment.bytes, segment.keyAt(word), segment.keyBytes(word), bucketId, key);
+  }
+
+  isDeleted(reference: number): boolean {
+    return this.arena.segmentOf(reference).has(wordOf(reference), RecordFlag.Deleted);
+  }
+
+  expiresAtMs(reference: number): number {
+    const segment = this.arena.segmentOf(reference);
+    return expiryOfValueAt(segment.bytes, segment.valueAt(wordOf(reference)));
+  }
+
+  revision(reference: number): number {
+    const segment = this.arena.segmentOf(reference);
+    return revisionOfValueAt(segment.bytes, segment.valueAt(wordOf(reference)));
+  }
+
+  /** The user's bytes: a copy. */
+  value(reference: number): Buffer {
+    const segment = this.arena.segmentOf(reference);
+    const word = wordOf(reference);
+    const at = segment.valueAt(word);
+    return copyOf(segment.bytes, at + valueHeaderBytesAt(segment.bytes, at), at + segment.encodedBytes(word));
+  }
+
+  /** A copy. */
+  stored(reference: number): StoredValue {
+    const segment = this.arena.segmentOf(reference);
+    const word = wordOf(reference);
+    const at = segment.valueAt(word);
+    return {
+      revision: revisionOfValueAt(segment.bytes, at),
+      expiresAtMs: expiryOfValueAt(segment.bytes, at),
+      encoded: copyOf(segment.bytes, at, at + segment.encodedBytes(word)),
+    };
+  }
+
+  /** Somebody read it: it stays longer. */
+  use(reference: number): void {
+    this.arena.segmentOf(reference).set(wordOf(reference), RecordFlag.Used);
+  }
+
+  /** A mutation of the key whose record is there (`find`). */
+  put(
+    reference: number,
+    bucketId: BucketId,
+    ring: number,
+    key: Buffer,
+    revision: number,
+    expiresAtMs: number,
+    value: Buffer,
+  ): void {
+    const to = this.place(reference, bucketId, ring, key, encodedValueBytes(expiresAtMs, value));
+    const segment = this.arena.segmentOf(to);
+    writeValue(segment.bytes, segment.valueAt(wordOf(to)), revision, expiresAtMs, value);
+    segment.unset(wordOf(to), RecordFlag.Deleted);
+    this.gather(to);
+  }
+
+  /** A mutation of the key whose record is there (`find`). */
+  delete(reference: number, bucketId: BucketId, ring: number, key: Buffer): void {
+    const to = reference === 0 ? this.place(0, bucketId, ring, key, 0) : reference;
+    this.arena.segmentOf(to).set(wordOf(to), RecordFlag.Deleted);
+    this.gather(to);
+  }
+
+  /** A value as the engine has it; unless the table knows the key. */
+  fill(dataKey: Buffer, encoded: Buffer): void {
+    const bucketId = bucketOfDataKeyAt(dataKey, 0);
+    const ring = ringOfDataKeyAt(dataKey, 0);
+    const key = userKeyOfDataKey(dataKey);
+    if (!this.arena.hasRoomFor(bucketId, recordBytes(dataKey.length, encoded.length))) return;
+    if (this.find(bucketId, ring, key) !== 0) return;
+    const to = this.place(0, bucketId, ring, key, encoded.length);
+    const segment = this.arena.segmentOf(to);
+    segment.bytes.set(encoded, segment.valueAt(wordOf(to)));
+  }
+
+  /** The engine holds the key no more, or soon; a mutation of it that is not written yet stays. */
+  forget(dataKey: Buffer): void {
+    const reference = this.find(bucketOfDataKeyAt(dataKey, 0), ringOfDataKeyAt(dataKey, 0), userKeyOfDataKey(dataKey));
+    if (reference !== 0 && !this.isUnwritten(reference)) this.drop(reference);
+  }
+
+  /** Where the key's record is to be written: where it was, if it is as long. */
+  private place(reference: number, bucketId: BucketId, ring: number, key: Buffer, encodedBytes: number): number {
+    if (reference !== 0) {
+      const segment = this.arena.segmentOf(reference);
+      if (segment.encodedBytes(wordOf(reference)) === encodedBytes) {
+        segment.set(wordOf(reference), RecordFlag.Used);
+        return reference;
+      }
+      this.drop(reference);
+    }
+    const keyBytes = dataKeyBytes(key);
+    const to = this.arena.add(bucketId, recordBytes(keyBytes, encodedBytes));
+    const segment = this.arena.segmentOf(to);
+    segment.begin(wordOf(to), keyBytes, encodedBytes);
+    writeDataKey(segment.bytes, segment.keyAt(wordOf(to)), bucketId, ring, key);
+    this.insert(hashOf(bucketId, ring), to);
+    return to;
+  }
+
+  private gather(reference: number): void {
+    const segment = this.arena.segmentOf(reference);
+    const word = wordOf(reference);
+    if (segment.batch(word) === this.batch) return;
+    segment.setBatch(word, this.batch, this.gathered.push(reference) - 1);
+    this.bytesGathered += segment.recordBytes(word);
+  }
+
+  private isUnwritten(reference: number): boolean {
+    return this.arena.segmentOf(reference).batch(wordOf(reference)) > this.writtenBatch;
+  }
+
+  /** What has gathered goes into the batch; the next mutations are another's. Before the one before is written, no more go. */
+  writeTo(batch: EngineBatch): void {
+    assert(this.writtenBatch === this.batch - 1, 'one batch is under way at a time');
+    const { gathered } = this;
+    assert(gathered.length <= mostMutations, 'a batch is written long before it has so many mutations');
+    const order = new Float64Array(gathered.length);
+    for (let at = 0; at < order.length; at++) order[at] = this.ringOf(gathered[at] as number) * mostMutations + at;
+    order.sort();
+    for (let next = 0; next < order.length; next++) {
+      const reference = gathered[(order[next] as number) % mostMutations] as number;
+      if (reference === 0) continue;
+      const segment = this.arena.segmentOf(reference);
+      const word = wordOf(reference);
+      if (!segment.has(word, RecordFlag.Deleted)) batch.put(segment.dataKey(word), segment.encoded(word));
+      else {
+        const dataKey = Buffer.from(segment.dataKey(word));
+        batch.delete(dataKey);
+        this.deleted.push(dataKey);
+      }
+    }
+    this.underWay = gathered.length;
+    this.gathered = [];
+    this.bytesGathered = 0;
+    this.batch++;
+  }
+
+  private ringOf(reference: number): number {
+    if (reference === 0) return 0;
+    const segment = this.arena.segmentOf(reference);
+    return ringOfDataKeyAt(segment.bytes, segment.keyAt(wordOf(reference)));
+  }
+
+  /** The engine shows what `writeTo` gave it. */
+  onWritten(): void {
+    this.writtenBatch = this.batch - 1;
+    this.underWay = 0;
+    for (const dataKey of this.deleted) this.forgetDeleted(dataKey);
+    this.deleted = [];
+    this.arena.trim();
+  }
+
+  private forgetDeleted(dataKey: Buffer): void {
+    const key = userKeyOfDataKey(dataKey);
+    const reference = this.find(bucketOfDataKeyAt(dataKey, 0), ringOfDataKeyAt(dataKey, 0), key);
+    // It may have been mutated again.
+    if (reference !== 0 && this.isDeleted(reference) && !this.isUnwritten(reference)) this.drop(reference);
+  }
+
+  private insert(hash: number, reference: number): void {
+    if (8 * (this.count + 1) > mostFilled * (this.mask + 1)) this.grow();
+    this.count++;
+    const { slots, mask } = this;
+    let slot = hash & mask;
+    while (slots[2 * slot + 1] !== 0) slot = (slot + 1) & mask;
+    slots[2 * slot] = hash;
+    slots[2 * slot + 1] = reference;
+  }
+
+  private grow(): void {
+    const { slots } = this;
+    this.slots = new Int32Array(2 * slots.length);
+    this.mask = 2 * this.mask + 1;
+    this.count = 0;
+    for (let at = 0; at < slots.length; at += 2) {
+      if (slots[at + 1] !== 0) this.insert(slots[at] as number, slots[at + 1] as number);
+    }
+  }
+
+  /** Takes the record out of the table, and out of the batch that gathers. */
+  private drop(reference: number): void {
+    const segment = this.arena.segmentOf(reference);
+    const word = wordOf(reference);
+    segment.set(word, RecordFlag.Superseded);
+    if (segment.batch(word) === this.batch) this.gathered[segment.place(word)] = 0;
+    this.free(this.slotOf(reference));
+  }
+
+  private slotOf(reference: number): number {
+    const segment = this.arena.segmentOf(reference);
+    const at = segment.keyAt(wordOf(reference));
+    const { slots, mask } = this;
+    let slot = hashOf(bucketOfDataKeyAt(segment.bytes, at), ringOfDataKeyAt(segment.bytes, at)) & mask;
+    while (slots[2 * slot + 1] !== reference) {
+      assert(slots[2 * slot + 1] !== 0, 'a record is in the table');
+      slot = (slot + 1) & mask;
+    }
+    return slot;
+  }
+
+  /** Frees a slot; those after it that it kept from theirs move up. */
+  private free(slot: number): void {
+    const { slots, mask } = this;
+    let hole = slot;
+    for (let next = (hole + 1) & mask; slots[2 * next + 1] !== 0; next = (next + 1) & mask) {
+      const home = (slots[2 * next] as number) & mask;
+      if (((next - home) & mask) < ((next - hole) & mask)) continue;
+      slots[2 * hole] = slots[2 * next] as number;
+      slots[2 * hole + 1] = slots[2 * next + 1] as number;
+      hole = next;
+    }
+    slots[2 * hole + 1] = 0;
+    this.count--;
+  }
+
+  private onMoved(from: number, to: number): void {
+    this.slots[2 * this.slotOf(from) + 1] = to;
+    const segment = this.arena.segmentOf(to);
+    if (segment.batch(wordOf(to)) === this.batch) this.gathered[segment.place(wordOf(to))] = to;
+  }
+
+  private onForgotten(reference: number): void {
+    if (this.arena.segmentOf(reference).has(wordOf(reference), RecordFlag.Superseded)) return;
+    this.free(this.slotOf(reference));
+  }
+}
+
+function copyOf(bytes: Buffer, start: number, end: number): Buffer {
+  const copy = Buffer.allocUnsafe(end - start);
+  bytes.copy(copy, 0, start, end);
+  return copy;
+}

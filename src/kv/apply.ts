@@ -149,7 +149,7 @@ export class Applier {
 
   /** A command whose outcome depends on what its key held before. */
   private applyDecided(shard: ShardState, command: Command, place: Place, old: OldValues): Outcome {
-    const known = this.reader.peek(place.bucketId, place.ring, place.key);
+    const known = this.reader.peek(place.bucketId, place.key);
     const before =
       known === undefined ? old.get(dataName(place.bucketId, place.ring, place.key)) : (known ?? undefined);
     const current = before !== undefined && isLive(before, shard.timeMs) ? before : undefined;
@@ -209,7 +209,7 @@ export class Applier {
     before?: StoredValue,
   ): Outcome {
     const { values, pipeline } = this;
-    const reference = values.find(bucketId, ring, key);
+    const reference = values.find(bucketId, key);
     const isKnown = reference !== 0 && !values.isDeleted(reference);
     const expiredAtMs = isKnown ? values.expiresAtMs(reference) : (before?.expiresAtMs ?? 0);
     const revision = ++shard.revision;
@@ -225,7 +225,7 @@ export class Applier {
   }
 
   private remove({ bucketId, ring, key }: Place): void {
-    this.values.delete(this.values.find(bucketId, ring, key), bucketId, ring, key);
+    this.values.delete(this.values.find(bucketId, key), bucketId, ring, key);
     this.pipeline.delete(indexKey(bucketId, key));
     this.reader.noteMutation(bucketId, ring, key);
   }

@@ -17,7 +17,8 @@ const indexTag = 0x69;
 const systemTag = 0x73;
 const expiryTag = 0x78;
 const expiryHeaderBytes = 7;
-const dataHeaderBytes = 7;
+/** Of a data key, before the user's. */
+export const dataHeaderBytes = 7;
 const indexHeaderBytes = 3;
 const ringEnd = 0x1_0000_0000;
 

@@ -14,7 +14,6 @@ import {
   decodeValue,
   isLive,
   type Known,
-  ringOfDataKey,
   type StoredValue,
   userKeyOfDataKey,
   valueIn,
@@ -62,8 +61,8 @@ export class Reader {
   }
 
   /** What memory knows, for whoever is going to mutate the key: to look is no use of it. */
-  peek(bucketId: BucketId, ring: number, key: Buffer): Known {
-    return this.known(this.values.find(bucketId, ring, key));
+  peek(bucketId: BucketId, key: Buffer): Known {
+    return this.known(this.values.find(bucketId, key));
   }
 
   private known(reference: number): Known {
@@ -73,7 +72,7 @@ export class Reader {
 
   /** What memory knows, for a reader: the key stays longer. */
   private use(key: Buffer): Known {
-    const reference = this.values.find(bucketOfDataKey(key), ringOfDataKey(key), userKeyOfDataKey(key));
+    const reference = this.values.find(bucketOfDataKey(key), userKeyOfDataKey(key));
     if (reference !== 0) this.values.use(reference);
     return this.known(reference);
   }
@@ -81,7 +80,7 @@ export class Reader {
   /** Served from memory, or undefined. */
   getNow({ bucketId, key }: ReadKey, nowMs: number): { readonly value: ReadValue } | undefined {
     const { values } = this;
-    const reference = values.find(bucketId, ringHash(key), key);
+    const reference = values.find(bucketId, key);
     if (reference === 0) {
       this.statistics.misses++;
       return undefined;

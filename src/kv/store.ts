@@ -257,7 +257,7 @@ export class Store {
         const { bucketId, key } = command;
         const ring = rings[at] as number;
         const name = dataName(bucketId, ring, key);
-        const known = this.reader.peek(bucketId, ring, key);
+        const known = this.reader.peek(bucketId, key);
         if (known === undefined) wanted.set(name, dataKey(bucketId, ring, key));
         else old.set(name, known ?? undefined);
       }

@@ -137,8 +137,9 @@ class Part {
 
   constructor(public capacity: number) {}
 
+  /** Of the next; a part that has grown far beyond what it may have, since nothing of it is written, gets larger ones. */
   get segmentBytes(): number {
-    const bytes = Math.floor(this.capacity / usualSegments) & ~3;
+    const bytes = Math.floor(Math.max(this.capacity, this.bytes / usualSegments) / usualSegments) & ~3;
     return Math.min(mostSegmentBytes, Math.max(leastSegmentBytes, bytes));
   }
 }

@@ -11,10 +11,12 @@
  *
  * A reference says where a key's record is; 0: nowhere. It holds until the next call that may add a record.
  */
+import { randomInt } from 'node:crypto';
 import { assert, type BucketId } from '../base/index.js';
 import type { EngineBatch } from '../engine/index.js';
 import {
   bucketOfDataKeyAt,
+  dataHeaderBytes,
   dataKeyBytes,
   encodedValueBytes,
   expiryOfValueAt,
@@ -35,11 +37,27 @@ const leastSlots = 64;
 /** In eighths. */
 const mostFilled = 5;
 
-/** Of all bits of both, into all bits. */
-function hashOf(bucketId: BucketId, ring: number): number {
-  let hash = ring ^ Math.imul(bucketId + 1, 0x9e37_79b1);
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85eb_ca6b);
-  return hash ^ (hash >>> 13);
+/** The greatest prime below 2^26: a product of two numbers below it is an integer that a double holds exactly. */
+const prime = 67_108_859;
+/**
+ * Where keys lie on the ring is no secret, and keys that lie at one place are soon made. So that nobody can make keys that all meet
+ * in one slot, what chooses the slot is a polynomial in the key's bytes, at a place that this process alone knows.
+ */
+const secret = randomInt(2 ** 24, prime);
+
+function hashOf(bucketId: BucketId, key: Buffer, start = 0, end = key.length): number {
+  let sum = bucketId + end - start;
+  let at = start;
+  for (; at + 1 < end; at += 2) {
+    const next = sum * secret + (((key[at] as number) << 8) | (key[at + 1] as number));
+    sum = next - Math.floor(next / prime) * prime;
+  }
+  if (at < end) {
+    const next = sum * secret + (key[at] as number);
+    sum = next - Math.floor(next / prime) * prime;
+  }
+  const hash = Math.imul(sum ^ (sum >>> 13), 0x85eb_ca6b);
+  return hash ^ (hash >>> 15);
 }
 
 export class ValueTable {
@@ -76,6 +94,17 @@ export class ValueTable {
     return this.arena.bytes;
   }
 
+  /** How many slots are looked at for the key that takes the most. */
+  get longestProbe(): number {
+    let longest = 0;
+    for (let slot = 0; slot <= this.mask; slot++) {
+      if (this.slots[2 * slot + 1] === 0) continue;
+      const home = (this.slots[2 * slot] as number) & this.mask;
+      longest = Math.max(longest, ((slot - home) & this.mask) + 1);
+    }
+    return longest;
+  }
+
   /** Mutations that the engine does not show yet. A key in both batches counts twice. */
   get unwritten(): number {
     return this.gathered.length + this.underWay;
@@ -91,8 +120,8 @@ export class ValueTable {
     this.arena.useShares(shares);
   }
 
-  find(bucketId: BucketId, ring: number, key: Buffer): number {
-    const hash = hashOf(bucketId, ring);
+  find(bucketId: BucketId, key: Buffer): number {
+    const hash = hashOf(bucketId, key);
     const { slots, mask } = this;
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
       const reference = slots[2 * slot + 1] as number;
@@ -173,18 +202,17 @@ export class ValueTable {
   /** A value as the engine has it; unless the table knows the key. */
   fill(dataKey: Buffer, encoded: Buffer): void {
     const bucketId = bucketOfDataKeyAt(dataKey, 0);
-    const ring = ringOfDataKeyAt(dataKey, 0);
     const key = userKeyOfDataKey(dataKey);
     if (!this.arena.hasRoomFor(bucketId, recordBytes(dataKey.length, encoded.length))) return;
-    if (this.find(bucketId, ring, key) !== 0) return;
-    const to = this.place(0, bucketId, ring, key, encoded.length);
+    if (this.find(bucketId, key) !== 0) return;
+    const to = this.place(0, bucketId, ringOfDataKeyAt(dataKey, 0), key, encoded.length);
     const segment = this.arena.segmentOf(to);
     segment.bytes.set(encoded, segment.valueAt(wordOf(to)));
   }
 
   /** The engine holds the key no more, or soon; a mutation of it that is not written yet stays. */
   forget(dataKey: Buffer): void {
-    const reference = this.find(bucketOfDataKeyAt(dataKey, 0), ringOfDataKeyAt(dataKey, 0), userKeyOfDataKey(dataKey));
+    const reference = this.find(bucketOfDataKeyAt(dataKey, 0), userKeyOfDataKey(dataKey));
     if (reference !== 0 && !this.isUnwritten(reference)) this.drop(reference);
   }
 
@@ -203,7 +231,7 @@ export class ValueTable {
     const segment = this.arena.segmentOf(to);
     segment.begin(wordOf(to), keyBytes, encodedBytes);
     writeDataKey(segment.bytes, segment.keyAt(wordOf(to)), bucketId, ring, key);
-    this.insert(hashOf(bucketId, ring), to);
+    this.insert(hashOf(bucketId, key), to);
     return to;
   }
 
@@ -261,8 +289,7 @@ export class ValueTable {
   }
 
   private forgetDeleted(dataKey: Buffer): void {
-    const key = userKeyOfDataKey(dataKey);
-    const reference = this.find(bucketOfDataKeyAt(dataKey, 0), ringOfDataKeyAt(dataKey, 0), key);
+    const reference = this.find(bucketOfDataKeyAt(dataKey, 0), userKeyOfDataKey(dataKey));
     // It may have been mutated again.
     if (reference !== 0 && this.isDeleted(reference) && !this.isUnwritten(reference)) this.drop(reference);
   }
@@ -300,7 +327,9 @@ export class ValueTable {
     const segment = this.arena.segmentOf(reference);
     const at = segment.keyAt(wordOf(reference));
     const { slots, mask } = this;
-    let slot = hashOf(bucketOfDataKeyAt(segment.bytes, at), ringOfDataKeyAt(segment.bytes, at)) & mask;
+    const bucketId = bucketOfDataKeyAt(segment.bytes, at);
+    const hash = hashOf(bucketId, segment.bytes, at + dataHeaderBytes, segment.valueAt(wordOf(reference)));
+    let slot = hash & mask;
     while (slots[2 * slot + 1] !== reference) {
       assert(slots[2 * slot + 1] !== 0, 'a record is in the table');
       slot = (slot + 1) & mask;

@@ -6,8 +6,10 @@
  * 1. Where the table has a key it has the newest value, or knows that the key was deleted.
  * 2. A mutation stays until the engine shows it, which `onWritten` tells. Then a deleted key is forgotten at once: that a key is
  *    absent is not cached, for what puts it back may be a snapshot, of which the table hears nothing.
- * 3. A batch has one mutation of a key, the newest, in the order of the ring, as the engine's keys are: a key next to the one before
- *    it is put into the engine's table of recent writes in fewer steps than a key anywhere.
+ * 3. A batch has one mutation of a key, the newest.
+ *
+ * They are in the order of the ring, as the engine's keys are: a key next to the one before it is put into the engine's table of
+ * recent writes in fewer steps than a key anywhere.
  *
  * A reference says where a key's record is; 0: nowhere. It holds until the next call that may add a record.
  */
@@ -32,7 +34,7 @@ import {
 import { RecordFlag, recordBytes, ValueArena, wordOf } from './value-arena.js';
 
 /** A place on the ring has 32 bits; with a number below this they are an integer that a double holds exactly. */
-const mostMutations = 2 ** 21;
+const mostSorted = 2 ** 21;
 const leastSlots = 64;
 /** In eighths. */
 const mostFilled = 5;
@@ -250,13 +252,21 @@ export class ValueTable {
   /** What has gathered goes into the batch; the next mutations are another's. Before the one before is written, no more go. */
   writeTo(batch: EngineBatch): void {
     assert(this.writtenBatch === this.batch - 1, 'one batch is under way at a time');
-    const { gathered } = this;
-    assert(gathered.length <= mostMutations, 'a batch is written long before it has so many mutations');
-    const order = new Float64Array(gathered.length);
-    for (let at = 0; at < order.length; at++) order[at] = this.ringOf(gathered[at] as number) * mostMutations + at;
+    for (let start = 0; start < this.gathered.length; start += mostSorted) {
+      this.writeSorted(this.gathered.slice(start, start + mostSorted), batch);
+    }
+    this.underWay = this.gathered.length;
+    this.gathered = [];
+    this.bytesGathered = 0;
+    this.batch++;
+  }
+
+  private writeSorted(references: readonly number[], batch: EngineBatch): void {
+    const order = new Float64Array(references.length);
+    for (let at = 0; at < order.length; at++) order[at] = this.ringOf(references[at] as number) * mostSorted + at;
     order.sort();
     for (let next = 0; next < order.length; next++) {
-      const reference = gathered[(order[next] as number) % mostMutations] as number;
+      const reference = references[(order[next] as number) % mostSorted] as number;
       if (reference === 0) continue;
       const segment = this.arena.segmentOf(reference);
       const word = wordOf(reference);
@@ -267,10 +277,6 @@ export class ValueTable {
         this.deleted.push(dataKey);
       }
     }
-    this.underWay = gathered.length;
-    this.gathered = [];
-    this.bytesGathered = 0;
-    this.batch++;
   }
 
   private ringOf(reference: number): number {

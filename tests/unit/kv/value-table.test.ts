@@ -7,7 +7,7 @@
  */
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
-import { type BucketId, bucketId } from '../../../src/base/index.js';
+import { type BucketId, bucketId, emptyBytes } from '../../../src/base/index.js';
 import type { EngineBatch } from '../../../src/engine/index.js';
 import { dataKey, decodeValue, ringOfDataKey, valueIn } from '../../../src/kv/keys.js';
 import { ValueTable } from '../../../src/kv/value-table.js';
@@ -229,6 +229,23 @@ test('however much is unwritten is kept, and what is more than the cache goes on
   t.true(table.bytes <= 10_000);
   t.true(table.size > 40 && table.size < 75, `${table.size}`);
   t.is(table.unwritten, 0);
+});
+
+test('however much gathers while the engine is slow is one batch', (t) => {
+  const table = new ValueTable(200_000_000);
+  const most = 2 ** 21 + 1000;
+  const name = Buffer.alloc(4);
+  for (let each = 0; each < most; each++) {
+    name.writeUInt32BE(each);
+    table.put(0, one, Math.imul(each, 0x9e37_79b1) >>> 0, name, 1, 0, emptyBytes);
+  }
+  const written = new Set<number>();
+  const put = (dataKeyBytes: Buffer): void => void written.add(dataKeyBytes.readUInt32BE(7));
+  table.writeTo({ put, delete: () => {}, size: 0, write: () => {} });
+  t.is(written.size, most);
+  t.is(table.unwritten, most);
+  table.onWritten();
+  t.deepEqual([table.unwritten, table.size], [0, most]);
 });
 
 test('with hardly any cache there is room for as much as may wait for the engine', (t) => {

@@ -142,9 +142,9 @@ export class Applier {
       this.pipeline.delete(expiryKey(command.expiresAtMs, dataKey(bucketId, ring, key)));
     }
     if (shard.droppedBuckets.size > 0 && shard.droppedBuckets.has(bucketId)) return removed;
-    if (needsOldValue(command)) return this.applyDecided(shard, command, { bucketId, ring, key }, old);
-    const expiresAtMs = shard.expiryOf(command.expiresAtMs);
-    return this.store(shard, { bucketId, ring, key }, expiresAtMs, command.value);
+    const place = { bucketId, ring, key };
+    if (needsOldValue(command)) return this.applyDecided(shard, command, place, old);
+    return this.store(shard, place, shard.expiryOf(command.expiresAtMs), command.value);
   }
 
   /** A command whose outcome depends on what its key held before. */

@@ -97,7 +97,7 @@ export function writeDataKey(bytes: Buffer, at: number, bucketId: BucketId, ring
 
 /** Whether the data key of so many bytes that is there is the one of this key. */
 export function isDataKeyOf(bytes: Buffer, at: number, length: number, bucketId: BucketId, key: Buffer): boolean {
-  if (length !== dataHeaderBytes + key.length || bucketOfDataKeyAt(bytes, at) !== bucketId) return false;
+  if (length !== dataHeaderBytes + key.length || bucketOfDataKey(bytes, at) !== bucketId) return false;
   const from = at + dataHeaderBytes;
   if (key.length > shortBytes) return key.compare(bytes, from, from + key.length) === 0;
   for (let next = 0; next < key.length; next++) if (bytes[from + next] !== key[next]) return false;
@@ -120,12 +120,10 @@ export function dataName(bucketId: BucketId, ring: number, key: Buffer): string 
   return bytes.toString('latin1', 0, length);
 }
 
-export const ringOfDataKey = (bytes: Buffer): number => bytes.readUInt32BE(3);
-export const bucketOfDataKey = (bytes: Buffer): BucketId => bytes.readUInt16BE(1) as BucketId;
-/** Of one that is somewhere in the bytes; here and below for what is hot. */
-export const bucketOfDataKeyAt = (bytes: Buffer, at: number): BucketId =>
+/** Of a data key that begins there; so below. */
+export const ringOfDataKey = (bytes: Buffer, at = 0): number => u32At(bytes, at + 3);
+export const bucketOfDataKey = (bytes: Buffer, at = 0): BucketId =>
   (((bytes[at + 1] as number) << 8) | (bytes[at + 2] as number)) as BucketId;
-export const ringOfDataKeyAt = (bytes: Buffer, at: number): number => u32At(bytes, at + 3);
 /** Of a data key as a map key. */
 export const bucketOfName = (name: string): BucketId => ((name.charCodeAt(1) << 8) | name.charCodeAt(2)) as BucketId;
 export const userKeyOfDataKey = (bytes: Buffer): Buffer => bytes.subarray(dataHeaderBytes);

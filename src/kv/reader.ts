@@ -7,17 +7,7 @@
 import { type BucketId, mapKey } from '../base/index.js';
 import type { Engine } from '../engine/index.js';
 import { ringHash } from '../ring/index.js';
-import {
-  bucketOfDataKey,
-  dataKey,
-  dataName,
-  decodeValue,
-  isLive,
-  type Known,
-  type StoredValue,
-  userKeyOfDataKey,
-  valueIn,
-} from './keys.js';
+import { dataKey, dataName, decodeValue, isLive, type Known, type StoredValue, valueIn } from './keys.js';
 import type { ReadKey, ReadValue } from './types.js';
 import type { ValueTable } from './value-table.js';
 
@@ -72,7 +62,7 @@ export class Reader {
 
   /** What memory knows, for a reader: the key stays longer. */
   private use(key: Buffer): Known {
-    const reference = this.values.find(bucketOfDataKey(key), userKeyOfDataKey(key));
+    const reference = this.values.findDataKey(key);
     if (reference !== 0) this.values.use(reference);
     return this.known(reference);
   }

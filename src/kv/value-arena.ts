@@ -12,12 +12,12 @@
  * 2. A record that is unwritten is never forgotten, however much memory that takes.
  */
 import { assert, type BucketId } from '../base/index.js';
-import { bucketOfDataKeyAt } from './keys.js';
+import { bucketOfDataKey } from './keys.js';
 
 export const RecordFlag = { Used: 1, Deleted: 2, Superseded: 4 } as const;
 
 /** Beside the bytes of key and value. */
-export const recordHeadBytes = 16;
+const recordHeadBytes = 16;
 const encodedBytesAt = 0;
 const keyBytesAt = 1;
 const batchAt = 2;
@@ -145,7 +145,7 @@ class Part {
 }
 
 /** Who is told what becomes of records. */
-export type RecordOwner = {
+type RecordOwner = {
   /** The record is at the second reference now; at both for the moment. */
   onMoved(from: number, to: number): void;
   /** The record is about to go. */
@@ -297,7 +297,7 @@ export class ValueArena {
   }
 
   private move(segment: Segment, word: number, bytes: number, from: number): void {
-    const to = this.add(bucketOfDataKeyAt(segment.bytes, segment.keyAt(word)), bytes);
+    const to = this.add(bucketOfDataKey(segment.bytes, segment.keyAt(word)), bytes);
     const target = this.segmentOf(to);
     segment.bytes.copy(target.bytes, 4 * wordOf(to), 4 * word, 4 * word + bytes);
     target.unset(wordOf(to), RecordFlag.Used);

@@ -17,14 +17,14 @@ import { randomInt } from 'node:crypto';
 import { assert, type BucketId } from '../base/index.js';
 import type { EngineBatch } from '../engine/index.js';
 import {
-  bucketOfDataKeyAt,
+  bucketOfDataKey,
   dataHeaderBytes,
   dataKeyBytes,
   encodedValueBytes,
   expiryOfValueAt,
   isDataKeyOf,
   revisionOfValueAt,
-  ringOfDataKeyAt,
+  ringOfDataKey,
   type StoredValue,
   userKeyOfDataKey,
   valueHeaderBytesAt,
@@ -132,6 +132,10 @@ export class ValueTable {
     }
   }
 
+  findDataKey(dataKey: Buffer): number {
+    return this.find(bucketOfDataKey(dataKey), userKeyOfDataKey(dataKey));
+  }
+
   private isOf(reference: number, bucketId: BucketId, key: Buffer): boolean {
     const segment = this.arena.segmentOf(reference);
     const word = wordOf(reference);
@@ -203,18 +207,17 @@ export class ValueTable {
 
   /** A value as the engine has it; unless the table knows the key. */
   fill(dataKey: Buffer, encoded: Buffer): void {
-    const bucketId = bucketOfDataKeyAt(dataKey, 0);
-    const key = userKeyOfDataKey(dataKey);
+    const bucketId = bucketOfDataKey(dataKey);
     if (!this.arena.hasRoomFor(bucketId, recordBytes(dataKey.length, encoded.length))) return;
-    if (this.find(bucketId, key) !== 0) return;
-    const to = this.place(0, bucketId, ringOfDataKeyAt(dataKey, 0), key, encoded.length);
+    if (this.findDataKey(dataKey) !== 0) return;
+    const to = this.place(0, bucketId, ringOfDataKey(dataKey), userKeyOfDataKey(dataKey), encoded.length);
     const segment = this.arena.segmentOf(to);
     segment.bytes.set(encoded, segment.valueAt(wordOf(to)));
   }
 
   /** The engine holds the key no more, or soon; a mutation of it that is not written yet stays. */
   forget(dataKey: Buffer): void {
-    const reference = this.find(bucketOfDataKeyAt(dataKey, 0), userKeyOfDataKey(dataKey));
+    const reference = this.findDataKey(dataKey);
     if (reference !== 0 && !this.isUnwritten(reference)) this.drop(reference);
   }
 
@@ -282,7 +285,7 @@ export class ValueTable {
   private ringOf(reference: number): number {
     if (reference === 0) return 0;
     const segment = this.arena.segmentOf(reference);
-    return ringOfDataKeyAt(segment.bytes, segment.keyAt(wordOf(reference)));
+    return ringOfDataKey(segment.bytes, segment.keyAt(wordOf(reference)));
   }
 
   /** The engine shows what `writeTo` gave it. */
@@ -295,7 +298,7 @@ export class ValueTable {
   }
 
   private forgetDeleted(dataKey: Buffer): void {
-    const reference = this.find(bucketOfDataKeyAt(dataKey, 0), userKeyOfDataKey(dataKey));
+    const reference = this.findDataKey(dataKey);
     // It may have been mutated again.
     if (reference !== 0 && this.isDeleted(reference) && !this.isUnwritten(reference)) this.drop(reference);
   }
@@ -333,7 +336,7 @@ export class ValueTable {
     const segment = this.arena.segmentOf(reference);
     const at = segment.keyAt(wordOf(reference));
     const { slots, mask } = this;
-    const bucketId = bucketOfDataKeyAt(segment.bytes, at);
+    const bucketId = bucketOfDataKey(segment.bytes, at);
     const hash = hashOf(bucketId, segment.bytes, at + dataHeaderBytes, segment.valueAt(wordOf(reference)));
     let slot = hash & mask;
     while (slots[2 * slot + 1] !== reference) {

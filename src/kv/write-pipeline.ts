@@ -1,6 +1,7 @@
 /**
  * Mutations on their way into the engine: all shards' mutations of some turns gather in one batch, one write is under way at
- * a time, and until it is done memory shows them to readers. Nobody waits for the engine but who asks: what is applied is durable in the log, so there is time to make few and large batches.
+ * a time, and until it is done memory shows them to readers. Nobody waits for the engine but who asks: what is applied is
+ * durable in the log, so there is time to make few and large batches.
  *
  * Invariants:
  * 1. Batches, and in them the mutations of each key, are written in order; a shard's applied position, and what that did to its sessions, are in

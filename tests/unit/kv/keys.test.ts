@@ -3,7 +3,6 @@ import fc from 'fast-check';
 import { type BucketId, bucketId, mapKey } from '../../../src/base/index.js';
 import {
   bucketOfDataKey,
-  bucketOfDataKeyAt,
   bucketOfName,
   dataKey,
   dataKeyBytes,
@@ -15,7 +14,7 @@ import {
   indexRange,
   isDataKeyOf,
   isLive,
-  ringOfDataKeyAt,
+  ringOfDataKey,
   userKeyOfDataKey,
   userKeyOfIndexKey,
   userKeyOfName,
@@ -134,8 +133,8 @@ test('a data key that is somewhere is told from those of other keys and buckets'
     fc.property(bucket, bucket, ring, key, key, fc.nat(9), (one, two, place, a, b, at) => {
       const there = Buffer.concat([Buffer.alloc(at), dataKey(one, place, a), Buffer.alloc(3)]);
       const isOf = (id: BucketId, other: Buffer): boolean => isDataKeyOf(there, at, dataKeyBytes(a), id, other);
-      t.is(ringOfDataKeyAt(there, at), place);
-      t.is(bucketOfDataKeyAt(there, at), one);
+      t.is(ringOfDataKey(there, at), place);
+      t.is(bucketOfDataKey(there, at), one);
       t.true(isOf(one, a));
       t.is(isOf(two, a), one === two);
       t.is(isOf(one, b), a.equals(b));

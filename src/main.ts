@@ -38,8 +38,9 @@ import { type Bus, connectNats, lanes } from './transport/index.js';
 import { nodeDisk, openWal } from './wal/index.js';
 
 const exitCodes = { stopped: 0, error: 1, usage: 2, locked: 3 } as const;
-/** Log entries kept in memory for followers that lag, all shards together. */
+/** Log entries kept in memory for members that lag, all shards together; and the same where none does. */
 const logMemoryBytes = 12 * 1024 * 1024;
+const trailingMemoryBytes = 4 * 1024 * 1024;
 const connectPauseMs = 100;
 const defaultConfig = 'cluster.config.json';
 
@@ -162,6 +163,7 @@ async function start(
   if (beginning === undefined) return { stop: close };
   const shards = beginning.map.shards.length;
   const retainedLogBytes = Math.max(256 * 1024, Math.floor(logMemoryBytes / shards));
+  const trailingLogBytes = Math.max(16 * 1024, Math.floor(trailingMemoryBytes / shards));
   const node = await ClusterNode.start(
     {
       clock,
@@ -186,6 +188,7 @@ async function start(
         trimEveryBytes: 8 * 1024 * 1024,
         diskStallMs: 2 * config.raft.electionTimeoutMs,
         retainedLogBytes,
+        trailingLogBytes,
       },
     },
     beginning,

@@ -158,6 +158,7 @@ export class Host {
       syncMarker: (done) => store.syncMarker(done),
       trimEveryBytes: options.limits.trimEveryBytes,
       retainedLogBytes: options.limits.retainedLogBytes,
+      trailingLogBytes: options.limits.trailingLogBytes,
       onFatal,
     });
     this.sweeper = new ExpirySweeper({ clock, store, maps, groupOf, mark, onFatal });

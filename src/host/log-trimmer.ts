@@ -4,11 +4,12 @@
  * Invariants:
  * 1. An entry leaves the write-ahead log only when it is applied and that is durable in the engine (a synced marker),
  *    so that a crash of the machine never leaves a gap between the two.
- * 2. Enough of the log stays in memory for followers that are a little behind; one that is further behind gets a
- *    snapshot.
+ * 2. Enough of the log stays in memory for members that are a little behind; one that is further behind gets a
+ *    snapshot. Where none is behind, little stays.
  */
 import type { Clock, ShardId, Timer } from '../base/index.js';
 import type { ShardPosition } from '../kv/index.js';
+import type { Raft } from '../raft/index.js';
 import type { Wal } from '../wal/index.js';
 import type { Group } from './group.js';
 
@@ -24,8 +25,9 @@ export type LogTrimmerParts = {
   readonly syncMarker: (done: (error: Error | undefined, durable: readonly ShardPosition[]) => void) => void;
   /** Log bytes of all groups since the last trim beyond which a trim is due. */
   readonly trimEveryBytes: number;
-  /** Per group, kept in memory. */
+  /** See `HostLimits`. */
   readonly retainedLogBytes: number;
+  readonly trailingLogBytes: number;
   readonly onFatal: (error: unknown) => void;
 };
 
@@ -80,11 +82,20 @@ export class LogTrimmer {
     const { raft, shardId } = group;
     const { wal } = this.parts;
     const applied = Math.min(position.appliedIndex, raft.appliedIndex);
-    const index = Math.min(applied, raft.indexForTrailingBytes(this.parts.retainedLogBytes) - 1);
+    const index = Math.min(applied, this.lastUnneeded(raft));
     const letsGo = index >= raft.firstIndex;
     // What memory keeps for followers need not stay on disk, where a quiet group would pin old segments for ever.
     if (wal.segmentsBehind(shardId) > mostSegmentsBehind) wal.release(shardId, raft.takeSnapshotMetadata(applied));
     else if (letsGo) wal.release(shardId, raft.takeSnapshotMetadata(index));
     if (letsGo) raft.compact(index);
+  }
+
+  /** The last entry that no member is expected to need from here. */
+  private lastUnneeded(raft: Raft): number {
+    const { trailingLogBytes, retainedLogBytes } = this.parts;
+    const index = raft.indexForTrailingBytes(trailingLogBytes) - 1;
+    const { heldByAll } = raft;
+    if (index <= heldByAll) return index;
+    return Math.max(heldByAll, Math.min(index, raft.indexForTrailingBytes(retainedLogBytes) - 1));
   }
 }

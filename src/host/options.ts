@@ -8,8 +8,10 @@ export type HostLimits = {
   readonly maxInflightOperations: number;
   /** Bytes applied and not yet written to the engine; beyond it writes get BUSY. */
   readonly maxPendingWriteBytes: number;
-  /** Log bytes a group keeps in memory for followers that lag; beyond it they get a snapshot. */
+  /** Log bytes a group keeps in memory for members that lag; beyond it they get a snapshot. */
   readonly retainedLogBytes: number;
+  /** The same of entries that, as far as this replica knows, every member holds: whoever leads next may find one that lags. */
+  readonly trailingLogBytes: number;
   /** Log bytes of all groups since the last trim beyond which the next one is due. */
   readonly trimEveryBytes: number;
   /** A write of the log that takes longer means that the disk hangs. */

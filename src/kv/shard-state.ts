@@ -1,12 +1,5 @@
 /** What the state machine keeps in memory of one shard, beside the data themselves. */
-import {
-  type BucketId,
-  emptyBytes,
-  RingraftError,
-  type ShardId,
-  systemBucketId,
-  systemShardId,
-} from '../base/index.js';
+import { type BucketId, RingraftError, type ShardId, systemBucketId, systemShardId } from '../base/index.js';
 import type { EngineBatch } from '../engine/index.js';
 import { type Configuration, decodeConfiguration, encodeConfiguration } from '../raft/index.js';
 import { bucketOfDataKey, isDataKey, ringOfDataKey, SystemKind, systemKey, writeU48 } from './keys.js';
@@ -59,8 +52,6 @@ export class ShardState {
   /** Work of one apply that waits for old values; the next ones queue behind it. */
   readonly queue: (() => void)[] = [];
   isApplying = false;
-  private encodedOf: Configuration | undefined;
-  private encoded = emptyBytes;
 
   constructor(
     readonly shardId: ShardId,
@@ -135,7 +126,7 @@ export class ShardState {
 
   /** version:u8, then u48s: index, term, revision, log time, session time; then the configuration. */
   encodePosition(): Buffer {
-    const configuration = this.encodedConfiguration();
+    const configuration = encodeConfiguration(this.configuration);
     const bytes = Buffer.allocUnsafe(headBytes + configuration.length);
     bytes[0] = positionVersion;
     writeU48(bytes, this.appliedIndex, 1);
@@ -145,15 +136,6 @@ export class ShardState {
     writeU48(bytes, this.sessionTimeMs, 25);
     configuration.copy(bytes, headBytes);
     return bytes;
-  }
-
-  /** It is the same for a long time, and written with every batch. */
-  private encodedConfiguration(): Buffer {
-    if (this.encodedOf !== this.configuration) {
-      this.encodedOf = this.configuration;
-      this.encoded = encodeConfiguration(this.configuration);
-    }
-    return this.encoded;
   }
 
   decodePosition(bytes: Buffer): void {

@@ -26,8 +26,10 @@ import type { ShardPosition } from './types.js';
 import type { ValueTable } from './value-table.js';
 
 /** A batch is written when its first mutation is so old, or when it has so many bytes. */
-const gatherMs = 64;
+const gatherMs = 250;
 const enoughBytes = 512 * 1024;
+/** And so many more for each shard in it: that brings a position and a record of outcomes, however little it applied. */
+const enoughBytesAShard = 2 * 1024;
 /** What a key-value pair costs on its way beside its bytes; rough. */
 const mutationOverheadBytes = 64;
 const markerKey = systemKey(0 as ShardId, SystemKind.Marker);
@@ -99,11 +101,15 @@ export class WritePipeline {
     return this.touched.size > 0 || this.gatheredBytes > 0;
   }
 
+  private get hasEnough(): boolean {
+    return this.gatheredBytes >= enoughBytes + this.touched.size * enoughBytesAShard;
+  }
+
   /** Makes sure that what has gathered is written in time. */
   private schedule(): void {
     // The end of a write looks again.
     if (this.writing) return;
-    if (this.syncWanted.length > 0 || this.gatheredBytes >= enoughBytes) this.pump();
+    if (this.syncWanted.length > 0 || this.hasEnough) this.pump();
     else if (this.hasGathered) {
       this.timer ??= this.clock.after(gatherMs, () => {
         this.timer = undefined;

@@ -10,11 +10,23 @@ const versionWithoutEpoch = 2;
 const versionWithEpoch = 3;
 const epochBytes = 6;
 
+/** They do not change, and are written again and again. */
+const encodedOf = new WeakMap<Configuration, Buffer>();
+
+/** The bytes of `writeConfiguration`, made once: they are for reading only. */
+export function encodeConfiguration(configuration: Configuration): Buffer {
+  const known = encodedOf.get(configuration);
+  if (known !== undefined) return known;
+  const bytes = writeConfiguration(configuration);
+  encodedOf.set(configuration, bytes);
+  return bytes;
+}
+
 /**
  * Version byte, then four lists, each a u16 count and u32 replica ids, big-endian; then a u16 count of nodes: u32
  * replica id, u8 length, name; then the epoch as u48.
  */
-export function encodeConfiguration(configuration: Configuration): Buffer {
+function writeConfiguration(configuration: Configuration): Buffer {
   const lists = [configuration.voters, configuration.outgoing, configuration.learners, configuration.learnersNext];
   const nodes = Object.entries(configuration.nodes ?? {}).map(([id, name]) => [Number(id), Buffer.from(name)] as const);
   const listBytes = lists.reduce((sum, list) => sum + 2 + 4 * list.length, 0);

@@ -33,6 +33,7 @@ const never = Number.POSITIVE_INFINITY;
 const holdMarginMs = 15;
 
 export class Core {
+  readonly id: ReplicaId;
   currentTerm: number;
   votedFor: ReplicaId;
   role: Role = 'follower';
@@ -97,6 +98,7 @@ export class Core {
       options.leaseMs < options.voteHoldMs && options.voteHoldMs <= options.electionTimeoutMs,
       'a lease ends before the votes it rests on are free, and those before an election is due',
     );
+    this.id = options.replicaId;
     this.currentTerm = initial.hardState.currentTerm;
     this.votedFor = initial.hardState.votedFor;
     this.log = new RaftLog(initial);
@@ -111,10 +113,6 @@ export class Core {
     this.holdUntilMs = promisedNothing ? nowMs : nowMs + options.voteHoldMs;
     if (this.isSoleVoter) this.electionDueMs = this.holdUntilMs;
     else this.resetElectionTimer();
-  }
-
-  get id(): ReplicaId {
-    return this.options.replicaId;
   }
 
   get configuration(): Configuration {

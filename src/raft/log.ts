@@ -6,7 +6,8 @@
  *    being installed (`installingIndex`), `applied` and `persisted` may lie before it.
  * 2. persisted <= handedOut <= last index: what is durable here, and what was handed to the host to be made so.
  * 3. Nothing at or below `committed` is ever replaced.
- * 4. `configurations` holds every configuration entry of the log and, first, the snapshot's; ascending by index.
+ * 4. `configurations` holds every configuration entry of the log and, first, the snapshot's; ascending by index. The last
+ *    of them is `configuration`.
  */
 import { assert } from '../base/index.js';
 import { decodeConfiguration } from './configuration.js';
@@ -29,6 +30,8 @@ export class RaftLog {
   private entries: Entry[];
   private snapshot: SnapshotMetadata;
   private configurations: ConfigurationAt[];
+  /** The configuration in force: that of the newest configuration entry, committed or not (thesis §4.1). */
+  configuration: Configuration;
   committed: number;
   applied: number;
   /** Durable here, entries and snapshot. */
@@ -46,6 +49,7 @@ export class RaftLog {
     this.snapshot = initial.snapshot;
     this.entries = [...initial.entries];
     this.configurations = [{ index: initial.snapshot.index, configuration: initial.snapshot.configuration }];
+    this.configuration = initial.snapshot.configuration;
     for (const entry of this.entries) this.noteConfiguration(entry);
     this.committed = Math.max(initial.hardState.commitIndex, initial.snapshot.index);
     this.applied = initial.appliedIndex;
@@ -76,14 +80,13 @@ export class RaftLog {
     return this.entries[index - this.firstIndex]?.term;
   }
 
-  /** The configuration in force: that of the newest configuration entry, committed or not (thesis §4.1). */
-  get configuration(): Configuration {
-    return (this.configurations[this.configurations.length - 1] as ConfigurationAt).configuration;
+  private get newestConfiguration(): ConfigurationAt {
+    return this.configurations[this.configurations.length - 1] as ConfigurationAt;
   }
 
   /** The index of the entry that `configuration` came from. */
   get configurationIndex(): number {
-    return (this.configurations[this.configurations.length - 1] as ConfigurationAt).index;
+    return this.newestConfiguration.index;
   }
 
   /** The configuration in force at an index that is still in the log, or the snapshot's. */
@@ -132,9 +135,8 @@ export class RaftLog {
     this.persisted = Math.min(this.persisted, index - 1);
     this.handedOut = Math.min(this.handedOut, index - 1);
     for (const write of this.writes) write.intactTo = Math.min(write.intactTo, index - 1);
-    while ((this.configurations[this.configurations.length - 1] as ConfigurationAt).index >= index) {
-      this.configurations.pop();
-    }
+    while (this.newestConfiguration.index >= index) this.configurations.pop();
+    this.configuration = this.newestConfiguration.configuration;
   }
 
   /** Takes a leader's entries after a point where the logs agree: skips what is here already, replaces conflicts. */
@@ -168,6 +170,7 @@ export class RaftLog {
     this.snapshot = snapshot;
     this.entries = [];
     this.configurations = [{ index: snapshot.index, configuration: snapshot.configuration }];
+    this.configuration = snapshot.configuration;
     this.committed = snapshot.index;
     this.handedOut = snapshot.index;
     this.handedToApply = snapshot.index;
@@ -263,6 +266,7 @@ export class RaftLog {
 
   private noteConfiguration(entry: Entry): void {
     if (entry.type !== EntryType.Configuration) return;
-    this.configurations.push({ index: entry.index, configuration: decodeConfiguration(entry.data) });
+    this.configuration = decodeConfiguration(entry.data);
+    this.configurations.push({ index: entry.index, configuration: this.configuration });
   }
 }

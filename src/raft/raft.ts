@@ -455,6 +455,13 @@ export class Raft {
     return this.core.log.indexForTrailingBytes(maxBytes);
   }
 
+  /** Every other member is known to hold the log up to here: a leader knows, for the others it is Infinity. */
+  get heldByAll(): number {
+    let index = Number.POSITIVE_INFINITY;
+    for (const { matchIndex } of this.core.progress.values()) index = Math.min(index, matchIndex);
+    return index;
+  }
+
   /** What a leader knows of one member; undefined on others, and of itself. */
   progressOf(replica: ReplicaId): MemberProgress | undefined {
     return this.core.progress.get(replica);

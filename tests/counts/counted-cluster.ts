@@ -36,6 +36,7 @@ const limits = {
   maxInflightOperations: 16_384,
   maxPendingWriteBytes: 64 * 1024 * 1024,
   retainedLogBytes: 64 * 1024 * 1024,
+  trailingLogBytes: 64 * 1024 * 1024,
   trimEveryBytes: segmentBytes,
   diskStallMs: 2 * electionTimeoutMs,
 };

@@ -56,6 +56,7 @@ export const usualLimits: HostLimits = {
   maxInflightOperations: 1000,
   maxPendingWriteBytes: 4_000_000,
   retainedLogBytes: 1_000_000,
+  trailingLogBytes: 0,
   trimEveryBytes: 10_000_000,
   diskStallMs: 2000,
 };

@@ -42,6 +42,7 @@ const hostOptions = () => ({
     maxInflightOperations: 10,
     maxPendingWriteBytes: 1000,
     retainedLogBytes: 1000,
+    trailingLogBytes: 1000,
     trimEveryBytes: 1000,
     diskStallMs: 1000,
   },

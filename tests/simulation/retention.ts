@@ -1,0 +1,7 @@
+import type { HostLimits } from '../../src/host/options.js';
+
+/** What stays of the log where members lag, and less of it where none does. */
+export const retention = (retainedLogBytes: number): Pick<HostLimits, 'retainedLogBytes' | 'trailingLogBytes'> => ({
+  retainedLogBytes,
+  trailingLogBytes: retainedLogBytes / 4,
+});

@@ -8,7 +8,7 @@
  * 4. Once `isRemoved`, nothing of it reaches the log, the state machine or the network any more.
  */
 import { type NodeId, noReplica, type ReplicaId, type ShardId } from '../base/index.js';
-import type { Arc } from '../kv/index.js';
+import type { AppliedEntry, Arc } from '../kv/index.js';
 import type { Configuration, Raft } from '../raft/index.js';
 import { CommandBuilder } from './command-builder.js';
 import { HandOverTries } from './hand-over-tries.js';
@@ -36,6 +36,8 @@ export class Group {
   readonly handOverTries = new HandOverTries();
   /** Followers that are being sent a snapshot. */
   readonly sendingSnapshots = new Set<ReplicaId>();
+  /** What the turns do with what was applied, made once. */
+  onApplied: ((applied: readonly AppliedEntry[]) => void) | undefined;
   /** The configuration whose nodes are in `nodes`. */
   private knownConfiguration: Configuration | undefined;
   /** Where replicas live, those included that left the group. */

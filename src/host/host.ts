@@ -111,7 +111,7 @@ export class Host {
         silentAfterMs: options.raft.electionTimeoutMs,
       },
       {
-        onMessage: (from, shardId, message) => this.onRaftMessage(from, shardId, message),
+        onMessage: (from, shardId, message, nowMs) => this.onRaftMessage(from, shardId, message, nowMs),
         onUnreachable: (peer) => this.onUnreachable(peer),
         onSuspicion: (peer) => this.wakeGroupsOf(peer),
       },
@@ -306,19 +306,22 @@ export class Host {
     return nodeStatus(parts, only);
   }
 
-  private onRaftMessage(from: NodeId, shardId: ShardId, message: Message): void {
+  private onRaftMessage(from: NodeId, shardId: ShardId, message: Message, nowMs: number): void {
     const group = this.held.get(shardId);
     if (group === undefined || message.to !== group.replicaId || this.disk.isStalled) return;
     const known = group.nodes.get(message.from);
     // A member this replica has not heard of yet lives where its message comes from.
     if (known === undefined) group.nodes.set(message.from, from);
     else if (known !== from) return;
-    this.guard(() => {
-      const heardMs = group.raft.isQuiescent ? this.leaderHeardMs(group) : undefined;
-      group.raft.step(message, this.parts.clock.nowMs(), heardMs);
+    if (this.failed) return;
+    const { raft } = group;
+    try {
+      raft.step(message, nowMs, raft.isQuiescent ? this.leaderHeardMs(group) : undefined);
       // Most answers to heartbeats, and the second follower's to an append, leave nothing for a turn to do.
-      if (group.raft.hasReady()) this.turns.mark(group);
-    });
+      if (raft.hasReady()) this.turns.mark(group);
+    } catch (error) {
+      this.fail(error);
+    }
   }
 
   /** The peer's process is gone, or a partition between NATS servers hides it: only the core may tell what follows. */
@@ -369,7 +372,7 @@ export class Host {
         isQuiet = false;
         if (raft.nextDeadlineMs > nowMs) continue;
         raft.tick(nowMs);
-        this.turns.mark(group);
+        if (raft.hasReady()) this.turns.mark(group);
       }
       this.disk.check(nowMs);
       this.peers.checkSilence(nowMs);

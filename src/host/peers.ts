@@ -39,7 +39,8 @@ export type PeersOptions = {
 };
 
 export type PeersEvents = {
-  onMessage(from: NodeId, shardId: ShardId, message: Message): void;
+  /** `nowMs`: when it arrived. */
+  onMessage(from: NodeId, shardId: ShardId, message: Message, nowMs: number): void;
   /** NATS said that nobody listens where the peer should. Called for every such answer. */
   onUnreachable(peer: NodeId): void;
   /** Nothing was heard of the peer for `silentAfterMs`, or it was and is there again, or it began a new life. */
@@ -190,12 +191,13 @@ export class Peers {
       this.messagesDropped += envelope.items.length;
       return;
     }
-    link.lastHeardMs = this.clock.nowMs();
+    const nowMs = this.clock.nowMs();
+    link.lastHeardMs = nowMs;
     if (link.isSilent) {
       link.isSilent = false;
       this.events.onSuspicion(link.nodeId);
     }
-    for (const item of envelope.items) this.events.onMessage(link.nodeId, item.shardId, item.message);
+    for (const item of envelope.items) this.events.onMessage(link.nodeId, item.shardId, item.message, nowMs);
   }
 
   /** Lives are numbered upwards: what comes late from an earlier one must never be taken for a newer one. */

@@ -218,20 +218,25 @@ export class TurnLoop {
     if (waiter.snapshotIndex > 0) group.raft.snapshotPersisted(waiter.snapshotIndex);
     if (waiter.lastIndex > 0) group.raft.persisted(waiter.lastIndex, waiter.lastTerm);
     this.route(group, waiter.messages);
-    this.mark(group);
+    // What a follower wrote leaves nothing to do as a rule, before it hears that it is committed; its answer must leave.
+    if (group.raft.hasReady()) this.mark(group);
+    else this.schedule();
   }
 
   private apply(group: Group, entries: readonly Entry[]): void {
-    this.parts.store.apply(group.shardId, entries, (applied) => {
-      if (this.stopped || group.isRemoved) return;
-      const last = applied[applied.length - 1];
-      assert(last !== undefined, 'apply answers for every entry');
-      this.parts.operations.onApplied(group, applied);
-      group.raft.applied(last.entry.index);
-      this.parts.operations.serveWaitingReads(group);
-      // Inside a turn its loop and its end take care of what this made possible; otherwise a turn must follow.
-      if (!this.running) this.mark(group);
-    });
+    group.onApplied ??= (applied) => this.noteApplied(group, applied);
+    this.parts.store.apply(group.shardId, entries, group.onApplied);
+  }
+
+  private noteApplied(group: Group, applied: readonly AppliedEntry[]): void {
+    if (this.stopped || group.isRemoved) return;
+    const last = applied[applied.length - 1];
+    assert(last !== undefined, 'apply answers for every entry');
+    this.parts.operations.onApplied(group, applied);
+    group.raft.applied(last.entry.index);
+    this.parts.operations.serveWaitingReads(group);
+    // Inside a turn its loop and its end take care of what this made possible; otherwise a turn must follow.
+    if (!this.running) this.mark(group);
   }
 
   /** Installing takes many turns; the group's other output waits, for it builds on the snapshot. */

@@ -85,7 +85,10 @@ export class Applier {
 
   /** `old` holds the values that only the engine knew, for every key that needs one. */
   apply(shard: ShardState, prepared: readonly PreparedEntry[], old: OldValues): readonly AppliedEntry[] {
-    const applied = prepared.map((entry) => this.applyEntry(shard, entry, old));
+    const applied = new Array<AppliedEntry>(prepared.length);
+    for (let at = 0; at < prepared.length; at++) {
+      applied[at] = this.applyEntry(shard, prepared[at] as PreparedEntry, old);
+    }
     this.pipeline.touch(shard);
     return applied;
   }
@@ -112,7 +115,7 @@ export class Applier {
     const { sessions, commands } = prepared;
     const record = shard.outcomes;
     record.begin(shard.sessionTimeMs, sessions, commands.length);
-    const outcomes: Outcome[] = [];
+    const outcomes = new Array<Outcome>(commands.length);
     let place = -1;
     let session: Session | undefined;
     for (let at = 0; at < commands.length; at++) {
@@ -124,7 +127,7 @@ export class Applier {
       }
       const known = session?.recall(sequence);
       const outcome = known ?? this.applyCommand(shard, prepared, at, old);
-      outcomes.push(outcome);
+      outcomes[at] = outcome;
       if (known !== undefined || sessions[place] === undefined) continue;
       if (session !== undefined) shard.sessions.remember(session, sequence, outcome);
       record.add(place, sequence, outcome);

@@ -113,6 +113,8 @@ export class SessionTable {
   private sessions = new Map<string, Session>();
   /** The last of them: most entries speak for the client that the one before spoke for. */
   private newest: Session | undefined;
+  /** No session is idle for too long before session time passes this. */
+  private noneIdleUntilMs = 0;
 
   constructor(private readonly limits: SessionLimits = defaultSessionLimits) {}
 
@@ -138,9 +140,11 @@ export class SessionTable {
   }
 
   private evict(nowMs: number): void {
+    const { maxSessions, idleMs } = this.limits;
+    if (nowMs <= this.noneIdleUntilMs && this.sessions.size <= maxSessions) return;
     for (const session of this.sessions.values()) {
-      const isIdle = session.lastUsedMs + this.limits.idleMs < nowMs;
-      if (!isIdle && this.sessions.size <= this.limits.maxSessions) return;
+      this.noneIdleUntilMs = session.lastUsedMs + idleMs;
+      if (nowMs <= this.noneIdleUntilMs && this.sessions.size <= maxSessions) return;
       this.sessions.delete(session.clientId);
       if (session === this.newest) this.newest = undefined;
     }
@@ -165,6 +169,7 @@ export class SessionTable {
   decode(encoded: Buffer): void {
     this.sessions = new Map();
     this.newest = undefined;
+    this.noneIdleUntilMs = 0;
     const count = encoded.readUInt32BE(0);
     let at = 4;
     for (let i = 0; i < count; i++) {

@@ -210,9 +210,8 @@ export class Store {
    */
   apply(shardId: ShardId, entries: readonly Entry[], done: (applied: readonly AppliedEntry[]) => void): void {
     const shard = this.shard(shardId);
-    const run = (): void => this.applyNow(shard, entries, done);
-    if (shard.isApplying) shard.queue.push(run);
-    else run();
+    if (shard.isApplying) shard.queue.push(() => this.applyNow(shard, entries, done));
+    else this.applyNow(shard, entries, done);
   }
 
   private applyNow(
@@ -221,13 +220,27 @@ export class Store {
     done: (applied: readonly AppliedEntry[]) => void,
   ): void {
     const prepared = entries.map(prepare);
+    if (!prepared.some(needsOldValues)) {
+      done(this.applier.apply(shard, prepared, noValues));
+      return;
+    }
     // Held from here on: what memory knows now may be evicted before it is needed.
-    const old: OldValues = prepared.some(needsOldValues) ? new Map() : noValues;
+    const old: OldValues = new Map();
     const wanted = this.unknownKeys(prepared, old);
     if (wanted.size === 0) {
       done(this.applier.apply(shard, prepared, old));
       return;
     }
+    this.fetchAndApply(shard, prepared, old, wanted, done);
+  }
+
+  private fetchAndApply(
+    shard: ShardState,
+    prepared: readonly PreparedEntry[],
+    old: OldValues,
+    wanted: ReadonlyMap<string, Buffer>,
+    done: (applied: readonly AppliedEntry[]) => void,
+  ): void {
     shard.isApplying = true;
     const names = [...wanted.keys()];
     this.reader.fetch([...wanted.values()], (error, stored) => {
@@ -249,7 +262,6 @@ export class Store {
    * them add may take their place there.
    */
   private unknownKeys(prepared: readonly PreparedEntry[], old: OldValues): ReadonlyMap<string, Buffer> {
-    if (old === noValues) return noKeys;
     const wanted = new Map<string, Buffer>();
     for (const { commands, rings } of prepared) {
       for (const [at, command] of commands.entries()) {
@@ -447,5 +459,4 @@ export class Store {
 const incarnationEpochSeconds = 1_577_836_800;
 const foundingMark = 2;
 const startedMark = 1;
-const noKeys: ReadonlyMap<string, Buffer> = new Map();
 const noValues: OldValues = new Map();

@@ -31,6 +31,8 @@ import {
 const never = Number.POSITIVE_INFINITY;
 /** How much later than we another replica may have heard the leader, as a rule. */
 const holdMarginMs = 15;
+/** How long a follower that was asked how old its data are expects to be asked again. */
+const ageInterestMs = 1000;
 
 export class Core {
   readonly id: ReplicaId;
@@ -73,6 +75,10 @@ export class Core {
   isQuiescent = false;
   /** Leader: when it was last asked for anything. */
   activeAtMs: number;
+  /** Leader: heartbeats left out one after another, because appends did their work. */
+  beatsLeftOut = 0;
+  /** Follower: when it was last asked how old its data are. */
+  private ageAskedMs = Number.NEGATIVE_INFINITY;
 
   readonly freshness = new Freshness();
   /** Leader: when followers are told again what their data's age rests on. */
@@ -156,7 +162,12 @@ export class Core {
   dataAgeMs(hostNowMs: number): number | undefined {
     const { applied, committed } = this.log;
     if (this.role === 'leader') return this.leaseValid(hostNowMs) && applied >= committed ? 0 : undefined;
-    return this.freshness.ageMs(applied, hostNowMs + this.clockOffsetMs);
+    this.ageAskedMs = hostNowMs + this.clockOffsetMs;
+    return this.freshness.ageMs(applied, this.ageAskedMs);
+  }
+
+  get isAskedAge(): boolean {
+    return this.nowMs < this.ageAskedMs + ageInterestMs;
   }
 
   /** The earliest of the timers, on the host's clock. */
@@ -257,6 +268,7 @@ export class Core {
     this.isEarly = false;
     this.candidacies = 0;
     this.uncommittedBytes = 0;
+    this.beatsLeftOut = 0;
     this.reads.reset(this.droppedReads);
     this.progress = new Map();
     this.syncProgress();
@@ -342,6 +354,7 @@ export class Core {
     this.noteActivity();
     const index = this.log.lastIndex + 1;
     this.log.append({ term: this.currentTerm, index, type, data });
+    this.reads.noteEntry(index, this.nowMs);
     this.uncommittedBytes += data.length;
     this.appendsWanted = true;
     if (type === EntryType.Configuration) this.syncProgress();
@@ -359,6 +372,7 @@ export class Core {
   maybeCommit(): void {
     const index = quorumReached(this.configuration, this.matchIndexOf);
     if (index <= this.log.committed || this.log.term(index) !== this.currentTerm) return;
+    this.reads.confirmEntry(index);
     const first = Math.max(this.log.committed + 1, this.termStartIndex);
     this.uncommittedBytes -= this.log.dataBytes(first, index);
     this.log.commitTo(index);

@@ -49,8 +49,8 @@ export class Freshness {
     this.points = [];
   }
 
-  /** A heartbeat with facts came, and is answered now. */
-  onHeartbeat(term: number, facts: RoundFacts, nowMs: number): void {
+  /** A heartbeat with facts came, and is answered now. Nobody will ask about less than what is applied. */
+  onHeartbeat(term: number, facts: RoundFacts, nowMs: number, appliedIndex: number): void {
     const { round, answeredRound, confirmedRound, leaderCommitIndex } = facts;
     if (term !== this.term) this.reset(term);
     // An answer to an earlier round left earlier: the moment is as true, and less close.
@@ -64,12 +64,13 @@ export class Freshness {
     if (round > (this.answers.at(-1)?.round ?? 0)) this.answers.push({ round, sentMs: nowMs });
     if (this.answers.length > mostKept) this.answers.shift();
     const confirmed = this.rounds.findLast((known) => known.round <= confirmedRound);
-    if (confirmed !== undefined) this.confirm(confirmed);
+    if (confirmed !== undefined) this.confirm(confirmed, appliedIndex);
     if (this.rounds.length > mostKept) this.rounds.shift();
   }
 
-  private confirm(confirmed: Round): void {
+  private confirm(confirmed: Round, appliedIndex: number): void {
     forget(this.rounds, (known) => known.round <= confirmed.round);
+    if (confirmed.commitIndex <= appliedIndex) this.points = [];
     this.points.push(confirmed);
     if (this.points.length > mostKept) this.points.shift();
   }

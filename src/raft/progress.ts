@@ -21,6 +21,10 @@ export class Progress {
   recentlyActive = false;
   /** It had answered when the quorum was last checked. */
   private wasActive = false;
+  /** It took entries, and said so, since the last heartbeat was due. */
+  hasAccepted = false;
+  /** It is asked how old its data are. */
+  asksAge = false;
   /** An append may have been lost: send one, even if empty. */
   isSuspect = false;
 
@@ -96,6 +100,7 @@ export class Progress {
     this.nextIndex = Math.max(this.nextIndex, index + 1);
     if (index <= this.matchIndex) return false;
     this.matchIndex = index;
+    this.hasAccepted = true;
     this.probeSent = false;
     return true;
   }

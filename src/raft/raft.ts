@@ -22,17 +22,15 @@ import {
   leaderUnreachable,
   transferLeadership,
 } from './election.js';
-import type { Progress } from './progress.js';
 import {
+  beat,
   broadcastHeartbeat,
   confirmRounds,
-  handleAppendRequest,
-  handleAppendResponse,
   handleHeartbeatRequest,
   handleHeartbeatResponse,
-  handleSnapshotRequest,
-  sendAppends,
-} from './replication.js';
+} from './heartbeats.js';
+import type { Progress } from './progress.js';
+import { handleAppendRequest, handleAppendResponse, handleSnapshotRequest, sendAppends } from './replication.js';
 import {
   type Configuration,
   type Entry,
@@ -136,7 +134,7 @@ export class Raft {
       }
       if (core.nowMs >= core.quorumCheckDueMs) checkQuorum(core);
       // The check of the quorum may have ended this leadership; then there is nothing left to beat.
-      if (this.isLeader && core.nowMs >= core.heartbeatDueMs) core.heartbeatWanted = true;
+      if (this.isLeader && core.nowMs >= core.heartbeatDueMs) beat(core);
     } else if (core.nowMs >= core.electionDueMs) {
       campaign(core, 'preVote');
     }

@@ -4,8 +4,8 @@
  * Invariants:
  * 1. Every batch of reads has a heartbeat round of its own, begun after they came; only answers to that round or a
  *    later one release them (RAFT-PITFALLS 27).
- * 2. A lease starts at the send time of the newest round a quorum answered. Rounds sent before it was voided never
- *    start one; a transfer that was announced to its target forbids leases for the rest of the term, since the target
+ * 2. A lease starts at the send time of the newest round a quorum answered, or when an entry began that a quorum holds: nobody
+ *    can have it from an earlier time. What began before the lease was voided never starts one; a transfer that was announced to its target forbids leases for the rest of the term, since the target
  *    may act on it at any later time (28).
  */
 import type { ReadState } from './types.js';
@@ -20,6 +20,9 @@ export class ReadIndexQueue {
   private voidUpTo = 0;
   private leaseStartMs = Number.NEGATIVE_INFINITY;
   private leaseForbidden = false;
+  /** An entry of this leadership that is not committed yet, and when it was made; 0: none. */
+  private entry = 0;
+  private entryMs = 0;
 
   add(context: unknown): void {
     this.arrived.push(context);
@@ -44,6 +47,20 @@ export class ReadIndexQueue {
     this.sent.push({ round, sentMs });
   }
 
+  /** A new entry of this leadership. One is followed at a time. */
+  noteEntry(index: number, nowMs: number): void {
+    if (this.entry > 0) return;
+    this.entry = index;
+    this.entryMs = nowMs;
+  }
+
+  /** A quorum holds the log up to `index`: who holds an entry heard this leader after it was made. */
+  confirmEntry(index: number): void {
+    if (this.entry === 0 || index < this.entry) return;
+    this.leaseStartMs = Math.max(this.leaseStartMs, this.entryMs);
+    this.entry = 0;
+  }
+
   /** A quorum has answered every round up to `round`: appends what that releases to `out`. */
   confirm(round: number, out: ReadState[]): void {
     let known = 0;
@@ -62,9 +79,10 @@ export class ReadIndexQueue {
     if (released > 0) this.rounds.splice(0, released);
   }
 
-  /** Nothing sent up to `round` may start a lease any more. */
+  /** No round up to this one, and no entry made so far, may start a lease any more. */
   voidLease(round: number): void {
     this.voidUpTo = round;
+    this.entry = 0;
     this.leaseStartMs = Number.NEGATIVE_INFINITY;
   }
 
@@ -84,6 +102,7 @@ export class ReadIndexQueue {
     this.rounds = [];
     this.sent = [];
     this.voidUpTo = 0;
+    this.entry = 0;
     this.leaseStartMs = Number.NEGATIVE_INFINITY;
     this.leaseForbidden = false;
   }

@@ -1,10 +1,9 @@
-/** Log replication, heartbeats and snapshots, from both sides (Raft §5.3, §7; thesis §10.2). */
+/** Log replication and snapshots, from both sides (Raft §5.3, §7; thesis §10.2). */
 import { assert, type ReplicaId } from '../base/index.js';
 import type { Core } from './core.js';
 import type { RaftLog } from './log.js';
 import type { Progress } from './progress.js';
-import { quorumReached } from './quorum.js';
-import type { AppendRequest, AppendResponse, HeartbeatRequest, HeartbeatResponse, SnapshotRequest } from './types.js';
+import type { AppendRequest, AppendResponse, SnapshotRequest } from './types.js';
 
 /**
  * The last index at or below `index` whose term is at most `term`: where two logs may still agree (Raft §5.3). One
@@ -89,77 +88,6 @@ export function handleAppendResponse(core: Core, message: AppendResponse): void 
   if (core.role === 'leader' && core.transferTarget === message.from && progress.matchIndex === core.log.lastIndex) {
     core.sendTimeoutNow(message.from);
   }
-}
-
-export function handleHeartbeatRequest(core: Core, message: HeartbeatRequest): void {
-  core.heardLeader(message.from);
-  // The leader sends no more than it knows this log to hold.
-  core.log.commitTo(message.commitIndex);
-  const { round, answeredRound = 0, confirmedRound = 0, leaderCommitIndex = 0 } = message;
-  if (leaderCommitIndex > 0) {
-    const facts = { round, answeredRound, confirmedRound, leaderCommitIndex };
-    core.freshness.onHeartbeat(core.currentTerm, facts, core.nowMs);
-  }
-  if (message.quiesce === true && core.log.committed === core.log.lastIndex) core.quiesce();
-  core.messages.push({
-    type: 'HeartbeatResponse',
-    from: core.id,
-    to: message.from,
-    term: core.currentTerm,
-    round: message.round,
-  });
-}
-
-export function handleHeartbeatResponse(core: Core, message: HeartbeatResponse): void {
-  const progress = core.progress.get(message.from);
-  if (core.role !== 'leader' || progress === undefined) return;
-  progress.recentlyActive = true;
-  progress.roundAcked = Math.max(progress.roundAcked, message.round);
-  // An append may have been lost: the next one, empty if need be, finds out.
-  progress.probeSent = false;
-  progress.freeFirst();
-  if (progress.matchIndex < core.log.lastIndex || progress.state === 'probe') {
-    progress.isSuspect = true;
-    core.appendsWanted = true;
-  }
-  confirmRounds(core);
-}
-
-/** Releases the reads, and starts the lease, that the answers so far vouch for. */
-export function confirmRounds(core: Core): void {
-  core.reads.confirm(quorumReached(core.configuration, core.roundAckedBy), core.readStates);
-}
-
-/** Begins a heartbeat round to everyone. */
-export function broadcastHeartbeat(core: Core): void {
-  core.heartbeatWanted = false;
-  // All groups of a node beat at the same moments, so that their heartbeats share envelopes.
-  const interval = core.options.heartbeatIntervalMs;
-  core.heartbeatDueMs = (Math.floor(core.nowMs / interval) + 1) * interval;
-  const quiesce = core.mayQuiesce;
-  core.round++;
-  core.reads.noteSent(core.round, core.nowMs);
-  // Rounds for reads follow each other closely: now and then is enough to tell how old data can be.
-  const tellsFacts = core.nowMs >= core.factsDueMs && core.hasCommittedInTerm;
-  if (tellsFacts) core.factsDueMs = core.nowMs + interval / 2;
-  const confirmedRound = tellsFacts ? quorumReached(core.configuration, core.roundAckedBy) : 0;
-  const leaderCommitIndex = tellsFacts ? core.log.committed : 0;
-  for (const [to, progress] of core.progress) {
-    const message: HeartbeatRequest = {
-      type: 'HeartbeatRequest',
-      from: core.id,
-      to,
-      term: core.currentTerm,
-      commitIndex: Math.min(progress.matchIndex, core.log.committed),
-      round: core.round,
-      answeredRound: tellsFacts ? progress.roundAcked : 0,
-      confirmedRound,
-      leaderCommitIndex,
-    };
-    core.messages.push(quiesce ? { ...message, quiesce } : message);
-  }
-  if (quiesce) core.quiesce();
-  if (core.progress.size === 0) confirmRounds(core);
 }
 
 /** Sends every follower what it may be sent; entries of several proposals share a message. */

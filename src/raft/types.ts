@@ -88,7 +88,12 @@ export type HeartbeatRequest = Common & {
   readonly quiesce?: boolean;
 };
 
-export type HeartbeatResponse = Common & { readonly type: 'HeartbeatResponse'; readonly round: number };
+export type HeartbeatResponse = Common & {
+  readonly type: 'HeartbeatResponse';
+  readonly round: number;
+  /** It is asked how old its data are, and needs every heartbeat for that. */
+  readonly asksAge: boolean;
+};
 
 export type VoteRequest = Common & {
   readonly type: 'VoteRequest';
@@ -191,7 +196,7 @@ export type RaftOptions = {
    * long it waits for an early election after the leader was reported unreachable.
    */
   readonly voteHoldMs: number;
-  /** Leader lease, from the send time of a heartbeat round a quorum answered; less than voteHoldMs by the drift bound. */
+  /** Leader lease, from when a heartbeat round began, or an entry, that a quorum answered; less than voteHoldMs by the drift bound. */
   readonly leaseMs: number;
   /** Largest sum of entry data in one AppendRequest; at least one entry is always sent. */
   readonly maxAppendBytes: number;

@@ -144,22 +144,29 @@ function readCommand(reader: WireReader): Command {
 
 export function decodeCommandBatch(data: Buffer): CommandBatch {
   const reader = new WireReader(data, 'batch of commands');
-  const batch: CommandBatch = { timeStampMs: 0, sessions: [], commands: [] };
+  // Most have one session, and with many shards one command. What grows from an empty list has room for 17.
+  let sessions: SessionReference[] | undefined;
+  let commands: Command[] | undefined;
+  let timeStampMs = 0;
   while (reader.hasMore) {
     const tag = reader.tag();
     switch (tag) {
       case 8:
-        batch.timeStampMs = reader.uint64();
+        timeStampMs = reader.uint64();
         break;
       case 18: {
         const outer = reader.enter();
-        batch.sessions.push(readSession(reader));
+        const session = readSession(reader);
+        if (sessions === undefined) sessions = [session];
+        else sessions.push(session);
         reader.leave(outer);
         break;
       }
       case 26: {
         const outer = reader.enter();
-        batch.commands.push(readCommand(reader));
+        const command = readCommand(reader);
+        if (commands === undefined) commands = [command];
+        else commands.push(command);
         reader.leave(outer);
         break;
       }
@@ -167,5 +174,5 @@ export function decodeCommandBatch(data: Buffer): CommandBatch {
         reader.skip(tag, 0);
     }
   }
-  return batch;
+  return { timeStampMs, sessions: sessions ?? [], commands: commands ?? [] };
 }

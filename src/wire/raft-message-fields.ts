@@ -98,6 +98,7 @@ export class RaftMessageFields {
         break;
       case 'HeartbeatResponse':
         this.round = message.round;
+        this.verdict = message.asksAge;
         break;
       case 'VoteRequest':
         this.index = message.lastIndex;
@@ -172,8 +173,9 @@ export class RaftMessageFields {
       const tag = reader.tag();
       if (tag === 122) {
         const outer = reader.enter();
-        entries ??= [];
-        entries.push(readLogEntry(reader));
+        const entry = readLogEntry(reader);
+        if (entries === undefined) entries = [entry];
+        else entries.push(entry);
         reader.leave(outer);
       } else if (tag === 130) {
         const outer = reader.enter();
@@ -258,7 +260,7 @@ export class RaftMessageFields {
       case typeNumbers.HeartbeatRequest:
         return this.heartbeat();
       case typeNumbers.HeartbeatResponse:
-        return { type: 'HeartbeatResponse', from, to, term, round };
+        return { type: 'HeartbeatResponse', from, to, term, round, asksAge: verdict };
       case typeNumbers.VoteRequest: {
         const { leadershipTransfer } = this;
         return {

@@ -34,7 +34,7 @@ async function workloads(what: 'copies' | 'heap'): Promise<Record<string, Figure
   for (const name of workloadNames) {
     const { operations } = workloads[name];
     for (let run = 0; run < warmUps[what]; run++) await runner.run(name);
-    await runner.settle(name);
+    await runner.settle();
     const work = (): Promise<void> => runner.run(name);
     if (what === 'heap') {
       found[name] = { 'bytes of heap': (await allocatedDuring(work)) / operations };

@@ -99,8 +99,8 @@ export class WorkloadRunner {
     if (failure !== undefined) throw failure;
   }
 
-  /** Lets answers that were left behind happen outside of what is counted; and batches of the engine, of which scans make none. */
-  settle(name: WorkloadName): Promise<void> {
-    return this.cluster.loop.runFor(workloads[name].op === 'scan' ? 100 : 20);
+  /** Lets answers that were left behind happen outside of what is counted; and the engine's batch of what was written before. */
+  settle(): Promise<void> {
+    return this.cluster.loop.runFor(300);
   }
 }

@@ -6,6 +6,8 @@ import { allShards, isPlacedOn } from '../../src/host/index.js';
 import { Violation } from './checks.js';
 import type { SimNode } from './sim-node.js';
 
+/** After so long the engine shows what was applied: a batch gathers for 250 ms. */
+export const engineDelayMs = 300;
 const dataTag = 0x64;
 const indexTag = 0x69;
 

@@ -10,7 +10,7 @@ import { allShards } from '../../src/host/index.js';
 import { isMoving } from '../../src/meta/planning.js';
 import { initHash } from '../../src/ring/index.js';
 import type { ClusterMap, ClusterSettings, ManagerAnswer, ManagerRequest, MapChange } from '../../src/wire/index.js';
-import { assertLinearizable } from './agreement.js';
+import { assertLinearizable, engineDelayMs } from './agreement.js';
 import { Violation } from './checks.js';
 import { Life } from './life.js';
 import { usualLimits, usualRaft } from './scenario.js';
@@ -246,7 +246,7 @@ export class ClusterScenario {
     for (const key of new Set(this.history.map((record) => record.key))) await this.get(key);
     await this.rest('the cluster agrees');
     // What was applied reaches the engine.
-    await world.runUntil(world.nowMs + 100);
+    await world.runUntil(world.nowMs + engineDelayMs);
     cluster.compareStates();
     assertLinearizable(this.history);
   }

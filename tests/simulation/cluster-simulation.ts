@@ -10,7 +10,7 @@ import { allShards } from '../../src/host/index.js';
 import { homesOf, isMoving, receivers } from '../../src/meta/planning.js';
 import { initHash } from '../../src/ring/index.js';
 import type { ManagerRequest } from '../../src/wire/index.js';
-import { assertLinearizable, checkLeases, isWhole } from './agreement.js';
+import { assertLinearizable, checkLeases, engineDelayMs, isWhole } from './agreement.js';
 import { Violation } from './checks.js';
 import { clusterKinds, drawFaults, type Fault, type FaultKind, faultKinds } from './faults.js';
 import { Injection } from './injection.js';
@@ -377,7 +377,7 @@ class ClusterSimulation {
     }
     await this.until(() => readsLeft === 0 && cluster.whatIsLeft() === undefined, endMs, 'clients read, and rest');
     // What was applied reaches the engine.
-    await world.runUntil(world.nowMs + 100);
+    await world.runUntil(world.nowMs + engineDelayMs);
     cluster.compareStates();
     this.checkLoads();
   }

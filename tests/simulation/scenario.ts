@@ -17,7 +17,14 @@ import type { RaftOptions } from '../../src/raft/index.js';
 import { arcAt, initHash, ringHash } from '../../src/ring/index.js';
 import type { ClusterMap } from '../../src/wire/index.js';
 import { usualSettings, usualTimings, withoutSystem } from '../support/maps.js';
-import { assertLinearizable, compareStates, describeNodes, hasConverged, restoreMembership } from './agreement.js';
+import {
+  assertLinearizable,
+  compareStates,
+  describeNodes,
+  engineDelayMs,
+  hasConverged,
+  restoreMembership,
+} from './agreement.js';
 import { Checks, Violation } from './checks.js';
 import { Life } from './life.js';
 import { Network } from './network.js';
@@ -351,7 +358,7 @@ export class Scenario {
     for (const key of keys) await this.get(key);
     await this.until(isOver, recoveryMs, 'the cluster agrees');
     // What was applied reaches the engine.
-    await this.run(100);
+    await this.run(engineDelayMs);
     compareStates(this.nodes);
     assertLinearizable(this.history);
   }

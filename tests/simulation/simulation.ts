@@ -14,6 +14,7 @@ import {
   checkLeases,
   compareStates,
   describeNodes,
+  engineDelayMs,
   hasConverged,
   isWhole,
   restoreMembership,
@@ -355,7 +356,7 @@ class Simulation {
     let compared: string;
     do {
       compared = describeNodes(this.nodes);
-      await world.runUntil(world.nowMs + 100);
+      await world.runUntil(world.nowMs + engineDelayMs);
     } while ((!hasConverged(this.nodes) || describeNodes(this.nodes) !== compared) && world.nowMs < endMs);
     compareStates(this.nodes);
   }

@@ -132,7 +132,7 @@ function toWire({ shardId: shard, message }: wire.EnvelopeItem): object {
       return { ...both, commitIndex, round, verdict: quiesce === true, index, logTerm, hintIndex };
     }
     case 'HeartbeatResponse':
-      return { ...both, round: message.round };
+      return { ...both, round: message.round, verdict: message.asksAge };
     case 'VoteRequest': {
       const { lastIndex: index, lastTerm: logTerm, preVote, leadershipTransfer } = message;
       return { ...both, index, logTerm, preVote, leadershipTransfer };
@@ -186,7 +186,7 @@ function fromWire(message: WireMessage): Message | undefined {
       return { type: 'HeartbeatRequest', ...common, ...rounds, commitIndex, ...(verdict ? { quiesce: true } : {}) };
     }
     case types.HeartbeatResponse:
-      return { type: 'HeartbeatResponse', ...common, round };
+      return { type: 'HeartbeatResponse', ...common, round, asksAge: verdict };
     case types.VoteRequest:
       return { type: 'VoteRequest', ...common, preVote, lastIndex: index, lastTerm: logTerm, leadershipTransfer };
     case types.VoteResponse:

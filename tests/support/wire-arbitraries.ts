@@ -133,7 +133,7 @@ export const raftMessage: fc.Arbitrary<Message> = fc.oneof(
   }),
   heartbeat,
   heartbeat.map((message): Message => ({ ...message, quiesce: true })),
-  fc.record({ type: kind('HeartbeatResponse'), ...common, round: number }),
+  fc.record({ type: kind('HeartbeatResponse'), ...common, round: number, asksAge: fc.boolean() }),
   fc.record({
     type: kind('VoteRequest'),
     ...common,

@@ -110,8 +110,8 @@ export const beat = (from: ReplicaId, to: ReplicaId, term: number): Message => (
   round: 1,
 });
 
-export const beatAnswer = (raft: Raft, from: ReplicaId, round: number, nowMs: number): void =>
-  raft.step({ type: 'HeartbeatResponse', from, to: one, term: raft.currentTerm, round }, nowMs);
+export const beatAnswer = (raft: Raft, from: ReplicaId, round: number, nowMs: number, asksAge = false): void =>
+  raft.step({ type: 'HeartbeatResponse', from, to: one, term: raft.currentTerm, round, asksAge }, nowMs);
 
 export const roundOf = (messages: readonly Message[]): number =>
   Math.max(0, ...messages.map((message) => (message.type === 'HeartbeatRequest' ? message.round : 0)));

@@ -28,9 +28,35 @@ const commandKinds = {
 export const commandKindOf = (kind: OperationKind): CommandKind | undefined =>
   commandKinds[kind as keyof typeof commandKinds];
 
-type Building = { batch: CommandBatch; sessions: Map<string, number>; operations: PendingOperation[]; bytes: number };
+type Building = {
+  readonly batch: CommandBatch;
+  /** Which of the batch's sessions the last command was of; 0: none yet. */
+  session: number;
+  /** Where each client's session is, once there are several: most entries speak for one client. */
+  sessions: Map<string, number> | undefined;
+  readonly operations: PendingOperation[];
+  bytes: number;
+};
 
 export type BuiltEntry = { readonly data: Buffer; readonly operations: readonly PendingOperation[] };
+
+/** The place, from 1 on, of the client's session among those of the entry. */
+function sessionIn(building: Building, clientId: string, ackedBelow: number): number {
+  const { sessions } = building.batch;
+  const last = sessions[building.session - 1];
+  const known = last?.clientId === clientId ? building.session : building.sessions?.get(clientId);
+  if (known !== undefined) {
+    building.session = known;
+    const reference = sessions[known - 1];
+    if (reference !== undefined && reference.ackedBelow < ackedBelow) reference.ackedBelow = ackedBelow;
+    return known;
+  }
+  building.session = sessions.push({ clientId, ackedBelow });
+  if (building.session === 1) return 1;
+  building.sessions ??= new Map([[(sessions[0] as SessionReference).clientId, 1]]);
+  building.sessions.set(clientId, building.session);
+  return building.session;
+}
 
 export class CommandBuilder {
   private building: Building[] = [];
@@ -57,23 +83,14 @@ export class CommandBuilder {
     if (current === undefined || current.bytes + bytes > this.maxEntryBytes) {
       current = {
         batch: { timeStampMs: nowMs, sessions: [], commands: [] },
-        sessions: new Map(),
+        session: 0,
+        sessions: undefined,
         operations: [],
         bytes: 0,
       };
       this.building.push(current);
     }
-    let session = 0;
-    if (operation.sequence > 0) {
-      session = current.sessions.get(clientId) ?? 0;
-      if (session === 0) {
-        session = current.batch.sessions.push({ clientId, ackedBelow });
-        current.sessions.set(clientId, session);
-      } else {
-        const reference = current.batch.sessions[session - 1];
-        if (reference !== undefined && reference.ackedBelow < ackedBelow) reference.ackedBelow = ackedBelow;
-      }
-    }
+    const session = operation.sequence > 0 ? sessionIn(current, clientId, ackedBelow) : 0;
     current.batch.commands.push({
       kind,
       bucketId: operation.bucketId,

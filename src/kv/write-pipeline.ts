@@ -27,7 +27,7 @@ import type { ValueTable } from './value-table.js';
 
 /** A batch is written when its first mutation is so old, or when it has so many bytes. */
 const gatherMs = 250;
-const enoughBytes = 512 * 1024;
+const enoughBytes = 1024 * 1024;
 /** And so many more for each shard in it: that brings a position and a record of outcomes, however little it applied. */
 const enoughBytesAShard = 2 * 1024;
 /** What a key-value pair costs on its way beside its bytes; rough. */

@@ -13,6 +13,8 @@ const largeBytes = 16 * 1024;
 const usualBytes = 64 * 1024;
 /** A batch that needed more gives its memory back to the system. */
 const mostKeptBytes = 1024 * 1024;
+/** The length of the record that begins, for its checksum: a view of it where it stands would be one more object a record. */
+const lengthBytes = Buffer.alloc(4);
 
 export type TakenBatch = {
   /** Header and records, in order. */
@@ -58,7 +60,8 @@ export class BatchWriter {
     memory[at + 12] = type;
     this.header = memory;
     this.headerAt = at;
-    this.crc = crc32(memory.subarray(at, at + 4));
+    lengthBytes.writeUInt32BE(length, 0);
+    this.crc = crc32(lengthBytes);
     this.crcFrom = at + 8;
     this.at = at + recordHeaderBytes;
     this.batchBytes += recordHeaderBytes + length;

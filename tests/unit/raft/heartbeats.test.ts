@@ -119,6 +119,36 @@ test('a lease does not count from a later time at which an entry was sent again'
   t.false(raft.leaseValid(5110 + 150));
 });
 
+test('a lease counts from the first of the entries under way, however many follow it', (t) => {
+  const raft = leader();
+  const first = raft.lastIndex + 1;
+  for (const nowMs of [5110, 5120, 5130]) {
+    tickTo(raft, nowMs);
+    raft.propose(Buffer.from('x=1'));
+    flush(raft);
+  }
+  accept(raft, two, first, 5135);
+  flush(raft);
+  t.true(raft.leaseValid(5110 + 149));
+  t.false(raft.leaseValid(5110 + 150));
+});
+
+test('a lease does not count from an entry that no majority holds yet, though an older one is committed', (t) => {
+  const raft = leader();
+  const first = raft.lastIndex + 1;
+  tickTo(raft, 5101);
+  for (const _ of [1, 2]) raft.propose(Buffer.from('x=1'));
+  flush(raft);
+  accept(raft, two, first, 5105);
+  flush(raft);
+  tickTo(raft, 5140);
+  raft.propose(Buffer.from('x=2'));
+  flush(raft);
+  accept(raft, two, first + 1, 5145);
+  flush(raft);
+  t.false(raft.leaseValid(5101 + 150), 'two heard of the second entry at 5105, and not of the third');
+});
+
 test('a lease that was voided does not come back with an entry that was made before', (t) => {
   const raft = leader();
   tickTo(raft, 5120);

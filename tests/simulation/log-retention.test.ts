@@ -1,0 +1,50 @@
+/**
+ * Goal: the log lets go of what every member holds, and keeps what one that lags still needs, within its limit. Method: stories
+ * in the simulated world (`scenario.ts`).
+ */
+import test from 'ava';
+import { scenario } from './scenario.js';
+
+const options = {
+  limits: { retainedLogBytes: 1_000_000, trailingLogBytes: 0, trimEveryBytes: 2000 },
+  segmentBytes: 64 * 1024,
+};
+
+test(
+  'where no member lags, the log lets go of everything; where one is away it keeps what that one needs',
+  scenario(options, async (t, s) => {
+    const { raft } = s.group(s.leader(), s.shard);
+    await s.fill(20, 1000);
+    await s.until(() => raft.firstIndex > raft.lastIndex, 5000, 'the log is trimmed to its end');
+    const node = s.follower();
+    node.crash(true);
+    const lastHeld = raft.lastIndex;
+    await s.fill(20, 1000);
+    await s.run(2000);
+    t.true(raft.lastIndex >= lastHeld + 20);
+    t.true(raft.firstIndex <= lastHeld + 1, 'what it lacks is there');
+    node.start();
+    const hasCaughtUp = (): boolean => s.groupOf(node, s.shard)?.raft.appliedIndex === raft.lastIndex;
+    await s.until(hasCaughtUp, 20_000, `${node.id} catches up`);
+    t.is(s.logged('installed a snapshot'), 0);
+    await s.fill(20, 1000);
+    await s.until(() => raft.firstIndex > lastHeld + 20, 5000, 'it goes once nobody needs it');
+  }),
+);
+
+test(
+  'what a member that lags needs is let go of beyond the limit',
+  scenario({ ...options, limits: { ...options.limits, retainedLogBytes: 5000 } }, async (t, s) => {
+    const node = s.follower();
+    node.crash(true);
+    const { raft } = s.group(s.leader(), s.shard);
+    const lastHeld = raft.lastIndex;
+    await s.fill(20, 1000);
+    await s.until(() => raft.firstIndex > lastHeld + 1, 5000, 'the log is trimmed');
+    t.true(raft.lastIndex - raft.firstIndex >= 3, 'not all of it goes');
+    node.start();
+    const hasCaughtUp = (): boolean => s.groupOf(node, s.shard)?.raft.appliedIndex === raft.lastIndex;
+    await s.until(hasCaughtUp, 20_000, `${node.id} catches up`);
+    t.is(s.logged('installed a snapshot'), 1);
+  }),
+);

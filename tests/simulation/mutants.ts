@@ -108,21 +108,6 @@ function leaseKeptOverTransfer(): void {
   };
 }
 
-/** The lease counts from when a majority was heard of, which is later than when it gave its promise. */
-function leaseFromAnswers(): void {
-  const confirmEntry = ReadIndexQueue.prototype.confirmEntry;
-  const maybeCommit = Core.prototype.maybeCommit;
-  let nowMs = 0;
-  Core.prototype.maybeCommit = function (this: Core) {
-    nowMs = this.nowMs;
-    maybeCommit.call(this);
-  };
-  ReadIndexQueue.prototype.confirmEntry = function (this: ReadIndexQueue, index: number) {
-    if (Reflect.get(this, 'entry') !== 0) Reflect.set(this, 'entryMs', nowMs);
-    confirmEntry.call(this, index);
-  };
-}
-
 function earlyElectionOutrunsLease(): void {
   Core.prototype.earliestElectionMs = function (this: Core, spreadMs: number) {
     return this.nowMs + (this.random.nextU32() % (spreadMs + 1));
@@ -266,7 +251,6 @@ const mutants = {
   'suffix-not-truncated': suffixNotTruncated,
   'truncated-without-conflict': truncatedWithoutConflict,
   'lease-kept-over-transfer': leaseKeptOverTransfer,
-  'lease-from-answers': leaseFromAnswers,
   'early-election-outruns-lease': earlyElectionOutrunsLease,
   'read-index-before-no-op': readIndexBeforeNoOp,
   'snapshot-over-newer-state': snapshotOverNewerState,

@@ -371,8 +371,10 @@ export class Host {
         if (raft.isQuiescent) continue;
         isQuiet = false;
         if (raft.nextDeadlineMs > nowMs) continue;
+        const wasLeader = raft.isLeader;
         raft.tick(nowMs);
-        if (raft.hasReady()) this.turns.mark(group);
+        // Who leads no longer has nothing to say of it, but answers for what it has proposed.
+        if (raft.hasReady() || raft.isLeader !== wasLeader) this.turns.mark(group);
       }
       this.disk.check(nowMs);
       this.peers.checkSilence(nowMs);

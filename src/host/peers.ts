@@ -191,12 +191,13 @@ export class Peers {
       this.messagesDropped += envelope.items.length;
       return;
     }
-    const nowMs = this.clock.nowMs();
-    link.lastHeardMs = nowMs;
+    link.lastHeardMs = this.clock.nowMs();
     if (link.isSilent) {
       link.isSilent = false;
       this.events.onSuspicion(link.nodeId);
     }
+    // After what groups were told with a time of its own: to a group time that goes back is a clock that jumped.
+    const nowMs = this.clock.nowMs();
     for (const item of envelope.items) this.events.onMessage(link.nodeId, item.shardId, item.message, nowMs);
   }
 

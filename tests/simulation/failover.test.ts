@@ -4,6 +4,7 @@
  */
 import test from 'ava';
 import { scenario } from './scenario.js';
+import { scenarioBucket } from './scenario-client.js';
 import type { SimNode } from './sim-node.js';
 
 /** A vote is withheld this long after the leader was heard; a lease ends sooner. */
@@ -201,5 +202,24 @@ test(
     const hangsUntilMs = s.world.nowMs + 1000;
     t.is(await s.wait(read), 'new');
     t.true(s.world.nowMs >= hangsUntilMs, 'it waited for the commit');
+  }),
+);
+
+test(
+  'a leader that hears of no majority answers for what it has proposed in the moment in which it steps down',
+  scenario({}, async (t, s) => {
+    const beside = s.newClient('c2');
+    await s.wait(beside.connect());
+    const old = s.leader();
+    const { raft } = s.group(old, s.shard);
+    s.isolate([old.id, beside.name]);
+    const put = beside.raw.put(scenarioBucket, 'a', 'x').catch(() => {});
+    const inflight = (): number => old.host?.status.counters.inflightOperations ?? 0;
+    await s.until(() => inflight() === 1, 1000, 'it is proposed');
+    await s.until(() => !raft.isLeader, 5000, 'the leader steps down');
+    await s.run(1);
+    t.is(inflight(), 0);
+    s.mend();
+    await s.wait(put);
   }),
 );

@@ -1,6 +1,6 @@
 /** Goal: the links between nodes carry what belongs to both of their lives, and nothing else. Method: two links, one bus. */
 import test from 'ava';
-import { type NodeId, replicaId, type ShardId, silentLogger } from '../../../src/base/index.js';
+import { type Clock, type NodeId, replicaId, type ShardId, silentLogger } from '../../../src/base/index.js';
 import { Peers } from '../../../src/host/peers.js';
 import type { Message } from '../../../src/raft/index.js';
 import { LocalBus } from '../../support/local-bus.js';
@@ -129,4 +129,36 @@ test('a node tells how long ago it heard each peer, and whom it thinks silent', 
   first.peers.checkSilence(clock.nowMs());
   const [silent] = first.peers.status(clock.nowMs());
   t.true(silent?.isSilent === true && (silent.heardAgoMs ?? 0) > 6000);
+});
+
+test('no group is told a time that lies before one it was told already, when a silent peer is heard again', async (t) => {
+  const { clock, bus, start } = setUp();
+  // As real ones are: no two looks at it show the same time.
+  let looks = 0;
+  const moving: Clock = Object.assign(Object.create(clock) as Clock, { nowMs: () => clock.nowMs() + ++looks / 1000 });
+  const times: number[] = [];
+  const first = start('n1', 11, 'n2');
+  const peers = new Peers(
+    bus,
+    moving,
+    { cluster: 'test', nodeId: 'n2' as NodeId, incarnation: 21, keepaliveMs: 1000, silentAfterMs: 5000 },
+    {
+      onMessage: (_from, _shard, _message, nowMs) => times.push(nowMs),
+      onUnreachable: () => {},
+      onSuspicion: () => times.push(moving.nowMs()),
+    },
+    silentLogger,
+  );
+  peers.add('n1' as NodeId);
+  peers.start();
+  first.say(1);
+  await clock.advance(6000);
+  peers.checkSilence(moving.nowMs());
+  first.say(2);
+  await clock.advance(10);
+  t.is(times.length, 4, 'a message, silence, its end, a message');
+  t.deepEqual(
+    times,
+    [...times].sort((a, b) => a - b),
+  );
 });

@@ -10,7 +10,7 @@ export type HostLimits = {
   readonly maxPendingWriteBytes: number;
   /** Log bytes a group keeps in memory for members that lag; beyond it they get a snapshot. */
   readonly retainedLogBytes: number;
-  /** The same of entries that, as far as this replica knows, every member holds: whoever leads next may find one that lags. */
+  /** The same of entries that every member holds as far as this replica knows: who leads next may find one that lags. */
   readonly trailingLogBytes: number;
   /** Log bytes of all groups since the last trim beyond which the next one is due. */
   readonly trimEveryBytes: number;

@@ -4,9 +4,9 @@
  * Invariants:
  * 1. Every batch of reads has a heartbeat round of its own, begun after they came; only answers to that round or a
  *    later one release them (RAFT-PITFALLS 27).
- * 2. A lease starts at the send time of the newest round a quorum answered, or when an entry began that a quorum holds: nobody
- *    can have it from an earlier time. What began before the lease was voided never starts one; a transfer that was announced to its target forbids leases for the rest of the term, since the target
- *    may act on it at any later time (28).
+ * 2. A lease starts at the send time of the newest round a quorum answered, or when an entry was made that a quorum holds:
+ *    nobody can have it from an earlier time. What began before the lease was voided never starts one; a transfer that was
+ *    announced to its target forbids leases for the rest of the term, since the target may act on it at any later time (28).
  */
 import type { ReadState } from './types.js';
 

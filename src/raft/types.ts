@@ -196,7 +196,7 @@ export type RaftOptions = {
    * long it waits for an early election after the leader was reported unreachable.
    */
   readonly voteHoldMs: number;
-  /** Leader lease, from when a heartbeat round began, or an entry, that a quorum answered; less than voteHoldMs by the drift bound. */
+  /** Leader lease, from when a round or an entry began that a quorum answered; less than voteHoldMs by the drift bound. */
   readonly leaseMs: number;
   /** Largest sum of entry data in one AppendRequest; at least one entry is always sent. */
   readonly maxAppendBytes: number;

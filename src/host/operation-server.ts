@@ -431,6 +431,11 @@ export class OperationServer {
       settle?.('unknown');
       this.answerAll(operations, (id) => this.notLeader(id, group.leaderNode, true));
     }
+    // Those that waited for a write of the log, which may hang, were never proposed.
+    if (term > 0) return;
+    for (const { operations } of group.builder.take()) {
+      this.refuseWrites(operations, group, (id) => this.notLeader(id, group.leaderNode, false));
+    }
   }
 
   /** The replica is given up: what it has not answered has an unknown fate where it was proposed. */

@@ -283,7 +283,7 @@ export class OperationServer {
       } else if (proposed === 'busy') {
         this.refuseWrites(operations, group, (id) => errorResult(id, 'BUSY', 'too much is waiting for a majority'));
       } else {
-        this.refuseWrites(operations, group, (id) => this.notLeader(id, group.leaderNode, false));
+        this.refuseAsNotLeader(operations, group);
       }
     }
   }
@@ -389,7 +389,7 @@ export class OperationServer {
       done++;
       if (proposal.term !== entry.term) {
         // Another leader's entry stands where ours would have been: ours never will.
-        this.refuseWrites(proposal.operations, group, (id) => this.notLeader(id, group.leaderNode, false), proposal);
+        this.refuseAsNotLeader(proposal.operations, group, proposal);
         proposal.settle?.('lost');
         continue;
       }
@@ -433,9 +433,7 @@ export class OperationServer {
     }
     // Those that waited for a write of the log, which may hang, were never proposed.
     if (term > 0) return;
-    for (const { operations } of group.builder.take()) {
-      this.refuseWrites(operations, group, (id) => this.notLeader(id, group.leaderNode, false));
-    }
+    for (const { operations } of group.builder.take()) this.refuseAsNotLeader(operations, group);
   }
 
   /** The replica is given up: what it has not answered has an unknown fate where it was proposed. */
@@ -470,6 +468,10 @@ export class OperationServer {
       if (twins.has(pending)) this.inflight--;
       else this.answer(pending, result(pending.operation.requestId));
     }
+  }
+
+  private refuseAsNotLeader(operations: readonly PendingOperation[], group: Group, own?: PendingProposal): void {
+    this.refuseWrites(operations, group, (id) => this.notLeader(id, group.leaderNode, false), own);
   }
 
   private answerNotLeader(operations: readonly PendingOperation[], group: Group): void {

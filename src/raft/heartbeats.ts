@@ -4,7 +4,7 @@ import type { Core } from './core.js';
 import { quorumReached } from './quorum.js';
 import type { HeartbeatRequest, HeartbeatResponse } from './types.js';
 
-/** Of a group that has nothing but writes. */
+/** One after another, however much is written. */
 const mostBeatsLeftOut = 3;
 
 export function handleHeartbeatRequest(core: Core, message: HeartbeatRequest): void {

@@ -3,6 +3,7 @@
  * in the simulated world (`scenario.ts`).
  */
 import test from 'ava';
+import { untilCaughtUp } from './catching-up.js';
 import { scenario } from './scenario.js';
 
 const options = {
@@ -24,8 +25,7 @@ test(
     t.true(raft.lastIndex >= lastHeld + 20);
     t.true(raft.firstIndex <= lastHeld + 1, 'what it lacks is there');
     node.start();
-    const hasCaughtUp = (): boolean => s.groupOf(node, s.shard)?.raft.appliedIndex === raft.lastIndex;
-    await s.until(hasCaughtUp, 20_000, `${node.id} catches up`);
+    await untilCaughtUp(s, node);
     t.is(s.logged('installed a snapshot'), 0);
     await s.fill(20, 1000);
     await s.until(() => raft.firstIndex > lastHeld + 20, 5000, 'it goes once nobody needs it');
@@ -43,8 +43,7 @@ test(
     await s.until(() => raft.firstIndex > lastHeld + 1, 5000, 'the log is trimmed');
     t.true(raft.lastIndex - raft.firstIndex >= 3, 'not all of it goes');
     node.start();
-    const hasCaughtUp = (): boolean => s.groupOf(node, s.shard)?.raft.appliedIndex === raft.lastIndex;
-    await s.until(hasCaughtUp, 20_000, `${node.id} catches up`);
+    await untilCaughtUp(s, node);
     t.is(s.logged('installed a snapshot'), 1);
   }),
 );

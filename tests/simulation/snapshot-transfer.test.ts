@@ -4,6 +4,7 @@
  */
 import test from 'ava';
 import { stepHeaders, stepOf } from '../../src/host/snapshot-transfer.js';
+import { hasCaughtUp, untilCaughtUp } from './catching-up.js';
 import type { Passage } from './network.js';
 import { type Scenario, scenario } from './scenario.js';
 import type { SimNode } from './sim-node.js';
@@ -25,15 +26,6 @@ async function leaveBehind(s: Scenario, nodes: readonly SimNode[]): Promise<void
 }
 
 const installed = (s: Scenario): number => s.logged('installed a snapshot');
-
-const hasCaughtUp = (s: Scenario, node: SimNode): boolean => {
-  const leader = s.leaderOf(s.shard);
-  const raft = s.groupOf(node, s.shard)?.raft;
-  return leader !== undefined && raft?.appliedIndex === s.group(leader, s.shard).raft.lastIndex;
-};
-
-const untilCaughtUp = (s: Scenario, node: SimNode, maxMs = 20_000): Promise<number> =>
-  s.until(() => hasCaughtUp(s, node), maxMs, `${node.id} catches up`);
 
 test(
   'a follower is away until the log is trimmed: it gets the state as a snapshot',

@@ -1,25 +1,10 @@
 /** Goal: an entry names each client once, however its commands are mixed. Method: any commands, against the plain way. */
 import test from 'ava';
 import fc from 'fast-check';
+import { emptyBytes } from '../../../src/base/index.js';
 import { CommandBuilder } from '../../../src/host/command-builder.js';
-import { decodeCommandBatch, type Operation, OperationKind } from '../../../src/wire/index.js';
-
-const usual: Operation = {
-  requestId: 1,
-  kind: OperationKind.Put,
-  bucketId: 1 as Operation['bucketId'],
-  key: Buffer.from('key'),
-  value: Buffer.from('value'),
-  condition: 0,
-  expectedRevision: 0,
-  expectedValue: Buffer.alloc(0),
-  ttlMs: 0,
-  level: 0,
-  sequence: 0,
-  clientId: Buffer.alloc(0),
-  atLeastIndex: 0,
-  maxStalenessMs: 0,
-};
+import { decodeCommandBatch } from '../../../src/wire/index.js';
+import { putOperation } from '../../support/put-operation.js';
 
 const write = fc.record({
   client: fc.nat(4).map((at) => `client-${at}`),
@@ -33,8 +18,8 @@ test('each client has one session in an entry, with the highest of what it has i
     const builder = new CommandBuilder(1_000_000);
     const acked = new Map<string, number>();
     for (const { client, ackedBelow, sequence, isItsOwn } of writes) {
-      const clientId = isItsOwn ? Buffer.from(client) : usual.clientId;
-      const pending = { operation: { ...usual, sequence, clientId }, replyTo: 'inbox' };
+      const clientId = isItsOwn ? Buffer.from(client) : emptyBytes;
+      const pending = { operation: putOperation({ sequence, clientId }), replyTo: 'inbox' };
       builder.add(pending, { clientId: client, ackedBelow }, 1000, 0);
       // One that an operation names itself comes without what it has acknowledged.
       if (sequence > 0) acked.set(client, Math.max(acked.get(client) ?? 0, isItsOwn ? 0 : ackedBelow));

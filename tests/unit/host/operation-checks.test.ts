@@ -3,7 +3,7 @@
  * Method: an operation server over a bus in memory; its shards would fail the test if anything reached them.
  */
 import test from 'ava';
-import { emptyBytes, nodeId } from '../../../src/base/index.js';
+import { nodeId } from '../../../src/base/index.js';
 import { OperationServer, type OperationServerParts } from '../../../src/host/operation-server.js';
 import { ResultOutbox } from '../../../src/host/result-outbox.js';
 import { initHash } from '../../../src/ring/index.js';
@@ -16,24 +16,8 @@ import {
   OperationKind,
 } from '../../../src/wire/index.js';
 import { LocalBus } from '../../support/local-bus.js';
+import { putOperation } from '../../support/put-operation.js';
 import { VirtualClock } from '../../support/virtual-clock.js';
-
-const put: Operation = {
-  requestId: 7,
-  kind: OperationKind.Put,
-  bucketId: 1 as Operation['bucketId'],
-  key: Buffer.from('k'),
-  value: Buffer.from('v'),
-  condition: 0,
-  expectedRevision: 0,
-  expectedValue: emptyBytes,
-  ttlMs: 0,
-  level: 0,
-  sequence: 1,
-  clientId: emptyBytes,
-  atLeastIndex: 0,
-  maxStalenessMs: 0,
-};
 
 /** The code of the answer to the operation, or what reached the shards. */
 async function outcomeOf(fields: object): Promise<number | 'accepted'> {
@@ -57,7 +41,12 @@ async function outcomeOf(fields: object): Promise<number | 'accepted'> {
     schedule: () => outbox.flush(),
   };
   new OperationServer(parts as unknown as OperationServerParts).start();
-  const batch = { clientId: '12345678', ackedBelow: 0, mapEpoch: 1, operations: [{ ...put, ...fields } as Operation] };
+  const batch = {
+    clientId: '12345678',
+    ackedBelow: 0,
+    mapEpoch: 1,
+    operations: [{ ...putOperation(), ...fields } as Operation],
+  };
   const codes: number[] = [];
   bus.subscribe('client', 'answers', ({ payload }) => {
     for (const { code } of decodeResultBatch(payload).results) codes.push(code);

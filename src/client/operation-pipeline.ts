@@ -173,16 +173,17 @@ export class OperationPipeline {
       return;
     }
     if (batch.mapEpoch > this.parts.routes.map.epoch) this.parts.onMapOutdated();
-    for (const result of batch.results) this.onResult(result);
+    for (const result of batch.results) this.onResult(result, link.lastHeardMs);
     this.admitWaiting();
   }
 
-  private onResult(result: OperationResult): void {
+  private onResult(result: OperationResult, nowMs: number): void {
     const pending = this.attempts.get(result.requestId);
     if (pending === undefined) return;
     const isCurrent = this.endAttempt(pending, result.requestId);
     if (result.code === okCode) {
       const { sink } = pending;
+      if (isCurrent) this.pacing.noteAnswer(nowMs - pending.sentMs);
       if (result.appliedIndex > 0)
         this.parts.seen.note(this.parts.routes.routeAt(pending.ringPosition).id, result.appliedIndex);
       this.settle(pending);

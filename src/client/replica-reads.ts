@@ -88,19 +88,22 @@ type Live = Listed & {
   refusal: OperationResult | undefined;
 };
 
+/** One replica asked for one read. */
+type Question = { readonly live: Live; readonly link: NodeLink; sentMs: number };
+
 export class ReplicaReads {
   private readonly live = new LiveList<Live>();
   /** Of each round, by request id. */
-  private readonly asked = new NumberedTable<{ readonly live: Live; readonly link: NodeLink }>();
+  private readonly asked = new NumberedTable<Question>();
   private outgoing = new Map<NodeLink, Operation[]>();
-  private toSend = 0;
+  private toSend: Question[] = [];
   private readonly pacing: SendPacing;
   private sweepScheduled = false;
   private turns = 0;
   private closed = false;
 
   constructor(private readonly parts: ReplicaReadsParts) {
-    const load = () => ({ toSend: this.toSend, inFlight: this.asked.size });
+    const load = () => ({ toSend: this.toSend.length, inFlight: this.asked.size });
     this.pacing = new SendPacing(parts.clock, load, () => this.flush());
   }
 
@@ -134,16 +137,16 @@ export class ReplicaReads {
   }
 
   private begin(live: Live): void {
+    const nowMs = this.parts.clock.nowMs();
     live.dueMs = Number.POSITIVE_INFINITY;
     const { replicas } = this.route(live);
     if (live.read.operation.level === ConsistencyLevel.Quorum) {
       live.round.clear();
       for (const link of replicas) this.ask(live, link);
       // Whoever has not answered by then is asked again, and so are the others.
-      live.dueMs = this.parts.clock.nowMs() + patienceMs;
+      live.dueMs = nowMs + patienceMs;
       return;
     }
-    const nowMs = this.parts.clock.nowMs();
     for (const [link, answer] of live.round) if (answer === null) link.silentUntilMs = nowMs + silentMs;
     const there = replicas.filter((link) => !link.isDown(nowMs));
     const answering = there.filter((link) => !link.isSilent(nowMs));
@@ -156,20 +159,23 @@ export class ReplicaReads {
 
   private ask(live: Live, link: NodeLink): void {
     live.round.set(link, null);
-    const requestId = this.asked.add({ live, link });
+    const question: Question = { live, link, sentMs: 0 };
+    const requestId = this.asked.add(question);
     const atLeastIndex = this.parts.seen.at(this.route(live).id);
     const batch = this.outgoing.get(link) ?? [];
     batch.push({ ...live.read.operation, requestId, atLeastIndex });
     this.outgoing.set(link, batch);
-    this.toSend++;
+    this.toSend.push(question);
     this.pacing.request();
   }
 
   private flush(): void {
-    const { outgoing } = this;
+    const { outgoing, toSend } = this;
     this.outgoing = new Map();
-    this.toSend = 0;
+    this.toSend = [];
     if (this.closed) return;
+    const nowMs = this.parts.clock.nowMs();
+    for (const question of toSend) question.sentMs = nowMs;
     for (const [link, operations] of outgoing) {
       for (let from = 0; from < operations.length; from += maxBatchOperations) {
         this.publish(link, operations.slice(from, from + maxBatchOperations));
@@ -228,10 +234,11 @@ export class ReplicaReads {
     const question = this.asked.get(result.requestId);
     if (question === undefined) return;
     this.asked.delete(result.requestId);
-    const { live, link } = question;
+    const { live, link, sentMs } = question;
     if (!this.live.has(live) || live.round.get(link) !== null) return;
     link.lastHeardMs = this.parts.clock.nowMs();
     link.silentUntilMs = Number.NEGATIVE_INFINITY;
+    this.pacing.noteAnswer(link.lastHeardMs - sentMs);
     const isOne = live.read.operation.level === ConsistencyLevel.One;
     if (result.code !== okCode) {
       this.onRefusal(live, link, result);

@@ -109,6 +109,29 @@ test('batches of keys report each key in the order asked, wrong ones among them'
   );
 });
 
+for (const consistency of ['linearizable', 'one'] as const) {
+  test(`calls gather for as long as answers take, and half as long again (${consistency})`, async (t) => {
+    const { clock, cluster, bus, client } = await startFixture({ nodes: 1 });
+    bus.delayMs = () => 2;
+    const get = (key: string): Promise<unknown> => client.get('default', key, { consistency });
+    await clock.until(Promise.all(Array.from({ length: 500 }, (_, at) => get(`k${at}`))));
+    cluster.batches.length = 0;
+    // These stay in flight: what is called after them is never most of all.
+    cluster.script = ({ key }) => (key.toString().startsWith('lost') ? 'lost' : undefined);
+    const stuck = Array.from({ length: 64 }, (_, at) => get(`lost${at}`).catch(() => undefined));
+    await clock.advance(0);
+    for (let ms = 0; ms < 24; ms++) {
+      get(`k${ms}`).catch(() => t.fail());
+      await clock.advance(1);
+    }
+    await clock.advance(10);
+    const sizes = cluster.batches.map(({ batch }) => batch.operations.length).filter((size) => size > 0);
+    t.deepEqual(sizes, [64, 6, 6, 6, 6]);
+    await client.close();
+    await Promise.all(stuck);
+  });
+}
+
 test('no timer is left when nothing is in flight', async (t) => {
   const { clock, client } = await startFixture();
   await clock.until(client.put('default', 'k', 'v'));

@@ -8,7 +8,7 @@
 import { constants, type PerformanceEntry, PerformanceObserver } from 'node:perf_hooks';
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 
-const roomBytes = 24 * 1024 * 1024;
+const roomBytes = 20 * 1024 * 1024;
 const leastPercent = 50;
 const mostPercent = 400;
 

@@ -11,6 +11,8 @@ import type { ChildResult, Figures, Mode } from './run-child.js';
  */
 const warmUps = { copies: 1, heap: 2 };
 const codecRuns = 100;
+/** What the compiler itself takes, it takes in one run or another: the least of some is without it. */
+const heapRuns = 3;
 
 const mode = process.argv[2] as Mode;
 // Before anything of the product is loaded: it keeps what it finds.
@@ -37,7 +39,9 @@ async function workloads(what: 'copies' | 'heap'): Promise<Record<string, Figure
     await runner.settle();
     const work = (): Promise<void> => runner.run(name);
     if (what === 'heap') {
-      found[name] = { 'bytes of heap': (await allocatedDuring(work)) / operations };
+      let least = Number.POSITIVE_INFINITY;
+      for (let run = 0; run < heapRuns; run++) least = Math.min(least, await allocatedDuring(work));
+      found[name] = { 'bytes of heap': least / operations };
       continue;
     }
     const before = countsOf(cluster);

@@ -24,6 +24,8 @@ export class Group {
   readonly waitingReads: WaitingReads[] = [];
   /** The entry that drops removed buckets, while it is on its way. */
   dropping = { term: 0, index: 0 };
+  /** The log on disk was let go up to here, at least. */
+  releasedIndex = 0;
   dirty = false;
   installing = false;
   /** Of snapshots, begun. */

@@ -155,7 +155,7 @@ export class Host {
       clock,
       wal,
       groupOf,
-      syncMarker: (done) => store.syncMarker(done),
+      syncWritten: (done) => store.syncWritten(done),
       trimEveryBytes: options.limits.trimEveryBytes,
       retainedLogBytes: options.limits.retainedLogBytes,
       trailingLogBytes: options.limits.trailingLogBytes,

@@ -3,7 +3,8 @@
  *
  * Invariants:
  * 1. An entry leaves the write-ahead log only when it is applied and that is durable in the engine (a synced marker),
- *    so that a crash of the machine never leaves a gap between the two.
+ *    so that a crash of the machine never leaves a gap between the two. It leaves memory when it is applied: the engine gets
+ *    what was applied in its own time.
  * 2. Enough of the log stays in memory for members that are a little behind; one that is further behind gets a
  *    snapshot. Where none is behind, little stays.
  */
@@ -21,8 +22,8 @@ export type LogTrimmerParts = {
   readonly clock: Clock;
   readonly wal: Wal;
   readonly groupOf: (shardId: ShardId) => Group | undefined;
-  /** Makes the engine durable and tells up to where, per shard. */
-  readonly syncMarker: (done: (error: Error | undefined, durable: readonly ShardPosition[]) => void) => void;
+  /** Makes durable what the engine has and tells up to where, per shard. */
+  readonly syncWritten: (done: (error: Error | undefined, durable: readonly ShardPosition[]) => void) => void;
   /** Log bytes of all groups since the last trim beyond which a trim is due. */
   readonly trimEveryBytes: number;
   /** See `HostLimits`. */
@@ -62,7 +63,7 @@ export class LogTrimmer {
     if (this.running || bytesWritten - this.bytesAtLastTrim < this.parts.trimEveryBytes) return;
     this.bytesAtLastTrim = bytesWritten;
     this.running = true;
-    this.parts.syncMarker((error, durable) => {
+    this.parts.syncWritten((error, durable) => {
       this.running = false;
       if (error !== undefined) {
         this.parts.onFatal(error);
@@ -79,15 +80,29 @@ export class LogTrimmer {
   private trim(position: ShardPosition): void {
     const group = this.parts.groupOf(position.shardId);
     if (group === undefined || group.installing) return;
-    const { raft, shardId } = group;
+    const { raft } = group;
+    // A snapshot is being installed: it will be looked at again.
+    if (position.appliedIndex > raft.appliedIndex) return;
+    const unneeded = this.lastUnneeded(raft);
+    this.release(group, position, Math.min(position.appliedIndex, unneeded));
+    const index = Math.min(raft.appliedIndex, unneeded);
+    if (index >= raft.firstIndex) raft.compact(index);
+  }
+
+  /** On disk: up to `index`, or what is durable in the engine, where that is what keeps old segments. */
+  private release(
+    group: Group,
+    { shardId, appliedIndex, appliedTerm, configuration }: ShardPosition,
+    index: number,
+  ): void {
     const { wal } = this.parts;
-    const applied = Math.min(position.appliedIndex, raft.appliedIndex);
-    const index = Math.min(applied, this.lastUnneeded(raft));
-    const letsGo = index >= raft.firstIndex;
+    const durable = { index: appliedIndex, term: appliedTerm, configuration };
     // What memory keeps for followers need not stay on disk, where a quiet group would pin old segments for ever.
-    if (wal.segmentsBehind(shardId) > mostSegmentsBehind) wal.release(shardId, raft.takeSnapshotMetadata(applied));
-    else if (letsGo) wal.release(shardId, raft.takeSnapshotMetadata(index));
-    if (letsGo) raft.compact(index);
+    if (wal.segmentsBehind(shardId) > mostSegmentsBehind) wal.release(shardId, durable);
+    else if (index > group.releasedIndex) {
+      wal.release(shardId, index === appliedIndex ? durable : group.raft.takeSnapshotMetadata(index));
+      group.releasedIndex = index;
+    }
   }
 
   /** The last entry that no member is expected to need from here. */

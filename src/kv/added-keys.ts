@@ -10,6 +10,10 @@ import { type BucketId, lowerBound } from '../base/index.js';
 export class AddedKeys {
   private readonly buckets = new Map<BucketId, { readonly keys: string[]; isSorted: boolean }>();
 
+  get isEmpty(): boolean {
+    return this.buckets.size === 0;
+  }
+
   add(bucketId: BucketId, key: string): void {
     const bucket = this.buckets.get(bucketId);
     if (bucket === undefined) this.buckets.set(bucketId, { keys: [key], isSorted: true });

@@ -16,7 +16,6 @@ import {
   dataKey,
   dataName,
   expiryKey,
-  indexKey,
   indexValue,
   isLive,
   type StoredValue,
@@ -142,7 +141,7 @@ export class Applier {
     const { bucketId, key } = command;
     if (command.kind === CommandKind.DropBucket) return this.dropBucket(shard, bucketId);
     if (command.kind === CommandKind.Reclaim) {
-      this.pipeline.delete(expiryKey(command.expiresAtMs, dataKey(bucketId, ring, key)));
+      this.pipeline.pendingOf(shard).delete(expiryKey(command.expiresAtMs, dataKey(bucketId, ring, key)));
     }
     if (shard.droppedBuckets.size > 0 && shard.droppedBuckets.has(bucketId)) return removed;
     const place = { bucketId, ring, key };
@@ -165,7 +164,7 @@ export class Applier {
         return this.store(shard, place, expiresAtMs, command.value, before);
       case CommandKind.Delete: {
         if (before === undefined) return { code: 0, revision: 0, found: false };
-        this.remove(place);
+        this.remove(shard, place);
         if (current === undefined) return { code: 0, revision: 0, found: false };
         return { code: 0, revision: ++shard.revision, found: true };
       }
@@ -185,7 +184,7 @@ export class Applier {
       case CommandKind.Reclaim:
         // Written anew since it was found expired: another time holds, or none.
         if (before === undefined || current !== undefined) return { code: 0, revision: 0, found: false };
-        this.remove(place);
+        this.remove(shard, place);
         return { code: 0, revision: 0, found: true };
       case CommandKind.DropBucket:
         return this.dropBucket(shard, command.bucketId);
@@ -197,7 +196,8 @@ export class Applier {
   private dropBucket(shard: ShardState, bucketId: BucketId): Outcome {
     const isNew = shard.drop(bucketId);
     if (isNew) {
-      this.pipeline.put(systemKey(shard.shardId, SystemKind.DroppedBuckets), shard.encodeDroppedBuckets());
+      const key = systemKey(shard.shardId, SystemKind.DroppedBuckets);
+      this.pipeline.pendingOf(shard).put(key, shard.encodeDroppedBuckets());
       this.buckets.onDropped(shard, bucketId);
     }
     return { code: 0, revision: 0, found: isNew };
@@ -215,21 +215,23 @@ export class Applier {
     const reference = values.find(bucketId, key);
     const isKnown = reference !== 0 && !values.isDeleted(reference);
     const expiredAtMs = isKnown ? values.expiresAtMs(reference) : (before?.expiresAtMs ?? 0);
+    const isAdded = !isKnown && before === undefined;
     const revision = ++shard.revision;
-    values.put(reference, bucketId, ring, key, revision, expiresAtMs, value);
+    const pending = pipeline.pendingOf(shard);
+    values.put(pending.values, reference, bucketId, ring, key, revision, expiresAtMs, value, isAdded);
     this.buckets.onWritten(bucketId);
-    if (!isKnown && before === undefined) pipeline.addToIndex(bucketId, key);
+    if (isAdded) pipeline.noteAdded(bucketId, key);
     if (expiredAtMs > 0 && expiredAtMs !== expiresAtMs) {
-      pipeline.delete(expiryKey(expiredAtMs, dataKey(bucketId, ring, key)));
+      pending.delete(expiryKey(expiredAtMs, dataKey(bucketId, ring, key)));
     }
-    if (expiresAtMs > 0) pipeline.put(expiryKey(expiresAtMs, dataKey(bucketId, ring, key)), indexValue);
+    if (expiresAtMs > 0) pending.put(expiryKey(expiresAtMs, dataKey(bucketId, ring, key)), indexValue);
     this.reader.noteMutation(bucketId, ring, key);
     return { code: 0, revision, found: true };
   }
 
-  private remove({ bucketId, ring, key }: Place): void {
-    this.values.delete(this.values.find(bucketId, key), bucketId, ring, key);
-    this.pipeline.delete(indexKey(bucketId, key));
+  private remove(shard: ShardState, { bucketId, ring, key }: Place): void {
+    const { values } = this.pipeline.pendingOf(shard);
+    this.values.delete(values, this.values.find(bucketId, key), bucketId, ring, key);
     this.reader.noteMutation(bucketId, ring, key);
   }
 
@@ -266,8 +268,9 @@ export class Applier {
     const { shardId } = shard;
     const head = Buffer.allocUnsafe(6);
     writeU48(head, shard.appliedIndex, 0);
-    this.pipeline.put(systemKey(shardId, SystemKind.SessionTable), Buffer.concat([head, shard.sessions.encode()]));
-    for (const index of shard.coverOutcomes()) this.pipeline.delete(systemKey(shardId, SystemKind.Outcomes, index));
+    const pending = this.pipeline.pendingOf(shard);
+    pending.put(systemKey(shardId, SystemKind.SessionTable), Buffer.concat([head, shard.sessions.encode()]));
+    for (const index of shard.coverOutcomes()) pending.delete(systemKey(shardId, SystemKind.Outcomes, index));
   }
 }
 

@@ -4,6 +4,7 @@ import type { EngineBatch } from '../engine/index.js';
 import { type Configuration, decodeConfiguration, encodeConfiguration } from '../raft/index.js';
 import { bucketOfDataKey, isDataKey, ringOfDataKey, SystemKind, systemKey, writeU48 } from './keys.js';
 import { OutcomeRecord } from './outcome-record.js';
+import type { PendingWrites } from './pending-writes.js';
 import { type SessionLimits, SessionTable } from './sessions.js';
 import type { Arc, ShardPosition } from './types.js';
 
@@ -51,6 +52,8 @@ export class ShardState {
   droppedBuckets: ReadonlySet<BucketId> = new Set();
   /** Work of one apply that waits for old values; the next ones queue behind it. */
   readonly queue: (() => void)[] = [];
+  /** What it applied that is not on its way to the engine yet. The pipeline's. */
+  pending: PendingWrites | undefined;
   isApplying = false;
 
   constructor(

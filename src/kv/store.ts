@@ -42,13 +42,14 @@ import { clearShard, type InstallParts, installSnapshot, resumeInstall } from '.
 import { openSnapshotSource, type SnapshotSource } from './snapshot-source.js';
 import type { AppliedEntry, Arc, ReadKey, ReadValue, ShardPosition } from './types.js';
 import { ValueTable } from './value-table.js';
-import { WritePipeline } from './write-pipeline.js';
+import { type PendingLimits, pendingLimits, WritePipeline } from './write-pipeline.js';
 
 export type StoreOptions = {
   readonly clock: Clock;
   readonly cacheBytes: number;
   readonly files: SnapshotFiles;
   readonly sessions?: SessionLimits;
+  readonly pending?: PendingLimits;
   /** The engine failed to write: the node must stop. */
   readonly onFailure: (error: Error) => void;
 };
@@ -81,7 +82,8 @@ export class Store {
     private readonly options: StoreOptions,
   ) {
     this.values = new ValueTable(options.cacheBytes);
-    this.pipeline = new WritePipeline(engine, this.values, options.clock, options.onFailure);
+    const limits = options.pending ?? pendingLimits(options.cacheBytes);
+    this.pipeline = new WritePipeline(engine, this.values, options.clock, limits, options.onFailure);
     this.reader = new Reader(engine, this.values);
     this.applier = new Applier(this.pipeline, this.values, this.reader, {
       onWritten: (bucketId) => {
@@ -95,7 +97,7 @@ export class Store {
       reader: this.reader,
       sync: () =>
         new Promise((resolve, reject) =>
-          this.pipeline.sync((error) => (error === undefined ? resolve() : reject(error))),
+          this.pipeline.sync('applied', (error) => (error === undefined ? resolve() : reject(error))),
         ),
       isOpen: (shard) => this.shards.get(shard.shardId) === shard,
       onFailure: options.onFailure,
@@ -308,19 +310,27 @@ export class Store {
 
   /** What hints say of keys that this node holds no replica of. */
   dropExpired(keys: readonly ExpiredKey[]): void {
-    for (const { hint } of keys) this.pipeline.delete(hint);
+    for (const { hint } of keys) this.pipeline.deleteStray(hint);
   }
 
   /** Makes everything applied durable and tells up to where, per shard. */
   syncMarker(done: (error: Error | undefined, durable: readonly ShardPosition[]) => void): void {
-    this.pipeline.sync(done);
+    this.pipeline.sync('applied', done);
   }
 
-  /** The state of a shard at one applied position, as a stream of bytes. Close it: it holds the engine's snapshot. */
+  /** Makes durable what the engine has been given, which is all but the newest, and tells up to where, per shard. */
+  syncWritten(done: (error: Error | undefined, durable: readonly ShardPosition[]) => void): void {
+    this.pipeline.sync('written', done);
+  }
+
+  /**
+   * The state of a shard at one applied position, that of now at the least, as a stream of bytes. Close it: it holds the engine's
+   * snapshot.
+   */
   createSnapshot(shardId: ShardId): Promise<SnapshotSource> {
     const shard = this.shard(shardId);
     return new Promise((resolve, reject) => {
-      this.pipeline.betweenWrites(() => {
+      this.pipeline.whenWritten(shard, () => {
         const position = this.pipeline.writtenPosition(shardId);
         if (position === undefined || position.appliedIndex === 0) {
           reject(new RingraftError('NOT_FOUND', `shard ${shardId} has no state to take a snapshot of`));
@@ -450,7 +460,7 @@ export class Store {
   async close(): Promise<void> {
     await this.cleaner.stop();
     return new Promise((resolve, reject) => {
-      this.pipeline.sync((error) => (error === undefined ? resolve() : reject(error)));
+      this.pipeline.sync('applied', (error) => (error === undefined ? resolve() : reject(error)));
     });
   }
 }

@@ -5,7 +5,7 @@
  *
  * Buckets may have a part of the cache that is their own: segments of its own, that is.
  *
- *   record = encoded bytes:u32, flags and data key bytes:u32, batch:u32, place in the batch:u32, data key, value as in the engine
+ *   record = encoded bytes:u32, flags and data key bytes:u32, gathering:u32, place in it:u32, data key, value as in the engine
  *
  * Invariants:
  * 1. A record is moved or forgotten only while another is added, or by `trim` and `useShares`.
@@ -14,13 +14,14 @@
 import { assert, type BucketId } from '../base/index.js';
 import { bucketOfDataKey } from './keys.js';
 
-export const RecordFlag = { Used: 1, Deleted: 2, Superseded: 4 } as const;
+/** Added: the ordered index may not show the key, and what is written next of it brings its entry there. */
+export const RecordFlag = { Used: 1, Deleted: 2, Superseded: 4, Added: 8 } as const;
 
 /** Beside the bytes of key and value. */
 const recordHeadBytes = 16;
 const encodedBytesAt = 0;
 const keyBytesAt = 1;
-const batchAt = 2;
+const gatheringAt = 2;
 const placeAt = 3;
 const flagsShift = 24;
 const mostKeyBytes = (1 << flagsShift) - 1;
@@ -74,18 +75,18 @@ export class Segment {
     this.words[word + keyBytesAt] = (this.words[word + keyBytesAt] as number) & ~(flag << flagsShift);
   }
 
-  /** The batch of the engine that its last mutation is in; 0: it was read from the engine. */
-  batch(word: number): number {
-    return this.words[word + batchAt] as number;
+  /** The number of the gathering that it waits for the engine in; 0: in none, it is what the engine has. */
+  gathering(word: number): number {
+    return this.words[word + gatheringAt] as number;
   }
 
-  /** Where in the batch. */
+  /** Where in the gathering. */
   place(word: number): number {
     return this.words[word + placeAt] as number;
   }
 
-  setBatch(word: number, batch: number, place: number): void {
-    this.words[word + batchAt] = batch;
+  setGathering(word: number, gathering: number, place: number): void {
+    this.words[word + gatheringAt] = gathering;
     this.words[word + placeAt] = place;
   }
 
@@ -93,7 +94,7 @@ export class Segment {
     assert(keyBytes <= mostKeyBytes, 'a key has less than 16 MiB');
     this.words[word + encodedBytesAt] = encodedBytes;
     this.words[word + keyBytesAt] = keyBytes;
-    this.setBatch(word, 0, 0);
+    this.setGathering(word, 0, 0);
   }
 
   /** Where the data key is, in bytes. */
@@ -150,7 +151,6 @@ type RecordOwner = {
   onMoved(from: number, to: number): void;
   /** The record is about to go. */
   onForgotten(reference: number): void;
-  isUnwritten(batch: number): boolean;
 };
 
 export class ValueArena {
@@ -293,7 +293,7 @@ export class ValueArena {
 
   private isWanted(segment: Segment, word: number, keepsUsed: boolean): boolean {
     if (segment.has(word, RecordFlag.Superseded)) return false;
-    return this.owner.isUnwritten(segment.batch(word)) || (keepsUsed && segment.has(word, RecordFlag.Used));
+    return segment.gathering(word) !== 0 || (keepsUsed && segment.has(word, RecordFlag.Used));
   }
 
   private move(segment: Segment, word: number, bytes: number, from: number): void {

@@ -6,10 +6,11 @@
  * 1. Where the table has a key it has the newest value, or knows that the key was deleted.
  * 2. A mutation stays until the engine shows it, which `onWritten` tells. Then a deleted key is forgotten at once: that a key is
  *    absent is not cached, for what puts it back may be a snapshot, of which the table hears nothing.
- * 3. A batch has one mutation of a key, the newest.
+ * 3. What waits for the engine is gathered, each key once, with its newest mutation; it is in one gathering at most, or read from
+ *    the engine and in none. An entry in the ordered index goes with the value it is of.
  *
- * They are in the order of the ring, as the engine's keys are: a key next to the one before it is put into the engine's table of
- * recent writes in fewer steps than a key anywhere.
+ * A gathering is written in the order of the ring, as the engine's keys are: a key next to the one before it is put into the
+ * engine's table of recent writes in fewer steps than a key anywhere.
  *
  * A reference says where a key's record is; 0: nowhere. It holds until the next call that may add a record.
  */
@@ -22,6 +23,8 @@ import {
   dataKeyBytes,
   encodedValueBytes,
   expiryOfValueAt,
+  indexKey,
+  indexValue,
   isDataKeyOf,
   revisionOfValueAt,
   ringOfDataKey,
@@ -31,7 +34,7 @@ import {
   writeDataKey,
   writeValue,
 } from './keys.js';
-import { RecordFlag, recordBytes, ValueArena, wordOf } from './value-arena.js';
+import { RecordFlag, recordBytes, type Segment, ValueArena, wordOf } from './value-arena.js';
 
 /** A place on the ring has 32 bits; with a number below this they are an integer that a double holds exactly. */
 const mostSorted = 2 ** 21;
@@ -62,27 +65,32 @@ function hashOf(bucketId: BucketId, key: Buffer, start = 0, end = key.length): n
   return hash ^ (hash >>> 15);
 }
 
+/** Mutations that wait for the engine together, in memory. Made by `ValueTable.gathering`. */
+export class GatheredValues {
+  /** Of records; 0: nothing any more. */
+  readonly references: number[] = [];
+  /** Of all that were gathered: records and all. */
+  bytes = 0;
+  /** Keys that the ordered index may not show. */
+  added = 0;
+
+  constructor(readonly number: number) {}
+}
+
 export class ValueTable {
   private readonly arena: ValueArena;
   /** Hash and reference of each slot; linear probing. */
   private slots = new Int32Array(2 * leastSlots);
   private mask = leastSlots - 1;
   private count = 0;
-  /** What the batch that gathers is to hold; 0: nothing any more. */
-  private gathered: number[] = [];
-  private bytesGathered = 0;
-  /** Data keys that the batch under way deletes. */
-  private deleted: Buffer[] = [];
-  private batch = 1;
-  private writtenBatch = 0;
-  /** Mutations in the batch under way. */
-  private underWay = 0;
+  /** By number; 0 is none. */
+  private readonly gatherings: (GatheredValues | undefined)[] = [undefined];
+  private readonly freeNumbers: number[] = [];
 
   constructor(cacheBytes: number) {
     this.arena = new ValueArena(cacheBytes, {
       onMoved: (from, to) => this.onMoved(from, to),
       onForgotten: (reference) => this.onForgotten(reference),
-      isUnwritten: (batch) => batch > this.writtenBatch,
     });
   }
 
@@ -107,14 +115,21 @@ export class ValueTable {
     return longest;
   }
 
-  /** Mutations that the engine does not show yet. A key in both batches counts twice. */
+  /** Mutations that the engine does not show yet. A key that was mutated again while it was being written counts once. */
   get unwritten(): number {
-    return this.gathered.length + this.underWay;
+    let count = 0;
+    for (const gathered of this.gatherings) {
+      for (const reference of gathered?.references ?? []) if (reference !== 0) count++;
+    }
+    return count;
   }
 
-  /** What the batch that gathers is to hold: records and all. */
-  get gatheredBytes(): number {
-    return this.bytesGathered;
+  /** Begins a gathering; it ends with `onWritten`. */
+  gathering(): GatheredValues {
+    const number = this.freeNumbers.pop() ?? this.gatherings.length;
+    const gathered = new GatheredValues(number);
+    this.gatherings[number] = gathered;
+    return gathered;
   }
 
   /** See `ValueArena.useShares`. */
@@ -181,8 +196,9 @@ export class ValueTable {
     this.arena.segmentOf(reference).set(wordOf(reference), RecordFlag.Used);
   }
 
-  /** A mutation of the key whose record is there (`find`). */
+  /** A mutation of the key whose record is there (`find`). `isAdded`: the ordered index may not show the key. */
   put(
+    into: GatheredValues,
     reference: number,
     bucketId: BucketId,
     ring: number,
@@ -190,19 +206,23 @@ export class ValueTable {
     revision: number,
     expiresAtMs: number,
     value: Buffer,
+    isAdded = false,
   ): void {
     const to = this.place(reference, bucketId, ring, key, encodedValueBytes(expiresAtMs, value));
     const segment = this.arena.segmentOf(to);
     writeValue(segment.bytes, segment.valueAt(wordOf(to)), revision, expiresAtMs, value);
     segment.unset(wordOf(to), RecordFlag.Deleted);
-    this.gather(to);
+    this.gather(to, into);
+    if (!isAdded) return;
+    segment.set(wordOf(to), RecordFlag.Added);
+    into.added++;
   }
 
   /** A mutation of the key whose record is there (`find`). */
-  delete(reference: number, bucketId: BucketId, ring: number, key: Buffer): void {
+  delete(into: GatheredValues, reference: number, bucketId: BucketId, ring: number, key: Buffer): void {
     const to = reference === 0 ? this.place(0, bucketId, ring, key, 0) : reference;
     this.arena.segmentOf(to).set(wordOf(to), RecordFlag.Deleted);
-    this.gather(to);
+    this.gather(to, into);
   }
 
   /** A value as the engine has it; unless the table knows the key. */
@@ -223,45 +243,57 @@ export class ValueTable {
 
   /** Where the key's record is to be written: where it was, if it is as long. */
   private place(reference: number, bucketId: BucketId, ring: number, key: Buffer, encodedBytes: number): number {
+    let isAdded = false;
     if (reference !== 0) {
       const segment = this.arena.segmentOf(reference);
       if (segment.encodedBytes(wordOf(reference)) === encodedBytes) {
         segment.set(wordOf(reference), RecordFlag.Used);
         return reference;
       }
+      // What the index is to be told is of the key, not of the record.
+      isAdded = segment.has(wordOf(reference), RecordFlag.Added);
       this.drop(reference);
     }
     const keyBytes = dataKeyBytes(key);
     const to = this.arena.add(bucketId, recordBytes(keyBytes, encodedBytes));
     const segment = this.arena.segmentOf(to);
     segment.begin(wordOf(to), keyBytes, encodedBytes);
+    if (isAdded) segment.set(wordOf(to), RecordFlag.Added);
     writeDataKey(segment.bytes, segment.keyAt(wordOf(to)), bucketId, ring, key);
     this.insert(hashOf(bucketId, key), to);
     return to;
   }
 
-  private gather(reference: number): void {
+  private gather(reference: number, into: GatheredValues): void {
     const segment = this.arena.segmentOf(reference);
     const word = wordOf(reference);
-    if (segment.batch(word) === this.batch) return;
-    segment.setBatch(word, this.batch, this.gathered.push(reference) - 1);
-    this.bytesGathered += segment.recordBytes(word);
+    if (segment.gathering(word) === into.number) return;
+    this.takeOut(segment, word);
+    segment.setGathering(word, into.number, into.references.push(reference) - 1);
+    into.bytes += segment.recordBytes(word);
+  }
+
+  /** Out of the gathering it is in: nobody waits for that mutation any more. */
+  private takeOut(segment: Segment, word: number): void {
+    const number = segment.gathering(word);
+    if (number !== 0) this.gathered(number).references[segment.place(word)] = 0;
+  }
+
+  private gathered(number: number): GatheredValues {
+    const gathered = this.gatherings[number];
+    assert(gathered !== undefined, 'a record is in a gathering that has not ended');
+    return gathered;
   }
 
   private isUnwritten(reference: number): boolean {
-    return this.arena.segmentOf(reference).batch(wordOf(reference)) > this.writtenBatch;
+    return this.arena.segmentOf(reference).gathering(wordOf(reference)) !== 0;
   }
 
-  /** What has gathered goes into the batch; the next mutations are another's. Before the one before is written, no more go. */
-  writeTo(batch: EngineBatch): void {
-    assert(this.writtenBatch === this.batch - 1, 'one batch is under way at a time');
-    for (let start = 0; start < this.gathered.length; start += mostSorted) {
-      this.writeSorted(this.gathered.slice(start, start + mostSorted), batch);
+  /** What has gathered goes into the batch. What is mutated from now on belongs into another gathering. */
+  writeTo({ references }: GatheredValues, batch: EngineBatch): void {
+    for (let start = 0; start < references.length; start += mostSorted) {
+      this.writeSorted(references.slice(start, start + mostSorted), batch);
     }
-    this.underWay = this.gathered.length;
-    this.gathered = [];
-    this.bytesGathered = 0;
-    this.batch++;
   }
 
   private writeSorted(references: readonly number[], batch: EngineBatch): void {
@@ -273,12 +305,14 @@ export class ValueTable {
       if (reference === 0) continue;
       const segment = this.arena.segmentOf(reference);
       const word = wordOf(reference);
-      if (!segment.has(word, RecordFlag.Deleted)) batch.put(segment.dataKey(word), segment.encoded(word));
-      else {
-        const dataKey = Buffer.from(segment.dataKey(word));
-        batch.delete(dataKey);
-        this.deleted.push(dataKey);
+      if (segment.has(word, RecordFlag.Deleted)) {
+        batch.delete(segment.dataKey(word));
+        batch.delete(indexKeyOf(segment, word));
+      } else {
+        batch.put(segment.dataKey(word), segment.encoded(word));
+        if (segment.has(word, RecordFlag.Added)) batch.put(indexKeyOf(segment, word), indexValue);
       }
+      segment.unset(word, RecordFlag.Added);
     }
   }
 
@@ -288,19 +322,22 @@ export class ValueTable {
     return ringOfDataKey(segment.bytes, segment.keyAt(wordOf(reference)));
   }
 
-  /** The engine shows what `writeTo` gave it. */
-  onWritten(): void {
-    this.writtenBatch = this.batch - 1;
-    this.underWay = 0;
-    for (const dataKey of this.deleted) this.forgetDeleted(dataKey);
-    this.deleted = [];
+  /** The engine shows what `writeTo` gave it of these. */
+  onWritten(written: readonly GatheredValues[]): void {
+    for (const { references, number } of written) {
+      // What was mutated again meanwhile is not in here any more.
+      for (const reference of references) if (reference !== 0) this.noteWritten(reference);
+      this.gatherings[number] = undefined;
+      this.freeNumbers.push(number);
+    }
     this.arena.trim();
   }
 
-  private forgetDeleted(dataKey: Buffer): void {
-    const reference = this.findDataKey(dataKey);
-    // It may have been mutated again.
-    if (reference !== 0 && this.isDeleted(reference) && !this.isUnwritten(reference)) this.drop(reference);
+  private noteWritten(reference: number): void {
+    const segment = this.arena.segmentOf(reference);
+    const word = wordOf(reference);
+    segment.setGathering(word, 0, 0);
+    if (segment.has(word, RecordFlag.Deleted)) this.drop(reference);
   }
 
   private insert(hash: number, reference: number): void {
@@ -323,12 +360,12 @@ export class ValueTable {
     }
   }
 
-  /** Takes the record out of the table, and out of the batch that gathers. */
+  /** Takes the record out of the table, and out of its gathering. */
   private drop(reference: number): void {
     const segment = this.arena.segmentOf(reference);
     const word = wordOf(reference);
     segment.set(word, RecordFlag.Superseded);
-    if (segment.batch(word) === this.batch) this.gathered[segment.place(word)] = 0;
+    this.takeOut(segment, word);
     this.free(this.slotOf(reference));
   }
 
@@ -364,7 +401,8 @@ export class ValueTable {
   private onMoved(from: number, to: number): void {
     this.slots[2 * this.slotOf(from) + 1] = to;
     const segment = this.arena.segmentOf(to);
-    if (segment.batch(wordOf(to)) === this.batch) this.gathered[segment.place(wordOf(to))] = to;
+    const number = segment.gathering(wordOf(to));
+    if (number !== 0) this.gathered(number).references[segment.place(wordOf(to))] = to;
   }
 
   private onForgotten(reference: number): void {
@@ -378,3 +416,6 @@ function copyOf(bytes: Buffer, start: number, end: number): Buffer {
   bytes.copy(copy, 0, start, end);
   return copy;
 }
+
+const indexKeyOf = (segment: Segment, word: number): Buffer =>
+  indexKey(bucketOfDataKey(segment.bytes, segment.keyAt(word)), userKeyOfDataKey(segment.dataKey(word)));

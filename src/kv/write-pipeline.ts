@@ -1,13 +1,14 @@
 /**
- * Mutations on their way into the engine: all shards' mutations of some turns gather in one batch, one write is under way at
- * a time, and until it is done memory shows them to readers. Nobody waits for the engine but who asks: what is applied is
- * durable in the log, so there is time to make few and large batches.
+ * Mutations on their way into the engine. What a shard applies gathers in memory, where a key that is written again takes no more
+ * room and is written once, and goes to the engine as a whole: a few shards a batch, the one that has waited longest first. One batch
+ * is under way at a time. Nobody waits for the engine but who asks: what is applied is durable in the log already.
  *
  * Invariants:
- * 1. Batches, and in them the mutations of each key, are written in order; a shard's applied position, and what that did to its sessions, are in
- *    the batch of what it applied.
+ * 1. In the engine each shard is as it was after one entry of the log: its applied position, and what that did to its sessions, are in
+ *    the batch that has all it applied up to there, and nothing of what came later.
  * 2. A mutation is in memory (`ValueTable`, `AddedKeys`) until the engine shows it.
- * 3. `betweenWrites` actions run when the engine holds exactly what `writtenPositions` says, nothing under way.
+ * 3. `whenWritten` and `betweenWrites` actions run when the engine holds exactly what `writtenPosition` says, nothing under way.
+ * 4. What waits is bounded, in bytes, in keys that the ordered index does not show, and in time.
  */
 import {
   type BucketId,
@@ -18,54 +19,84 @@ import {
   type ShardId,
   type Timer,
 } from '../base/index.js';
-import type { Engine, EngineBatch } from '../engine/index.js';
+import type { Engine } from '../engine/index.js';
 import { AddedKeys } from './added-keys.js';
-import { indexKey, indexValue, SystemKind, systemKey } from './keys.js';
+import { SystemKind, systemKey } from './keys.js';
+import { PendingWrites } from './pending-writes.js';
 import type { ShardState } from './shard-state.js';
 import type { ShardPosition } from './types.js';
-import type { ValueTable } from './value-table.js';
+import type { GatheredValues, ValueTable } from './value-table.js';
 
-/** A batch is written when its first mutation is so old, or when it has so many bytes. */
-const gatherMs = 250;
-const enoughBytes = 1024 * 1024;
-/** And so many more for each shard in it: that brings a position and a record of outcomes, however little it applied. */
-const enoughBytesAShard = 2 * 1024;
-/** What a key-value pair costs on its way beside its bytes; rough. */
-const mutationOverheadBytes = 64;
+/** What may wait for the engine. Beyond it something goes: that of the shard, or what has waited longest. */
+export type PendingLimits = {
+  /** Of one shard; and about as much is in a batch. */
+  readonly bytesOfShard: number;
+  readonly bytes: number;
+  /** Keys that the ordered index does not show: they are in the way of every scan, and not written over as a rule. */
+  readonly added: number;
+  readonly ageMs: number;
+};
+
+const bytesOfShard = 1024 * 1024;
+const mostBytes = 32 * 1024 * 1024;
+/** Of the memory for keys and values. */
+const pendingShare = 0.25;
+
+/** What may wait where memory keeps so much of keys and values; it takes its room there. */
+export const pendingLimits = (cacheBytes: number): PendingLimits => ({
+  bytesOfShard,
+  bytes: Math.min(mostBytes, Math.max(bytesOfShard, cacheBytes * pendingShare)),
+  added: 8192,
+  ageMs: 3000,
+});
+
 const markerKey = systemKey(0 as ShardId, SystemKind.Marker);
 
+export type PipelineStatistics = { batches: number; mutations: number };
+
+type Sync = {
+  /** What is to be written before. */
+  readonly waitsFor: Set<PendingWrites>;
+  readonly done: (error: Error | undefined) => void;
+};
+
+/** A shard's part of the batch under way. */
+type Writing = { readonly shard: ShardState; readonly position: ShardPosition; readonly pending: PendingWrites };
+
 export class WritePipeline {
-  private gathering: EngineBatch;
-  /** What the ordered index may not show yet: of the batch that gathers, and of the one under way. */
+  /** That have applied something since they were last written, the oldest first. */
+  private readonly waiting = new Set<ShardState>();
+  /** Of these, those somebody waits for, or that have enough for a batch. */
+  private readonly hurried = new Set<ShardState>();
+  private waitingBytes = 0;
+  private waitingAdded = 0;
+  private writingBytes = 0;
+  /** Keys to delete that are of no shard here. */
+  private strays: Buffer[] = [];
+  /** What the ordered index may not show: `older` until all shards are written that had anything when it was closed. */
   private newer = new AddedKeys();
   private older = new AddedKeys();
-  private gatheringBytes = 0;
-  private writingBytes = 0;
+  private olderShards = new Set<ShardState>();
   private batchNumber = 1;
-  private touched = new Set<ShardState>();
   private readonly written = new Map<ShardId, ShardPosition>();
   private writing = false;
   private timer: Timer | undefined;
-  private syncWanted: ((error: Error | undefined) => void)[] = [];
+  private syncs: Sync[] = [];
   private betweenActions: (() => void)[] = [];
   private failure: Error | undefined;
-  readonly statistics = { batches: 0, mutations: 0 };
+  readonly statistics: PipelineStatistics = { batches: 0, mutations: 0 };
 
   constructor(
     private readonly engine: Engine,
     private readonly values: ValueTable,
     private readonly clock: Clock,
+    private readonly limits: PendingLimits,
     private readonly onFailure: (error: Error) => void,
-  ) {
-    this.gathering = engine.batch();
-  }
+  ) {}
 
+  /** Applied and not yet in the engine. */
   get pendingBytes(): number {
-    return this.gatheredBytes + this.writingBytes;
-  }
-
-  private get gatheredBytes(): number {
-    return this.gatheringBytes + this.values.gatheredBytes;
+    return this.waitingBytes + this.writingBytes;
   }
 
   /** What the ordered index may not show yet. */
@@ -73,49 +104,65 @@ export class WritePipeline {
     return [this.newer, this.older];
   }
 
-  /** The key of user data gets its entry in the ordered index. */
-  addToIndex(bucketId: BucketId, key: Buffer): void {
-    this.put(indexKey(bucketId, key), indexValue);
+  /** Where what the shard applies now is gathered; it ends with the `touch` after it. */
+  pendingOf(shard: ShardState): PendingWrites {
+    if (shard.pending === undefined) {
+      shard.pending = new PendingWrites(this.values.gathering(), this.clock.nowMs());
+      this.waiting.add(shard);
+    }
+    return shard.pending;
+  }
+
+  /** The key of user data is put where the ordered index may not show it. */
+  noteAdded(bucketId: BucketId, key: Buffer): void {
     this.newer.add(bucketId, mapKey(key));
   }
 
-  /** Not of user data. */
-  put(key: Buffer, value: Buffer): void {
-    this.gathering.put(key, value);
-    this.gatheringBytes += key.length + value.length + mutationOverheadBytes;
-  }
-
-  /** Not of user data. */
-  delete(key: Buffer): void {
-    this.gathering.delete(key);
-    this.gatheringBytes += key.length + mutationOverheadBytes;
-  }
-
-  /** The shard applied something: its position goes with this batch. */
-  touch(shard: ShardState): void {
-    this.touched.add(shard);
+  /** A key that is of no shard here goes. */
+  deleteStray(key: Buffer): void {
+    this.strays.push(key);
     this.schedule();
   }
 
-  private get hasGathered(): boolean {
-    return this.touched.size > 0 || this.gatheredBytes > 0;
+  /** The shard applied something: its position goes with it. */
+  touch(shard: ShardState): void {
+    const pending = this.pendingOf(shard);
+    const { bytes, values } = pending;
+    this.waitingBytes += bytes - pending.countedBytes;
+    this.waitingAdded += values.added - pending.countedAdded;
+    pending.countedBytes = bytes;
+    pending.countedAdded = values.added;
+    if (bytes >= this.limits.bytesOfShard) this.hurried.add(shard);
+    this.schedule();
   }
 
-  private get hasEnough(): boolean {
-    return this.gatheredBytes >= enoughBytes + this.touched.size * enoughBytesAShard;
+  private get isDue(): boolean {
+    const { limits } = this;
+    const isTooMuch = this.waitingBytes >= limits.bytes || this.waitingAdded >= limits.added;
+    return isTooMuch || this.hurried.size > 0 || this.syncs.length > 0;
   }
 
-  /** Makes sure that what has gathered is written in time. */
+  /** When what has waited longest is to be written; undefined: nothing waits. */
+  private nextDueMs(): number | undefined {
+    for (const { pending } of this.waiting) return (pending as PendingWrites).beganMs + this.limits.ageMs;
+    return this.strays.length > 0 ? this.clock.nowMs() + this.limits.ageMs : undefined;
+  }
+
+  /** Makes sure that what waits is written in time. */
   private schedule(): void {
     // The end of a write looks again.
     if (this.writing) return;
-    if (this.syncWanted.length > 0 || this.hasEnough) this.pump();
-    else if (this.hasGathered) {
-      this.timer ??= this.clock.after(gatherMs, () => {
-        this.timer = undefined;
-        this.pump();
-      });
+    if (this.isDue) {
+      this.pump();
+      return;
     }
+    if (this.timer !== undefined) return;
+    const dueMs = this.nextDueMs();
+    if (dueMs === undefined) return;
+    this.timer = this.clock.after(Math.max(0, dueMs - this.clock.nowMs()), () => {
+      this.timer = undefined;
+      this.pump();
+    });
   }
 
   /** Where the shard stands in the engine, as written (not necessarily synced). */
@@ -131,9 +178,22 @@ export class WritePipeline {
     this.written.delete(shardId);
   }
 
-  /** Makes everything applied so far durable; then calls back with where each shard stands. */
-  sync(done: (error: Error | undefined, positions: readonly ShardPosition[]) => void): void {
-    this.syncWanted.push((error) => done(error, [...this.written.values()]));
+  /**
+   * Makes durable what is written, with `applied` all that is applied so far; then calls back with where each shard stands in the
+   * engine.
+   */
+  sync(
+    what: 'applied' | 'written',
+    done: (error: Error | undefined, positions: readonly ShardPosition[]) => void,
+  ): void {
+    const waitsFor = new Set<PendingWrites>();
+    if (what === 'applied') {
+      for (const shard of this.waiting) {
+        waitsFor.add(shard.pending as PendingWrites);
+        this.hurried.add(shard);
+      }
+    }
+    this.syncs.push({ waitsFor, done: (error) => done(error, [...this.written.values()]) });
     this.pump();
   }
 
@@ -143,12 +203,15 @@ export class WritePipeline {
     if (!this.writing) this.runBetween();
   }
 
-  /** Runs the action once everything the shard applied is written. The shard must not apply anything meanwhile. */
+  /** Runs the action once all is written that the shard has applied by now, and nothing is under way. */
   whenWritten(shard: ShardState, action: () => void): void {
-    this.betweenWrites(() => {
-      if (!this.touched.has(shard)) action();
-      else this.clock.defer(() => this.whenWritten(shard, action));
-    });
+    const { pending } = shard;
+    if (pending === undefined) {
+      this.betweenWrites(action);
+      return;
+    }
+    pending.actions.push(action);
+    this.hurried.add(shard);
     this.pump();
   }
 
@@ -160,55 +223,88 @@ export class WritePipeline {
     if (this.writing) return;
     if (this.failure !== undefined) {
       const { failure } = this;
-      for (const done of this.syncWanted.splice(0)) done(failure);
+      for (const { done } of this.syncs.splice(0)) done(failure);
       return;
     }
-    if (this.hasGathered || this.syncWanted.length > 0) this.write();
+    if (this.waiting.size > 0 || this.strays.length > 0 || this.syncs.length > 0) this.write();
+  }
+
+  /** Those whose turn it is: the hurried, then the oldest, until it is enough for a batch. */
+  private takeShards(): ShardState[] {
+    const taken: ShardState[] = [];
+    let bytes = 0;
+    for (const shards of [this.hurried, this.waiting]) {
+      for (const shard of shards) {
+        if (bytes >= this.limits.bytesOfShard) break;
+        const { countedBytes, countedAdded } = shard.pending as PendingWrites;
+        bytes += countedBytes;
+        this.waitingBytes -= countedBytes;
+        this.waitingAdded -= countedAdded;
+        this.hurried.delete(shard);
+        this.waiting.delete(shard);
+        taken.push(shard);
+      }
+    }
+    this.writingBytes = bytes;
+    return taken.sort((one, other) => one.arc.start - other.arc.start);
   }
 
   private write(): void {
     this.timer?.cancel();
     this.timer = undefined;
-    const batch = this.gathering;
-    const number = this.batchNumber++;
-    this.writingBytes = this.gatheredBytes;
-    this.gatheringBytes = 0;
-    this.values.writeTo(batch);
-    const positions: ShardPosition[] = [];
-    for (const shard of this.touched) {
+    const batch = this.engine.batch();
+    for (const key of this.strays.splice(0)) batch.delete(key);
+    const parts: Writing[] = [];
+    for (const shard of this.takeShards()) {
+      const pending = shard.pending as PendingWrites;
+      shard.pending = undefined;
+      pending.writeTo(batch);
+      this.values.writeTo(pending.values, batch);
       shard.writeTo(batch);
-      positions.push(shard.position);
+      parts.push({ shard, position: shard.position, pending });
+      for (const { waitsFor } of this.syncs) waitsFor.delete(pending);
     }
-    const syncs = this.syncWanted;
-    this.syncWanted = [];
-    if (syncs.length > 0) batch.put(markerKey, Buffer.from(String(number)));
-    this.touched = new Set();
-    this.gathering = this.engine.batch();
-    this.older = this.newer;
-    this.newer = new AddedKeys();
+    const syncs = this.syncs.filter(({ waitsFor }) => waitsFor.size === 0);
+    this.syncs = this.syncs.filter(({ waitsFor }) => waitsFor.size > 0);
+    const isSynced = syncs.length > 0;
+    if (isSynced) batch.put(markerKey, Buffer.from(String(this.batchNumber)));
+    this.batchNumber++;
     this.writing = true;
     this.statistics.batches++;
     this.statistics.mutations += batch.size;
-    batch.write(syncs.length > 0, (cause) => {
+    batch.write(isSynced, (cause) => {
       this.writing = false;
       this.writingBytes = 0;
-      if (cause !== undefined) {
-        this.fail(cause, syncs);
-        return;
-      }
-      for (const position of positions) this.written.set(position.shardId, position);
-      this.older = new AddedKeys();
-      this.values.onWritten();
-      for (const done of syncs) done(undefined);
-      this.runBetween();
-      this.schedule();
+      if (cause !== undefined) this.fail(cause, syncs);
+      else this.onWritten(parts, syncs);
     });
   }
 
-  private fail(cause: Error, syncs: readonly ((error: Error | undefined) => void)[]): void {
+  private onWritten(parts: readonly Writing[], syncs: readonly Sync[]): void {
+    for (const { position } of parts) this.written.set(position.shardId, position);
+    const gathered: GatheredValues[] = [];
+    for (const { pending } of parts) gathered.push(pending.values);
+    this.values.onWritten(gathered);
+    this.forgetAdded(parts);
+    for (const { pending } of parts) for (const action of pending.actions) action();
+    for (const { done } of syncs) done(undefined);
+    this.runBetween();
+    this.schedule();
+  }
+
+  /** The ordered index shows what `older` has once every shard is written that had anything when it was closed. */
+  private forgetAdded(parts: readonly Writing[]): void {
+    for (const { shard } of parts) this.olderShards.delete(shard);
+    if (this.olderShards.size > 0) return;
+    this.older = this.waiting.size > 0 ? this.newer : new AddedKeys();
+    this.newer = new AddedKeys();
+    this.olderShards = new Set(this.older.isEmpty ? [] : this.waiting);
+  }
+
+  private fail(cause: Error, syncs: readonly Sync[]): void {
     const error = new RingraftError('CORRUPT', `the engine failed to write: ${messageOf(cause)}`, { cause });
     this.failure = error;
-    for (const done of [...syncs, ...this.syncWanted.splice(0)]) done(error);
+    for (const { done } of [...syncs, ...this.syncs.splice(0)]) done(error);
     this.onFailure(error);
   }
 }

@@ -47,3 +47,20 @@ test(
     t.is(s.logged('installed a snapshot'), 1);
   }),
 );
+
+test(
+  'all nodes lose power right after their logs were trimmed: what memory let go of before the engine had it is in the log',
+  scenario({ ...options, shards: 6, limits: { ...options.limits, retainedLogBytes: 0 } }, async (t, s) => {
+    const trims = (): number => s.nodes.reduce((sum, { host }) => sum + (host?.status.counters.logTrims ?? 0), 0);
+    for (let round = 0; round < 12; round++) {
+      const before = trims();
+      const filled = Promise.all(s.shardIds.map((id) => s.fill(3, 600, `round-${round}`, id)));
+      await s.until(() => trims() > before, 5000, 'a log is trimmed');
+      await s.run(3);
+      for (const node of s.nodes) node.crash(true);
+      for (const node of s.nodes) node.start();
+      await s.wait(filled);
+    }
+    t.is(s.logged('a replica cannot go on and will be rebuilt from its leader'), 0);
+  }),
+);

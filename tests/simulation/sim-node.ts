@@ -50,6 +50,9 @@ export type ManagedParts = {
 /** 2020-01-01, from where lives are numbered by the second (`Store.nextIncarnation`). */
 const incarnationEpochSeconds = 1_577_836_800;
 
+/** So little that shards are written apart from one another, as large ones are, and seldom all that is applied. */
+const pending = { bytesOfShard: 2048, bytes: 6144, added: 30, ageMs: 250 };
+
 /** Whether a node may stop for this: an injected failure of its disk, and nothing else. */
 const isInjected = (error: unknown): boolean => {
   for (let at = error; at instanceof Error; at = at.cause)
@@ -136,6 +139,7 @@ export class SimNode {
       cacheBytes,
       files,
       onFailure: onFatal,
+      pending,
     });
     const apply = store.apply.bind(store);
     store.apply = (shardId, entries, done) => {

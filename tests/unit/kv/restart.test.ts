@@ -81,14 +81,13 @@ test('the sync marker tells positions that a crash keeps', async (t) => {
 test('a failed engine write stops the node and fails every waiting sync', async (t) => {
   const store = await StoreFixture.start();
   const { engine } = store;
+  await store.apply({ commands: [{ key: 'a', value: '1' }] });
+  await store.sync();
   const original = engine.batch.bind(engine);
   engine.batch = () => ({
     ...original(),
     write: (_sync, callback) => void setImmediate(() => callback(new Error('EIO'))),
   });
-  // The batch that gathers now was made before; the next one fails.
-  await store.apply({ commands: [{ key: 'a', value: '1' }] });
-  await store.sync();
   await store.apply({ commands: [{ key: 'a', value: '2' }] });
   const first = store.sync();
   const second = store.sync();

@@ -1,27 +1,60 @@
 /**
  * Goal: memory has of every key the newest mutation, or what the engine has, or does not know it; it forgets nothing that the engine
- * does not show yet, and a batch has exactly what was mutated.
+ * does not show yet, and what is written has exactly what was mutated, and the entries of the ordered index that belong to it.
  * Method: fast-check makes calls at random, with values of few and of very different lengths, in caches from none to one that is
- * never full; a map of the mutations, and one of what the engine was given, say what is right. Ring positions are few, so that
- * keys meet in the hash table.
+ * never full, for two shards that are written apart or together; maps of the mutations, and of what the engine was given, say what is
+ * right. Ring positions are few, so that keys meet in the hash table.
  */
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import { type BucketId, bucketId, emptyBytes } from '../../../src/base/index.js';
 import type { EngineBatch } from '../../../src/engine/index.js';
-import { dataKey, decodeValue, ringOfDataKey, valueIn } from '../../../src/kv/keys.js';
-import { ValueTable } from '../../../src/kv/value-table.js';
+import { dataKey, decodeValue, isDataKey, ringOfDataKey, userKeyOfIndexKey, valueIn } from '../../../src/kv/keys.js';
+import { type GatheredValues, ValueTable } from '../../../src/kv/value-table.js';
 
 const one = bucketId(1);
 const ringOf = (key: string): number => [0, 1, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff][Number(key) % 5] as number;
+const shardOf = (key: string): number => Number(key) % 2;
+const shards = [0, 1] as const;
 
-type Written = { readonly dataKey: Buffer; readonly encoded: Buffer | null };
+/** A batch that keeps what it is given. */
+class KeptBatch implements EngineBatch {
+  readonly data: (readonly [name: string, value: string | null])[] = [];
+  readonly index: (readonly [name: string, isThere: boolean])[] = [];
+  readonly rings: number[] = [];
+
+  private add(key: Buffer, encoded: Buffer | null): void {
+    if (isDataKey(key)) {
+      this.rings.push(ringOfDataKey(key));
+      const value = encoded === null ? null : valueIn(decodeValue(encoded)).toString();
+      this.data.push([`${key.readUInt16BE(1)} ${key.toString('latin1', 7)}`, value]);
+    } else this.index.push([`${key.readUInt16BE(1)} ${userKeyOfIndexKey(key)}`, encoded !== null]);
+  }
+
+  put(key: Buffer, value: Buffer): void {
+    this.add(Buffer.from(key), Buffer.from(value));
+  }
+
+  delete(key: Buffer): void {
+    this.add(Buffer.from(key), null);
+  }
+
+  get size(): number {
+    return this.data.length + this.index.length;
+  }
+
+  write(): void {}
+}
 
 class Model {
-  /** Of what the engine does not show: by name, newest last; null: deleted. */
-  readonly gathering = new Map<string, string | null>();
-  underWay: ReadonlyMap<string, string | null> | undefined;
+  /** Of what the engine does not show, by shard: by name, newest last; null: deleted. */
+  readonly gathering = [new Map<string, string | null>(), new Map<string, string | null>()] as const;
+  private readonly gathered: (GatheredValues | undefined)[] = [undefined, undefined];
+  private underWay: ReadonlyMap<string, string | null> | undefined;
+  private underWayBatch = new KeptBatch();
+  private underWayGathered: readonly GatheredValues[] = [];
   readonly engine = new Map<string, string>();
+  private readonly index = new Set<string>();
   readonly table: ValueTable;
   private revision = 0;
 
@@ -38,14 +71,19 @@ class Model {
 
   mutate(id: BucketId, key: string, value: string | null): void {
     const bytes = Buffer.from(key);
-    if (value === null) this.table.delete(this.find(id, key), id, ringOf(key), bytes);
-    else this.table.put(this.find(id, key), id, ringOf(key), bytes, ++this.revision, 0, Buffer.from(value));
-    this.gathering.set(`${id} ${key}`, value);
+    const shard = shardOf(key);
+    this.gathered[shard] ??= this.table.gathering();
+    const into = this.gathered[shard] as GatheredValues;
+    const reference = this.find(id, key);
+    const isAdded = reference === 0 || this.table.isDeleted(reference);
+    if (value === null) this.table.delete(into, reference, id, ringOf(key), bytes);
+    else this.table.put(into, reference, id, ringOf(key), bytes, ++this.revision, 0, Buffer.from(value), isAdded);
+    this.gathering[shard]?.set(`${id} ${key}`, value);
   }
 
   /** What is right for a key: whether it must be known, and what then. */
   expected(name: string): { readonly must: boolean; readonly value: string | null } {
-    for (const mutations of [this.gathering, this.underWay]) {
+    for (const mutations of [...this.gathering, this.underWay]) {
       const value = mutations?.get(name);
       if (value !== undefined) return { must: true, value };
     }
@@ -66,31 +104,31 @@ class Model {
     else this.t.is(valueIn(this.table.stored(reference)).toString(), known);
   }
 
-  begin(): void {
+  begin(which: readonly number[]): void {
     if (this.underWay !== undefined) return;
-    const written: Written[] = [];
-    const batch: EngineBatch = {
-      put: (key, value) => written.push({ dataKey: Buffer.from(key), encoded: Buffer.from(value) }),
-      delete: (key) => written.push({ dataKey: Buffer.from(key), encoded: null }),
-      get size() {
-        return written.length;
-      },
-      write: () => {},
-    };
-    this.table.writeTo(batch);
-    const rings = written.map(({ dataKey: bytes }) => ringOfDataKey(bytes));
-    this.t.deepEqual(
-      rings,
-      [...rings].sort((a, b) => a - b),
-    );
-    const given = written.map(({ dataKey: bytes, encoded }) => [
-      `${bytes.readUInt16BE(1)} ${bytes.toString('latin1', 7)}`,
-      encoded === null ? null : valueIn(decodeValue(encoded)).toString(),
-    ]);
-    this.t.is(given.length, this.gathering.size, 'one mutation of a key');
-    this.t.deepEqual(Object.fromEntries(given), Object.fromEntries(this.gathering));
-    this.underWay = new Map(this.gathering);
-    this.gathering.clear();
+    const batch = new KeptBatch();
+    const expected = new Map<string, string | null>();
+    const written: GatheredValues[] = [];
+    for (const shard of which) {
+      const gathered = this.gathered[shard];
+      if (gathered === undefined) continue;
+      this.gathered[shard] = undefined;
+      written.push(gathered);
+      const from = batch.rings.length;
+      this.table.writeTo(gathered, batch);
+      const rings = batch.rings.slice(from);
+      this.t.deepEqual(
+        rings,
+        [...rings].sort((a, b) => a - b),
+      );
+      for (const [name, value] of this.gathering[shard] ?? []) expected.set(name, value);
+      this.gathering[shard]?.clear();
+    }
+    this.t.is(batch.data.length, expected.size, 'one mutation of a key');
+    this.t.deepEqual(Object.fromEntries(batch.data), Object.fromEntries(expected));
+    this.underWay = expected;
+    this.underWayBatch = batch;
+    this.underWayGathered = written;
   }
 
   end(): void {
@@ -99,9 +137,17 @@ class Model {
       if (value === null) this.engine.delete(name);
       else this.engine.set(name, value);
     }
+    for (const [name, isThere] of this.underWayBatch.index) {
+      if (isThere) this.index.add(name);
+      else this.index.delete(name);
+    }
+    this.t.deepEqual([...this.index].sort(), [...this.engine.keys()].sort(), 'the index has the keys there are');
     this.underWay = undefined;
-    this.table.onWritten();
-    if (this.gathering.size === 0) this.t.true(this.table.bytes <= this.cacheBytes, `${this.table.bytes} bytes`);
+    this.table.onWritten(this.underWayGathered);
+    const isAllWritten = this.gathering.every((mutations) => mutations.size === 0);
+    if (isAllWritten) this.t.true(this.table.bytes <= this.cacheBytes, `${this.table.bytes} bytes`);
+    const unwritten = this.gathering.reduce((sum, mutations) => sum + mutations.size, 0);
+    this.t.is(this.table.unwritten, unwritten);
   }
 
   /** A read of the engine that began and ended with nothing in between. */
@@ -115,10 +161,15 @@ class Model {
 
   /** A replacement took the key out of the engine; a mutation that is not written yet stays all the same. */
   forget(id: BucketId, key: string): void {
+    const name = `${id} ${key}`;
     this.table.forget(dataKey(id, ringOf(key), Buffer.from(key)));
-    this.engine.delete(`${id} ${key}`);
-    if (this.expected(`${id} ${key}`).must) this.read(id, key);
-    else this.t.is(this.find(id, key), 0);
+    if (this.expected(name).must) {
+      this.read(id, key);
+      return;
+    }
+    this.t.is(this.find(id, key), 0);
+    this.engine.delete(name);
+    this.index.delete(name);
   }
 }
 
@@ -134,7 +185,7 @@ const step = fc.oneof(
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('read' as const), id, key }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('fill' as const), id, key }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('forget' as const), id, key }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('begin' as const) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('begin' as const), which: fc.subarray([...shards]) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('end' as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('share' as const), share: fc.constantFrom(0, 0.2, 0.7, 1) }) },
 );
@@ -148,14 +199,14 @@ for (const cacheBytes of [0, 700, 4000, 1_000_000]) {
         else if (each.kind === 'read') model.read(each.id, each.key);
         else if (each.kind === 'fill') model.fill(each.id, each.key);
         else if (each.kind === 'forget') model.forget(each.id, each.key);
-        else if (each.kind === 'begin') model.begin();
+        else if (each.kind === 'begin') model.begin(each.which);
         else if (each.kind === 'end') model.end();
         else model.table.useShares(new Map(each.share === 0 ? [] : [[bucketId(2), each.share]]));
       }
       for (const bucket of [one, bucketId(2)]) for (let at = 0; at < 30; at++) model.read(bucket, String(at));
-      model.begin();
+      model.begin(shards);
       model.end();
-      model.begin();
+      model.begin(shards);
       model.end();
       for (const bucket of [one, bucketId(2)]) for (let at = 0; at < 30; at++) model.read(bucket, String(at));
     });
@@ -166,11 +217,12 @@ for (const cacheBytes of [0, 700, 4000, 1_000_000]) {
 /** Puts keys one after another, each written at once. */
 function write(table: ValueTable, keys: readonly number[], bytes = 100): void {
   for (const each of keys) {
+    const into = table.gathering();
     const name = Buffer.from(`key-${each}`);
     const ring = Math.imul(each, 0x9e37_79b1) >>> 0;
-    table.put(table.find(one, name), one, ring, name, 1, 0, Buffer.alloc(bytes, each));
-    table.writeTo({ put: () => {}, delete: () => {}, size: 0, write: () => {} });
-    table.onWritten();
+    table.put(into, table.find(one, name), one, ring, name, 1, 0, Buffer.alloc(bytes, each));
+    table.writeTo(into, new KeptBatch());
+    table.onWritten([into]);
   }
 }
 
@@ -217,15 +269,16 @@ test('there is room for what is new although all that is there was read', (t) =>
 
 test('however much is unwritten is kept, and what is more than the cache goes once it is written', (t) => {
   const table = new ValueTable(10_000);
+  const into = table.gathering();
   for (const each of range(0, 1000)) {
     const name = Buffer.from(`key-${each}`);
-    table.put(0, one, Math.imul(each, 0x9e37_79b1) >>> 0, name, 1, 0, Buffer.alloc(100, each));
+    table.put(into, 0, one, Math.imul(each, 0x9e37_79b1) >>> 0, name, 1, 0, Buffer.alloc(100, each));
   }
   t.is(known(table, range(0, 1000)), 1000);
   t.is(table.unwritten, 1000);
-  table.writeTo({ put: () => {}, delete: () => {}, size: 0, write: () => {} });
+  table.writeTo(into, new KeptBatch());
   t.is(known(table, range(0, 1000)), 1000);
-  table.onWritten();
+  table.onWritten([into]);
   t.true(table.bytes <= 10_000);
   t.true(table.size > 40 && table.size < 75, `${table.size}`);
   t.is(table.unwritten, 0);
@@ -233,40 +286,45 @@ test('however much is unwritten is kept, and what is more than the cache goes on
 
 test('however much gathers while the engine is slow is one batch', (t) => {
   const table = new ValueTable(200_000_000);
+  const into = table.gathering();
   const most = 2 ** 21 + 1000;
   const name = Buffer.alloc(4);
   for (let each = 0; each < most; each++) {
     name.writeUInt32BE(each);
-    table.put(0, one, Math.imul(each, 0x9e37_79b1) >>> 0, name, 1, 0, emptyBytes);
+    table.put(into, 0, one, Math.imul(each, 0x9e37_79b1) >>> 0, name, 1, 0, emptyBytes);
   }
   const written = new Set<number>();
   const put = (dataKeyBytes: Buffer): void => void written.add(dataKeyBytes.readUInt32BE(7));
-  table.writeTo({ put, delete: () => {}, size: 0, write: () => {} });
+  table.writeTo(into, { put, delete: () => {}, size: 0, write: () => {} });
   t.is(written.size, most);
   t.is(table.unwritten, most);
-  table.onWritten();
+  table.onWritten([into]);
   t.deepEqual([table.unwritten, table.size], [0, most]);
 });
 
 test('with hardly any cache there is room for as much as may wait for the engine', (t) => {
   const table = new ValueTable(0);
+  const into = table.gathering();
   const value = Buffer.alloc(30_000);
-  for (const each of range(0, 3000)) table.put(0, one, 0, Buffer.from(`key-${each}`), 1, 0, value);
-  for (const each of range(3000, 40_000)) table.put(0, one, 0, Buffer.from(`key-${each}`), 1, 0, value.subarray(0, 60));
+  for (const each of range(0, 3000)) table.put(into, 0, one, 0, Buffer.from(`key-${each}`), 1, 0, value);
+  for (const each of range(3000, 40_000))
+    table.put(into, 0, one, 0, Buffer.from(`key-${each}`), 1, 0, value.subarray(0, 60));
   t.is(known(table, range(0, 40_000)), 40_000);
-  table.writeTo({ put: () => {}, delete: () => {}, size: 0, write: () => {} });
-  table.onWritten();
+  table.writeTo(into, new KeptBatch());
+  table.onWritten([into]);
   t.is(table.bytes, 0);
 });
 
 test('keys of one place on the ring are found as quickly as others', (t) => {
   const spread = new ValueTable(10_000_000);
   const together = new ValueTable(10_000_000);
+  const first = spread.gathering();
+  const second = together.gathering();
   const value = Buffer.alloc(10);
   for (const each of range(0, 30_000)) {
     const name = Buffer.from(`key-${each}`);
-    spread.put(0, one, Math.imul(each, 0x9e37_79b1) >>> 0, name, 1, 0, value);
-    together.put(0, one, 7, name, 1, 0, value);
+    spread.put(first, 0, one, Math.imul(each, 0x9e37_79b1) >>> 0, name, 1, 0, value);
+    together.put(second, 0, one, 7, name, 1, 0, value);
   }
   t.deepEqual([together.longestProbe, together.size], [spread.longestProbe, 30_000]);
   t.true(together.longestProbe < 200, `${together.longestProbe}`);
@@ -281,5 +339,5 @@ test('large values have memory of their own and are written over in place', (t) 
   t.is(known(table, range(31, 40)), 9);
   write(table, [39], 90_000);
   t.is(table.value(reference(table, 39)).length, 90_000);
-  t.is(table.gatheredBytes, 0);
+  t.is(table.unwritten, 0);
 });

@@ -123,7 +123,9 @@ const shape = z.strictObject({
   engine: z
     .strictObject({
       type: z.enum(['rocksdb', 'classic-level']).default('rocksdb'),
-      cacheBytes: count.default(33_554_432).describe('Keys and values kept in memory, those that wait for the engine among them'),
+      cacheBytes: count
+        .default(33_554_432)
+        .describe('Keys and values kept in memory, those that wait for the engine among them'),
     })
     .prefault({}),
   wal: z.strictObject({ segmentBytes: z.int().min(65_536).default(16_777_216) }).prefault({}),

@@ -163,13 +163,15 @@ const snapshotOf = ({ snapshot }: WireMessage) => {
   };
 };
 
-const entriesOf = ({ index, entries }: WireMessage) =>
-  (entries ?? []).map((entry, at) => ({
-    term: entry.term ?? 0,
-    index: index + 1 + at,
-    type: (entry.type ?? 0) as EntryType,
-    data: (entry.data ?? emptyBytes) as Buffer,
-  }));
+/** Counted up one by one, as ours are: beyond 2^53, in damaged bytes, that is not the sum. */
+const entriesOf = ({ index: previous, entries }: WireMessage) => {
+  let index = previous;
+  return (entries ?? []).map((entry) => {
+    index += 1;
+    const { term, type, data } = entry;
+    return { term: term ?? 0, index, type: (type ?? 0) as EntryType, data: (data ?? emptyBytes) as Buffer };
+  });
+};
 
 function fromWire(message: WireMessage): Message | undefined {
   const common = { from: message.from as ReplicaId, to: message.to as ReplicaId, term: message.term };

@@ -270,6 +270,22 @@ test('a number above 2^53 is read as the nearest double, for whoever checks it',
   isSame(t, wire.decodeOperationBatch(payload), operationBatchReference.decode(payload));
 });
 
+test('entries after an index above 2^53, which only damaged bytes have, are numbered as by protobufjs', (t) => {
+  const common = { from: 1 as never, to: 2 as never, term: 1, prevTerm: 1, commitIndex: 0 };
+  const entry = { term: 1, index: 0, type: 0 as never, data: Buffer.alloc(0) };
+  for (const prevIndex of [2 ** 53 - 2, 2 ** 53, 27_912_252_430_505_088]) {
+    const message = { type: 'AppendRequest' as const, ...common, prevIndex, entries: [entry, entry, entry, entry] };
+    const items = [{ shard: 1 as never, message }];
+    const payload = envelopeReference.encode({
+      fromNode: nodeId('n1'),
+      fromIncarnation: 1,
+      toIncarnation: 1,
+      items,
+    } as never);
+    isSame(t, wire.decodeEnvelope(payload), envelopeReference.decode(payload));
+  }
+});
+
 test('half a surrogate pair, which is no text, is written as U+FFFD; protobufjs writes what it refuses itself', (t) => {
   const encode = (message: string): Buffer => {
     const one = { ...wire.decodeResultBatch(Buffer.from([0x0a, 0])).results[0], message } as wire.OperationResult;

@@ -186,6 +186,7 @@ async function start(
         ...config.limits,
         maxPendingWriteBytes: 64 * 1024 * 1024,
         trimEveryBytes: 8 * 1024 * 1024,
+        packEveryBytes: 1024 * 1024,
         diskStallMs: 2 * config.raft.electionTimeoutMs,
         retainedLogBytes,
         trailingLogBytes,

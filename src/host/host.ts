@@ -155,8 +155,10 @@ export class Host {
       clock,
       wal,
       groupOf,
+      groups: () => this.held.all(),
       syncWritten: (done) => store.syncWritten(done),
       trimEveryBytes: options.limits.trimEveryBytes,
+      packEveryBytes: options.limits.packEveryBytes,
       retainedLogBytes: options.limits.retainedLogBytes,
       trailingLogBytes: options.limits.trailingLogBytes,
       onFatal,
@@ -377,6 +379,7 @@ export class Host {
         // Who leads no longer has nothing to say of it, but answers for what it has proposed.
         if (raft.hasReady() || raft.isLeader !== wasLeader) this.turns.mark(group);
       }
+      this.trimmer.tick();
       this.disk.check(nowMs);
       this.peers.checkSilence(nowMs);
       this.readIndexes.sweep(nowMs);

@@ -7,6 +7,8 @@
  *    what was applied in its own time.
  * 2. Enough of the log stays in memory for members that are a little behind; one that is further behind gets a
  *    snapshot. Where none is behind, little stays.
+ * 3. What stays and every member holds is packed soon: as objects it would be what V8 collects at most cost, neither short-lived
+ *    nor there to stay.
  */
 import type { Clock, ShardId, Timer } from '../base/index.js';
 import type { ShardPosition } from '../kv/index.js';
@@ -22,10 +24,13 @@ export type LogTrimmerParts = {
   readonly clock: Clock;
   readonly wal: Wal;
   readonly groupOf: (shardId: ShardId) => Group | undefined;
+  readonly groups: () => Iterable<Group>;
   /** Makes durable what the engine has and tells up to where, per shard. */
   readonly syncWritten: (done: (error: Error | undefined, durable: readonly ShardPosition[]) => void) => void;
   /** Log bytes of all groups since the last trim beyond which a trim is due. */
   readonly trimEveryBytes: number;
+  /** Log bytes of all groups beyond which memory is looked at before the next check. */
+  readonly packEveryBytes: number;
   /** See `HostLimits`. */
   readonly retainedLogBytes: number;
   readonly trailingLogBytes: number;
@@ -36,6 +41,7 @@ export class LogTrimmer {
   private timer: Timer | undefined;
   private running = false;
   private bytesAtLastTrim = 0;
+  private bytesAtLastPack = 0;
   trims = 0;
 
   constructor(private readonly parts: LogTrimmerParts) {}
@@ -60,6 +66,7 @@ export class LogTrimmer {
 
   private check(): void {
     const { bytesWritten } = this.parts.wal.statistics;
+    if (bytesWritten > this.bytesAtLastPack) this.pack(bytesWritten);
     if (this.running || bytesWritten - this.bytesAtLastTrim < this.parts.trimEveryBytes) return;
     this.bytesAtLastTrim = bytesWritten;
     this.running = true;
@@ -77,16 +84,27 @@ export class LogTrimmer {
     });
   }
 
+  /** To be called every few milliseconds: where much is written memory is to be let go of earlier. */
+  tick(): void {
+    const { bytesWritten } = this.parts.wal.statistics;
+    if (bytesWritten - this.bytesAtLastPack >= this.parts.packEveryBytes) this.pack(bytesWritten);
+  }
+
+  /** Lets go of what memory need not hold of the log, and packs what it need not have at hand. */
+  private pack(bytesWritten: number): void {
+    this.bytesAtLastPack = bytesWritten;
+    for (const { raft } of this.parts.groups()) {
+      raft.compact(Math.min(raft.appliedIndex, this.lastUnneeded(raft)));
+      raft.pack(Math.min(raft.appliedIndex, raft.heldByAll));
+    }
+  }
+
   private trim(position: ShardPosition): void {
     const group = this.parts.groupOf(position.shardId);
     if (group === undefined || group.installing) return;
-    const { raft } = group;
     // A snapshot is being installed: it will be looked at again.
-    if (position.appliedIndex > raft.appliedIndex) return;
-    const unneeded = this.lastUnneeded(raft);
-    this.release(group, position, Math.min(position.appliedIndex, unneeded));
-    const index = Math.min(raft.appliedIndex, unneeded);
-    if (index >= raft.firstIndex) raft.compact(index);
+    if (position.appliedIndex > group.raft.appliedIndex) return;
+    this.release(group, position, Math.min(position.appliedIndex, this.lastUnneeded(group.raft)));
   }
 
   /** On disk: up to `index`, or what is durable in the engine, where that is what keeps old segments. */

@@ -14,6 +14,8 @@ export type HostLimits = {
   readonly trailingLogBytes: number;
   /** Log bytes of all groups since the last trim beyond which the next one is due. */
   readonly trimEveryBytes: number;
+  /** The same for what memory holds of the log, which is looked at four times a second anyway. */
+  readonly packEveryBytes: number;
   /** A write of the log that takes longer means that the disk hangs. */
   readonly diskStallMs: number;
 };

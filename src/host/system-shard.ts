@@ -47,8 +47,9 @@ export class SystemShard {
   get hasRecords(): boolean {
     const raft = this.group?.raft;
     if (raft === undefined) return false;
-    const { firstIndex, lastIndex } = raft;
-    return firstIndex > 1 || raft.entries(firstIndex, lastIndex).some(({ type }) => type === EntryType.Normal);
+    // That its log begins later says nothing: what was let go of may be the beginnings of terms, one election after another.
+    if (raft.isRestoring || this.parts.store.hasMutations(systemShardId)) return true;
+    return raft.entries(raft.firstIndex, raft.lastIndex).some(({ type }) => type === EntryType.Normal);
   }
 
   /**

@@ -131,6 +131,11 @@ export class Store {
     return this.shard(shardId).droppedBuckets;
   }
 
+  /** Whether the shard has ever applied a mutation here, in this or an earlier life. False for one that is not open. */
+  hasMutations(shardId: ShardId): boolean {
+    return (this.shards.get(shardId)?.revision ?? 0) > 0;
+  }
+
   private noteDropped(shard: ShardState, bucketId: BucketId): void {
     this.dropped.add(bucketId);
     if (this.buckets.has(bucketId)) this.cleaner.clean(shard, bucketId);

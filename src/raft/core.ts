@@ -403,4 +403,22 @@ export class Core {
     this.reads.forbidLease();
     this.messages.push({ type: 'TimeoutNow', from: this.id, to, term: this.currentTerm });
   }
+
+  get hasNewHardState(): boolean {
+    const { handedHardState, currentTerm, votedFor } = this;
+    return handedHardState.currentTerm !== currentTerm || handedHardState.votedFor !== votedFor;
+  }
+
+  /** Every other member is known to hold the log up to here: a leader knows, for the others it is Infinity. */
+  get heldByAll(): number {
+    let index = Number.POSITIVE_INFINITY;
+    for (const { matchIndex } of this.progress.values()) index = Math.min(index, matchIndex);
+    return index;
+  }
+
+  /** See `Raft.isResponsive`. */
+  isResponsive(replica: ReplicaId): boolean {
+    const progress = this.progress.get(replica);
+    return progress !== undefined && (this.isQuiescent || progress.roundAcked >= this.round - 1);
+  }
 }

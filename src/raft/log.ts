@@ -8,13 +8,17 @@
  * 3. Nothing at or below `committed` is ever replaced.
  * 4. `configurations` holds every configuration entry of the log and, first, the snapshot's; ascending by index. The last
  *    of them is `configuration`.
+ * 5. The oldest entries may be packed (`PackedEntries`): all of them applied and durable here. `entries` are those after them.
  */
 import { assert } from '../base/index.js';
 import { decodeConfiguration } from './configuration.js';
+import { PackedEntries } from './packed-entries.js';
 import { type Configuration, type Entry, EntryType, type RaftInitialState, type SnapshotMetadata } from './types.js';
 
 /** What an entry costs in memory beside its data; rough. */
 const entryOverheadBytes = 96;
+/** Data from this size on cost more to copy than to keep. */
+const largeBytes = 16 * 1024;
 
 /**
  * Entries the host was given to write. `intactTo`: the last of them that was not replaced since; what became durable
@@ -27,6 +31,7 @@ const noEntries: readonly Entry[] = [];
 type ConfigurationAt = { readonly index: number; readonly configuration: Configuration };
 
 export class RaftLog {
+  readonly packed = new PackedEntries();
   private entries: Entry[];
   private snapshot: SnapshotMetadata;
   private configurations: ConfigurationAt[];
@@ -67,17 +72,24 @@ export class RaftLog {
   }
 
   get lastIndex(): number {
-    return this.snapshot.index + this.entries.length;
+    return this.packedTo + this.entries.length;
+  }
+
+  /** The last index that is packed, or forgotten. */
+  private get packedTo(): number {
+    return this.snapshot.index + this.packed.count;
   }
 
   get lastTerm(): number {
-    return this.entries[this.entries.length - 1]?.term ?? this.snapshot.term;
+    return this.entries[this.entries.length - 1]?.term ?? (this.term(this.packedTo) as number);
   }
 
   /** The term of the entry at `index`; undefined when it is not (or no longer) known. */
   term(index: number): number | undefined {
-    if (index === this.snapshot.index) return this.snapshot.term;
-    return this.entries[index - this.firstIndex]?.term;
+    const { packedTo } = this;
+    if (index > packedTo) return this.entries[index - packedTo - 1]?.term;
+    if (index > this.snapshot.index) return this.packed.term(index - this.firstIndex);
+    return index === this.snapshot.index ? this.snapshot.term : undefined;
   }
 
   private get newestConfiguration(): ConfigurationAt {
@@ -111,8 +123,10 @@ export class RaftLog {
 
   /** Entries of [from, to], as many as fit `maxBytes` of data, at least one. */
   slice(from: number, to: number, maxBytes: number): readonly Entry[] {
-    const start = from - this.firstIndex;
-    const end = to - this.snapshot.index;
+    const { packedTo } = this;
+    if (from <= packedTo) return this.slicePacked(from, to, maxBytes);
+    const start = from - packedTo - 1;
+    const end = to - packedTo;
     let bytes = 0;
     let at = start;
     for (; at < end; at++) {
@@ -120,6 +134,22 @@ export class RaftLog {
       if (bytes > maxBytes && at > start) break;
     }
     return this.entries.slice(start, at);
+  }
+
+  /** The same from a packed entry on. */
+  private slicePacked(from: number, to: number, maxBytes: number): readonly Entry[] {
+    const { packedTo } = this;
+    const entries: Entry[] = [];
+    let bytes = 0;
+    for (let index = from; index <= Math.min(to, packedTo); index++) {
+      bytes += this.packed.dataBytesOf(index - this.firstIndex);
+      if (bytes > maxBytes && index > from) return entries;
+      entries.push(this.packed.entry(index - this.firstIndex, index));
+    }
+    if (to > packedTo && bytes + this.dataBytesAt(packedTo + 1) <= maxBytes) {
+      entries.push(...this.slice(packedTo + 1, to, maxBytes - bytes));
+    }
+    return entries;
   }
 
   append(entry: Entry): void {
@@ -131,7 +161,7 @@ export class RaftLog {
   /** Forgets the entries from `index` on: they conflict with the leader's (Raft §5.3). */
   truncateFrom(index: number): void {
     assert(index > this.committed, 'a committed entry is never replaced');
-    this.entries.length = index - this.firstIndex;
+    this.entries.length = index - this.packedTo - 1;
     this.persisted = Math.min(this.persisted, index - 1);
     this.handedOut = Math.min(this.handedOut, index - 1);
     for (const write of this.writes) write.intactTo = Math.min(write.intactTo, index - 1);
@@ -168,6 +198,7 @@ export class RaftLog {
     this.persisted = Math.min(this.persisted, this.committed);
     for (const write of this.writes) write.intactTo = 0;
     this.snapshot = snapshot;
+    this.packed.clear();
     this.entries = [];
     this.configurations = [{ index: snapshot.index, configuration: snapshot.configuration }];
     this.configuration = snapshot.configuration;
@@ -235,10 +266,30 @@ export class RaftLog {
   /** Sum of the data of the entries of [from, to]. */
   dataBytes(from: number, to: number): number {
     let bytes = 0;
-    for (let at = from - this.firstIndex; at <= to - this.firstIndex; at++) {
-      bytes += (this.entries[at] as Entry).data.length;
-    }
+    for (let index = from; index <= to; index++) bytes += this.dataBytesAt(index);
     return bytes;
+  }
+
+  private dataBytesAt(index: number): number {
+    const { packedTo } = this;
+    if (index <= packedTo) return this.packed.dataBytesOf(index - this.firstIndex);
+    return (this.entries[index - packedTo - 1] as Entry).data.length;
+  }
+
+  /**
+   * Keeps the entries up to `index` as bytes, or up to the first that is large; they are in the log as before. For those that
+   * nobody is likely to ask for: what is read of them is copied.
+   */
+  pack(index: number): void {
+    assert(index <= this.applied && index <= this.persisted, 'only what is applied and durable is packed');
+    const most = index - this.packedTo;
+    let count = 0;
+    for (; count < most; count++) {
+      const entry = this.entries[count] as Entry;
+      if (entry.data.length >= largeBytes) break;
+      this.packed.push(entry);
+    }
+    if (count > 0) this.entries = this.entries.slice(count);
   }
 
   /** Forgets the entries up to `index`. */
@@ -246,7 +297,9 @@ export class RaftLog {
     if (index <= this.snapshot.index) return;
     assert(index <= this.applied && index <= this.persisted, 'only what is applied and durable is forgotten');
     const snapshot = this.snapshotAt(index);
-    this.entries = this.entries.slice(index - this.snapshot.index);
+    const packed = Math.min(index - this.snapshot.index, this.packed.count);
+    if (index > this.packedTo) this.entries = this.entries.slice(index - this.packedTo);
+    this.packed.dropFirst(packed);
     this.configurations = [
       { index, configuration: snapshot.configuration },
       ...this.configurations.filter((known) => known.index > index),
@@ -257,9 +310,9 @@ export class RaftLog {
   /** The first index such that the entries from it on hold at most `maxBytes` of data. */
   indexForTrailingBytes(maxBytes: number): number {
     let bytes = 0;
-    for (let at = this.entries.length - 1; at >= 0; at--) {
-      bytes += (this.entries[at] as Entry).data.length + entryOverheadBytes;
-      if (bytes > maxBytes) return this.firstIndex + at + 1;
+    for (let index = this.lastIndex; index >= this.firstIndex; index--) {
+      bytes += this.dataBytesAt(index) + entryOverheadBytes;
+      if (bytes > maxBytes) return index + 1;
     }
     return this.firstIndex;
   }

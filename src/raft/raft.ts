@@ -349,11 +349,6 @@ export class Raft {
     return this.core.reads.hasArrived && this.core.hasCommittedInTerm;
   }
 
-  private get hasNewHardState(): boolean {
-    const { handedHardState, currentTerm, votedFor } = this.core;
-    return handedHardState.currentTerm !== currentTerm || handedHardState.votedFor !== votedFor;
-  }
-
   hasReady(): boolean {
     const { core } = this;
     return (
@@ -366,7 +361,7 @@ export class Raft {
       core.restored !== undefined ||
       core.readStates.length > 0 ||
       core.droppedReads.length > 0 ||
-      this.hasNewHardState ||
+      this.core.hasNewHardState ||
       this.mayBeginReads
     );
   }
@@ -382,7 +377,7 @@ export class Raft {
     }
     core.heartbeatWanted = false;
     core.appendsWanted = false;
-    const hardState = this.hasNewHardState ? core.hardState : undefined;
+    const hardState = this.core.hasNewHardState ? core.hardState : undefined;
     if (hardState !== undefined) core.handedHardState = hardState;
     const entries = log.takeUnwritten();
     const committedEntries = log.takeApplicable();
@@ -438,6 +433,11 @@ export class Raft {
     this.core.log.compact(index);
   }
 
+  /** Keeps the entries up to `index`, which must be applied, as bytes: nobody is likely to ask for them. */
+  pack(index: number): void {
+    this.core.log.pack(index);
+  }
+
   /** A snapshot of an applied index that is still in the log, by reference. */
   takeSnapshotMetadata(index: number): SnapshotMetadata {
     return this.core.log.snapshotAt(index);
@@ -455,9 +455,7 @@ export class Raft {
 
   /** Every other member is known to hold the log up to here: a leader knows, for the others it is Infinity. */
   get heldByAll(): number {
-    let index = Number.POSITIVE_INFINITY;
-    for (const { matchIndex } of this.core.progress.values()) index = Math.min(index, matchIndex);
-    return index;
+    return this.core.heldByAll;
   }
 
   /** What a leader knows of one member; undefined on others, and of itself. */
@@ -467,9 +465,7 @@ export class Raft {
 
   /** Leader: whether the member answered one of the last two heartbeats, so that it may be asked to lead. */
   isResponsive(replica: ReplicaId): boolean {
-    const { core } = this;
-    const progress = core.progress.get(replica);
-    return progress !== undefined && (core.isQuiescent || progress.roundAcked >= core.round - 1);
+    return this.core.isResponsive(replica);
   }
 
   get status(): RaftStatus {

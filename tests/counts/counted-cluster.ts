@@ -38,8 +38,9 @@ const limits = {
   maxInflightOperations: 16_384,
   maxPendingWriteBytes: 64 * 1024 * 1024,
   retainedLogBytes: 64 * 1024 * 1024,
-  trailingLogBytes: 64 * 1024 * 1024,
+  trailingLogBytes: 32 * 1024,
   trimEveryBytes: segmentBytes,
+  packEveryBytes: 64 * 1024,
   diskStallMs: 2 * electionTimeoutMs,
 };
 const silent = (): void => {};

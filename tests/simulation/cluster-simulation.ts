@@ -15,7 +15,7 @@ import { Violation } from './checks.js';
 import { clusterKinds, drawFaults, type Fault, type FaultKind, faultKinds } from './faults.js';
 import { Injection } from './injection.js';
 import { Life } from './life.js';
-import { retention } from './retention.js';
+import { retention, trimming } from './retention.js';
 import { ScenarioClient } from './scenario-client.js';
 import { clusterBucket, SimCluster } from './sim-cluster.js';
 import type { SimNode } from './sim-node.js';
@@ -73,7 +73,7 @@ class ClusterSimulation {
         maxInflightOperations: 1000,
         maxPendingWriteBytes: 1_000_000,
         ...retention(world.pick([1000, 20_000])),
-        trimEveryBytes: world.pick([20_000, 200_000]),
+        ...trimming(world.pick([20_000, 200_000])),
         diskStallMs: world.pick([300, 2000]),
       },
       segmentBytes: world.pick([64 * 1024, 256 * 1024]),

@@ -3,8 +3,10 @@
  * in the simulated world (`scenario.ts`).
  */
 import test from 'ava';
+import type { RaftLog } from '../../src/raft/log.js';
 import { untilCaughtUp } from './catching-up.js';
 import { scenario } from './scenario.js';
+import type { SimNode } from './sim-node.js';
 
 const options = {
   limits: { retainedLogBytes: 1_000_000, trailingLogBytes: 0, trimEveryBytes: 2000 },
@@ -63,4 +65,28 @@ test(
     }
     t.is(s.logged('a replica cannot go on and will be rebuilt from its leader'), 0);
   }),
+);
+
+test(
+  'who leads next serves a member that lags from what it has packed, without a snapshot',
+  scenario(
+    { ...options, limits: { ...options.limits, trailingLogBytes: 1_000_000, packEveryBytes: 200 } },
+    async (t, s) => {
+      const old = s.leader();
+      const [lagging, other] = s.followers() as [SimNode, SimNode];
+      await s.fill(5, 300);
+      s.cut([old.id], [lagging.id]);
+      const { core } = s.group(other, s.shard).raft as unknown as { core: { log: RaftLog } };
+      for (let round = 0; round < 4; round++) {
+        await s.fill(5, 1000, `missed-${round}`);
+        await s.run(15);
+        t.true(core.log.packed.count >= 5 * (round + 1), 'soon, where much is written');
+      }
+      old.crash(true);
+      await untilCaughtUp(s, lagging);
+      t.is(s.leader(), other);
+      t.is(s.logged('installed a snapshot'), 0);
+      t.is(await s.get(s.keyOf(s.shard, 14)), 'missed-3-4-'.padEnd(1000, 'x'));
+    },
+  ),
 );

@@ -5,3 +5,9 @@ export const retention = (retainedLogBytes: number): Pick<HostLimits, 'retainedL
   retainedLogBytes,
   trailingLogBytes: retainedLogBytes / 4,
 });
+
+/** Memory is let go of ten times as often as the disk. */
+export const trimming = (trimEveryBytes: number): Pick<HostLimits, 'trimEveryBytes' | 'packEveryBytes'> => ({
+  trimEveryBytes,
+  packEveryBytes: trimEveryBytes / 10,
+});

@@ -65,6 +65,7 @@ export const usualLimits: HostLimits = {
   retainedLogBytes: 1_000_000,
   trailingLogBytes: 0,
   trimEveryBytes: 10_000_000,
+  packEveryBytes: 1_000_000,
   diskStallMs: 2000,
 };
 

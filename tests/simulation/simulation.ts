@@ -24,7 +24,7 @@ import { drawFaults, type Fault, type FaultKind, faultKinds } from './faults.js'
 import { Injection } from './injection.js';
 import { Life } from './life.js';
 import { Network } from './network.js';
-import { retention } from './retention.js';
+import { retention, trimming } from './retention.js';
 import { SimNode } from './sim-node.js';
 import { Workload } from './workload.js';
 import { World } from './world.js';
@@ -131,7 +131,7 @@ class Simulation {
         maxInflightOperations: 1000,
         maxPendingWriteBytes: 1_000_000,
         ...retention(world.pick([0, 1000, 20_000])),
-        trimEveryBytes: world.pick([2000, 20_000, 200_000]),
+        ...trimming(world.pick([2000, 20_000, 200_000])),
         diskStallMs: world.pick([300, 2000]),
       },
       segmentBytes: world.pick([16 * 1024, 64 * 1024]),

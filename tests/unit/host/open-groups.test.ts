@@ -44,6 +44,7 @@ const hostOptions = () => ({
     retainedLogBytes: 1000,
     trailingLogBytes: 1000,
     trimEveryBytes: 1000,
+    packEveryBytes: 1000,
     diskStallMs: 1000,
   },
 });

@@ -12,7 +12,13 @@ type Proposal = { readonly index: number; readonly term: number; readonly settle
 type Pair = { readonly key: Buffer; readonly value: Buffer };
 
 function fixture() {
-  const state = { isLeader: true, term: 4, refusal: undefined as string | undefined, firstIndex: 1 };
+  const state = {
+    isLeader: true,
+    term: 4,
+    refusal: undefined as string | undefined,
+    firstIndex: 1,
+    isRestoring: false,
+  };
   const proposals: Proposal[] = [];
   const entries: Buffer[] = [];
   const confirmations: ((index: number | undefined) => void)[] = [];
@@ -28,6 +34,9 @@ function fixture() {
     get firstIndex() {
       return state.firstIndex;
     },
+    get isRestoring() {
+      return state.isRestoring;
+    },
     get lastIndex() {
       return entries.length;
     },
@@ -41,7 +50,9 @@ function fixture() {
   const group = { raft, proposals } as unknown as Group;
   const held = { group: group as Group | undefined };
   const pages: number[] = [];
+  const mutations = { has: false };
   const store = {
+    hasMutations: () => mutations.has,
     scan(_bucket: number, { gte }: { gte: Buffer }, done: (error: undefined, page: unknown) => void) {
       const left = pairs.filter(({ key }) => Buffer.compare(key, gte) >= 0);
       const page = left.slice(0, 2);
@@ -59,7 +70,7 @@ function fixture() {
     mark: () => void marked++,
   });
   return {
-    ...{ state, held, proposals, entries, confirmations, pages, system },
+    ...{ state, held, mutations, proposals, entries, confirmations, pages, system },
     marked: () => marked,
     hold(texts: readonly string[]) {
       pairs = texts.map((text) => ({ key: Buffer.from(text), value: Buffer.from(`value of ${text}`) }));
@@ -156,7 +167,7 @@ test('a leadership that is not confirmed, or ends while it is read, gives no rec
   t.is(confirmations.length, 2);
 });
 
-test('a replica that ever took a record says so, even when its log begins after it', async (t) => {
+test('a replica that ever took a record says so, even when its log begins after it; elections alone are no record', async (t) => {
   const { system, state, held, proposals } = fixture();
   t.false(system.hasRecords);
   const written = system.write([{ key: 'a', value: '1' }], 4);
@@ -165,6 +176,11 @@ test('a replica that ever took a record says so, even when its log begins after 
   t.true(system.hasRecords);
   const later = fixture();
   later.state.firstIndex = 12;
+  t.false(later.system.hasRecords, 'what was let go of may have been elections');
+  later.state.isRestoring = true;
+  t.true(later.system.hasRecords, 'a snapshot comes from a cluster that is founded');
+  later.state.isRestoring = false;
+  later.mutations.has = true;
   t.true(later.system.hasRecords);
   held.group = undefined;
   t.false(system.hasRecords, 'a node without a replica of it proves nothing');

@@ -3,6 +3,10 @@
  * still wanted of a segment that goes is moved to the newest: what the engine does not show yet, and, up to a half of the segment,
  * what was used since it got there (first in, first out, with a second chance). There is nothing here for V8 to collect.
  *
+ * Segments of the usual size are pieces of slabs, as many as the cache has room for, and are used again for good: what is so large the
+ * system may give in huge pages, and keys are looked for all over it (docs/performance.md). What is more than the cache, since the engine
+ * has not got it yet, has memory of its own and gives it back.
+ *
  * Buckets may have a part of the cache that is their own: segments of its own, that is.
  *
  *   record = encoded bytes:u32, flags and data key bytes:u32, gathering:u32, place in it:u32, data key, value as in the engine
@@ -38,7 +42,9 @@ const usualSegments = 16;
 const largePart = 8;
 /** Segments given up for one that is new; one is enough unless much of them is moved. */
 const mostGivenUp = 4;
+/** Of those that are no piece of a slab. */
 const mostSpare = 4;
+const slabBytes = 8 * 1024 * 1024;
 /** Of the cache, for all buckets together that have a part of their own. */
 const mostOwnShare = 0.9;
 
@@ -160,6 +166,11 @@ export class ValueArena {
   private readonly segments: (Segment | undefined)[] = [undefined];
   private readonly freeNumbers: number[] = [];
   private readonly spare: Buffer[] = [];
+  private readonly spareOfSlabs: Buffer[] = [];
+  private slab: Buffer | undefined;
+  /** Of the slab, how much has become segments. */
+  private slabUsed = 0;
+  private bytesOfSlabs = 0;
   private isMoving = false;
 
   constructor(
@@ -239,12 +250,38 @@ export class ValueArena {
   private newSegment(part: Part, size: number, isLarge: boolean): Segment {
     const number = this.freeNumbers.pop() ?? this.segments.length;
     assert(number < mostSegments, 'what waits for the engine is bounded');
-    const spare = !isLarge && size === mostSegmentBytes ? this.spare.pop() : undefined;
-    const segment = new Segment(number, spare ?? Buffer.allocUnsafeSlow(size), isLarge);
+    const bytes = !isLarge && size === mostSegmentBytes ? this.usualMemory() : Buffer.allocUnsafeSlow(size);
+    const segment = new Segment(number, bytes, isLarge);
     this.segments[number] = segment;
     part.segments.push(segment);
     part.bytes += segment.bytes.length;
     return segment;
+  }
+
+  /** For a segment of the usual size. */
+  private usualMemory(): Buffer {
+    return (
+      this.spareOfSlabs.pop() ?? this.pieceOfSlab() ?? this.spare.pop() ?? Buffer.allocUnsafeSlow(mostSegmentBytes)
+    );
+  }
+
+  private pieceOfSlab(): Buffer | undefined {
+    if (this.slab === undefined || this.slabUsed + mostSegmentBytes > this.slab.length) {
+      const bytes = Math.min(slabBytes, this.cacheBytes - this.bytesOfSlabs);
+      if (bytes < mostSegmentBytes) return undefined;
+      this.slab = Buffer.allocUnsafeSlow(bytes);
+      this.slabUsed = 0;
+      this.bytesOfSlabs += bytes;
+    }
+    const start = this.slabUsed;
+    this.slabUsed += mostSegmentBytes;
+    return this.slab.subarray(start, this.slabUsed);
+  }
+
+  private keepSpare(bytes: Buffer): void {
+    if (bytes.length !== mostSegmentBytes) return;
+    if (bytes.buffer.byteLength > mostSegmentBytes) this.spareOfSlabs.push(bytes);
+    else if (this.spare.length < mostSpare) this.spare.push(bytes);
   }
 
   /** Gives up what is more than the cache may have: some of it was unwritten and is not any more. */
@@ -288,7 +325,7 @@ export class ValueArena {
     }
     this.segments[segment.number] = undefined;
     this.freeNumbers.push(segment.number);
-    if (segment.bytes.length === mostSegmentBytes && this.spare.length < mostSpare) this.spare.push(segment.bytes);
+    this.keepSpare(segment.bytes);
   }
 
   private isWanted(segment: Segment, word: number, keepsUsed: boolean): boolean {

@@ -6,7 +6,7 @@ import test from 'ava';
 import { systemPorts, untilStopped } from '../../../src/cli/index.js';
 import { inDirectory } from '../../support/temporary-directory.js';
 
-const names = ['GOMAXPROCS', 'MALLOC_ARENA_MAX', 'MALLOC_MMAP_THRESHOLD_'];
+const names = ['GOMAXPROCS', 'MALLOC_ARENA_MAX', 'MALLOC_MMAP_THRESHOLD_', 'GLIBC_TUNABLES'];
 const script = `console.log(${JSON.stringify(names)}.map((name) => process.env[name]).join(' '))`;
 
 test.serial('what is started has settings for memory and threads; those of the environment come first', (t) =>
@@ -26,6 +26,7 @@ test.serial('what is started has settings for memory and threads; those of the e
       else process.env.GOMAXPROCS = before;
     }
     const usual = before ?? String(Math.max(1, Math.floor(availableParallelism() / 4)));
-    t.deepEqual(readFileSync(log, 'utf8').trim().split('\n'), [`${usual} 2 65536`, '7 2 65536']);
+    const memory = '2 65536 glibc.malloc.hugetlb=1';
+    t.deepEqual(readFileSync(log, 'utf8').trim().split('\n'), [`${usual} ${memory}`, `7 ${memory}`]);
   }),
 );

@@ -123,33 +123,19 @@ export class RaftLog {
 
   /** Entries of [from, to], as many as fit `maxBytes` of data, at least one. */
   slice(from: number, to: number, maxBytes: number): readonly Entry[] {
-    const { packedTo } = this;
-    if (from <= packedTo) return this.slicePacked(from, to, maxBytes);
-    const start = from - packedTo - 1;
-    const end = to - packedTo;
     let bytes = 0;
-    let at = start;
-    for (; at < end; at++) {
-      bytes += (this.entries[at] as Entry).data.length;
-      if (bytes > maxBytes && at > start) break;
+    let end = from;
+    for (; end <= to; end++) {
+      bytes += this.dataBytesAt(end);
+      if (bytes > maxBytes && end > from) break;
     }
-    return this.entries.slice(start, at);
-  }
-
-  /** The same from a packed entry on. */
-  private slicePacked(from: number, to: number, maxBytes: number): readonly Entry[] {
-    const { packedTo } = this;
+    const { packedTo, firstIndex } = this;
+    if (from > packedTo) return this.entries.slice(from - packedTo - 1, end - packedTo - 1);
     const entries: Entry[] = [];
-    let bytes = 0;
-    for (let index = from; index <= Math.min(to, packedTo); index++) {
-      bytes += this.packed.dataBytesOf(index - this.firstIndex);
-      if (bytes > maxBytes && index > from) return entries;
-      entries.push(this.packed.entry(index - this.firstIndex, index));
+    for (let index = from; index < Math.min(end, packedTo + 1); index++) {
+      entries.push(this.packed.entry(index - firstIndex, index));
     }
-    if (to > packedTo && bytes + this.dataBytesAt(packedTo + 1) <= maxBytes) {
-      entries.push(...this.slice(packedTo + 1, to, maxBytes - bytes));
-    }
-    return entries;
+    return end > packedTo + 1 ? [...entries, ...this.entries.slice(0, end - packedTo - 1)] : entries;
   }
 
   append(entry: Entry): void {

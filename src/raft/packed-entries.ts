@@ -2,7 +2,7 @@
  * Entries that are applied and kept for members that are behind, as bytes in one ring of memory.
  *
  * As objects they would be kept just long enough to reach the old part of V8's heap, each with a buffer that counts there: with a
- * few MB of log kept, whole collections began several times a second under load. Here they are copied once, and what they came in
+ * few MB of log kept, a whole collection began every other second under load. Here they are copied once, and what they came in
  * is free at once.
  *
  *   record = term:f64, length:u32, type:u8, data
@@ -40,9 +40,14 @@ export class PackedEntries {
     return this.bytes.length;
   }
 
+  /** Of `places`, for the entry that is the `at`th, or will be. */
+  private slotOf(at: number): number {
+    return (this.first + at) & (this.places.length - 1);
+  }
+
   private placeOf(at: number): number {
     assert(at >= 0 && at < this.entryCount, 'only what is packed is looked at');
-    return this.places[(this.first + at) & (this.places.length - 1)] as number;
+    return this.places[this.slotOf(at)] as number;
   }
 
   /** Of the entry that is the `at`th, from 0. */
@@ -74,7 +79,7 @@ export class PackedEntries {
     bytes[place + 12] = type;
     data.copy(bytes, place + headBytes);
     if (this.entryCount === this.places.length) this.growPlaces();
-    this.places[(this.first + this.entryCount) & (this.places.length - 1)] = place;
+    this.places[this.slotOf(this.entryCount)] = place;
     this.entryCount++;
     this.recordBytes += size;
     this.end = place + size;
@@ -99,7 +104,7 @@ export class PackedEntries {
     let end = 0;
     for (let at = 0; at < this.entryCount; at++) {
       const place = this.placeOf(at);
-      this.places[(this.first + at) & (this.places.length - 1)] = end;
+      this.places[this.slotOf(at)] = end;
       end += old.copy(bytes, end, place, place + headBytes + old.readUInt32LE(place + 8));
     }
     this.bytes = bytes;
@@ -117,7 +122,7 @@ export class PackedEntries {
   dropFirst(count: number): void {
     assert(count <= this.entryCount, 'only what is packed is forgotten');
     for (let at = 0; at < count; at++) this.recordBytes -= headBytes + this.dataBytesOf(at);
-    this.first = (this.first + count) & (this.places.length - 1);
+    this.first = this.slotOf(count);
     this.entryCount -= count;
   }
 

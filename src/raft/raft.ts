@@ -361,7 +361,7 @@ export class Raft {
       core.restored !== undefined ||
       core.readStates.length > 0 ||
       core.droppedReads.length > 0 ||
-      this.core.hasNewHardState ||
+      core.hasNewHardState ||
       this.mayBeginReads
     );
   }
@@ -377,7 +377,7 @@ export class Raft {
     }
     core.heartbeatWanted = false;
     core.appendsWanted = false;
-    const hardState = this.core.hasNewHardState ? core.hardState : undefined;
+    const hardState = core.hasNewHardState ? core.hardState : undefined;
     if (hardState !== undefined) core.handedHardState = hardState;
     const entries = log.takeUnwritten();
     const committedEntries = log.takeApplicable();

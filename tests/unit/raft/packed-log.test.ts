@@ -65,6 +65,19 @@ const newLog = (): RaftLog =>
 /** How far along from one index to another. */
 const between = (from: number, to: number, along: number): number => from + Math.round(Math.max(0, to - from) * along);
 
+/** To the end of the log: as many as fit, at least one, in order. */
+function checkedSlice(log: RaftLog, from: number, maxBytes: number): readonly Entry[] {
+  const slice = log.slice(from, log.lastIndex, maxBytes);
+  let fitting = 0;
+  for (let bytes = 0, index = from; index <= log.lastIndex; index++, fitting++) {
+    bytes += log.dataBytes(index, index);
+    if (bytes > maxBytes && fitting > 0) break;
+  }
+  const isRight = slice.length === fitting && slice.every(({ index }, at) => index === from + at);
+  if (!isRight) throw new Error(`${slice.length} entries from ${from} on for ${maxBytes} bytes, not ${fitting}`);
+  return slice;
+}
+
 class TwoLogs {
   readonly plain = newLog();
   readonly packing = newLog();
@@ -147,7 +160,7 @@ class TwoLogs {
     const slices = [0, 50, 700, Number.POSITIVE_INFINITY].flatMap((bytes) =>
       [firstIndex, between(firstIndex, lastIndex, 0.3), between(firstIndex, lastIndex, 0.8)]
         .filter((from) => from <= lastIndex)
-        .map((from) => log.slice(from, lastIndex, bytes)),
+        .map((from) => checkedSlice(log, from, bytes)),
     );
     const trailing = [0, 100, 1000, 10_000].map((bytes) => log.indexForTrailingBytes(bytes));
     const sums = [0, 0.3, 0.8].map((along) => log.dataBytes(between(firstIndex, lastIndex, along), lastIndex));

@@ -39,14 +39,12 @@ const badRequest = codeNumber('BAD_REQUEST');
 const tooLarge = codeNumber('TOO_LARGE');
 const removed = { code: codeNumber('NOT_FOUND'), revision: 0, found: false } as const;
 
-/** An entry with what is derived from its commands' keys, once; each list in the order of the commands. */
+/** An entry with what is in it. */
 export type PreparedEntry = {
   readonly entry: Entry;
   readonly timeStampMs: number;
   readonly sessions: readonly SessionTouch[];
   readonly commands: readonly Command[];
-  /** Where each key lies on the ring. */
-  readonly rings: readonly number[];
 };
 
 /** Values that only the engine knew, and that decide something; undefined: there was none. */
@@ -54,11 +52,10 @@ export type OldValues = Map<string, StoredValue | undefined>;
 
 export function prepare(entry: Entry): PreparedEntry {
   if (entry.type !== EntryType.Normal) {
-    return { entry, timeStampMs: 0, sessions: [], commands: [], rings: [] };
+    return { entry, timeStampMs: 0, sessions: [], commands: [] };
   }
   const { timeStampMs, sessions, commands } = decodeCommandBatch(entry.data);
-  const rings = commands.map(({ key }) => ringHash(key));
-  return { entry, timeStampMs, sessions, commands, rings };
+  return { entry, timeStampMs, sessions, commands };
 }
 
 /** Whether the outcome of a command depends on what its key held before. */
@@ -67,8 +64,10 @@ export const needsOldValue = ({ kind, condition }: Command): boolean =>
 
 export const needsOldValues = ({ commands }: PreparedEntry): boolean => commands.some(needsOldValue);
 
-/** A key on its way through `Applier`. */
-type Place = { readonly bucketId: BucketId; readonly ring: number; readonly key: Buffer };
+/** The key of a command. */
+type KeyOf = Pick<Command, 'bucketId' | 'key'>;
+
+const dataKeyOf = ({ bucketId, key }: KeyOf): Buffer => dataKey(bucketId, ringHash(key), key);
 
 export class Applier {
   constructor(
@@ -106,7 +105,7 @@ export class Applier {
   }
 
   private applyAll(shard: ShardState, prepared: PreparedEntry, old: OldValues): Outcome[] {
-    return prepared.commands.map((_, at) => this.applyCommand(shard, prepared, at, old));
+    return prepared.commands.map((command) => this.applyCommand(shard, command, old));
   }
 
   /** Those of its commands that are of a session are remembered, and take effect the first time alone. */
@@ -118,14 +117,15 @@ export class Applier {
     let place = -1;
     let session: Session | undefined;
     for (let at = 0; at < commands.length; at++) {
-      const { session: number, sequence } = commands[at] as Command;
+      const command = commands[at] as Command;
+      const { session: number, sequence } = command;
       if (number - 1 !== place) {
         place = number - 1;
         const clientId = sessions[place]?.clientId;
         session = clientId === undefined ? undefined : shard.sessions.find(clientId);
       }
       const known = session?.recall(sequence);
-      const outcome = known ?? this.applyCommand(shard, prepared, at, old);
+      const outcome = known ?? this.applyCommand(shard, command, old);
       outcomes[at] = outcome;
       if (known !== undefined || sessions[place] === undefined) continue;
       if (session !== undefined) shard.sessions.remember(session, sequence, outcome);
@@ -135,25 +135,22 @@ export class Applier {
     return outcomes;
   }
 
-  private applyCommand(shard: ShardState, entry: PreparedEntry, at: number, old: OldValues): Outcome {
-    const command = entry.commands[at] as Command;
-    const ring = entry.rings[at] as number;
-    const { bucketId, key } = command;
+  private applyCommand(shard: ShardState, command: Command, old: OldValues): Outcome {
+    const { bucketId } = command;
     if (command.kind === CommandKind.DropBucket) return this.dropBucket(shard, bucketId);
     if (command.kind === CommandKind.Reclaim) {
-      this.pipeline.pendingOf(shard).delete(expiryKey(command.expiresAtMs, dataKey(bucketId, ring, key)));
+      this.pipeline.pendingOf(shard).delete(expiryKey(command.expiresAtMs, dataKeyOf(command)));
     }
     if (shard.droppedBuckets.size > 0 && shard.droppedBuckets.has(bucketId)) return removed;
-    const place = { bucketId, ring, key };
-    if (needsOldValue(command)) return this.applyDecided(shard, command, place, old);
-    return this.store(shard, place, shard.expiryOf(command.expiresAtMs), command.value);
+    if (needsOldValue(command)) return this.applyDecided(shard, command, old);
+    return this.store(shard, command, shard.expiryOf(command.expiresAtMs), command.value);
   }
 
   /** A command whose outcome depends on what its key held before. */
-  private applyDecided(shard: ShardState, command: Command, place: Place, old: OldValues): Outcome {
-    const known = this.reader.peek(place.bucketId, place.key);
-    const before =
-      known === undefined ? old.get(dataName(place.bucketId, place.ring, place.key)) : (known ?? undefined);
+  private applyDecided(shard: ShardState, command: Command, old: OldValues): Outcome {
+    const { bucketId, key } = command;
+    const known = this.reader.peek(bucketId, key);
+    const before = known === undefined ? old.get(dataName(bucketId, ringHash(key), key)) : (known ?? undefined);
     const current = before !== undefined && isLive(before, shard.timeMs) ? before : undefined;
     const expiresAtMs = shard.expiryOf(command.expiresAtMs);
     if (command.condition !== ConditionKind.None && !holds(command, current)) {
@@ -161,30 +158,30 @@ export class Applier {
     }
     switch (command.kind) {
       case CommandKind.Put:
-        return this.store(shard, place, expiresAtMs, command.value, before);
+        return this.store(shard, command, expiresAtMs, command.value, before);
       case CommandKind.Delete: {
         if (before === undefined) return { code: 0, revision: 0, found: false };
-        this.remove(shard, place);
+        this.remove(shard, command);
         if (current === undefined) return { code: 0, revision: 0, found: false };
         return { code: 0, revision: ++shard.revision, found: true };
       }
       case CommandKind.Increment:
-        return this.increment(shard, command, place, before, current);
+        return this.increment(shard, command, before, current);
       case CommandKind.Append: {
         const value = current === undefined ? command.value : Buffer.concat([valueIn(current), command.value]);
         if (value.length > command.maxValueBytes) {
           return { code: tooLarge, revision: current?.revision ?? 0, found: current !== undefined };
         }
         const endsAtMs = expiresAtMs || (current?.expiresAtMs ?? 0);
-        return this.storeCounted(shard, place, endsAtMs, value, value.length, before);
+        return this.storeCounted(shard, command, endsAtMs, value, value.length, before);
       }
       case CommandKind.Touch:
         if (current === undefined) return { code: 0, revision: 0, found: false };
-        return this.store(shard, place, expiresAtMs, valueIn(current), before);
+        return this.store(shard, command, expiresAtMs, valueIn(current), before);
       case CommandKind.Reclaim:
         // Written anew since it was found expired: another time holds, or none.
         if (before === undefined || current !== undefined) return { code: 0, revision: 0, found: false };
-        this.remove(shard, place);
+        this.remove(shard, command);
         return { code: 0, revision: 0, found: true };
       case CommandKind.DropBucket:
         return this.dropBucket(shard, command.bucketId);
@@ -204,42 +201,36 @@ export class Applier {
   }
 
   /** `before` is what the engine was asked for, if it was: memory need not know the key. */
-  private store(
-    shard: ShardState,
-    { bucketId, ring, key }: Place,
-    expiresAtMs: number,
-    value: Buffer,
-    before?: StoredValue,
-  ): Outcome {
+  private store(shard: ShardState, of: KeyOf, expiresAtMs: number, value: Buffer, before?: StoredValue): Outcome {
     const { values, pipeline } = this;
+    const { bucketId, key } = of;
     const reference = values.find(bucketId, key);
     const isKnown = reference !== 0 && !values.isDeleted(reference);
     const expiredAtMs = isKnown ? values.expiresAtMs(reference) : (before?.expiresAtMs ?? 0);
     const isAdded = !isKnown && before === undefined;
     const revision = ++shard.revision;
     const pending = pipeline.pendingOf(shard);
-    values.put(pending.values, reference, bucketId, ring, key, revision, expiresAtMs, value, isAdded);
+    values.put(pending.values, reference, bucketId, key, revision, expiresAtMs, value, isAdded);
     this.buckets.onWritten(bucketId);
     if (isAdded) pipeline.noteAdded(bucketId, key);
     if (expiredAtMs > 0 && expiredAtMs !== expiresAtMs) {
-      pending.delete(expiryKey(expiredAtMs, dataKey(bucketId, ring, key)));
+      pending.delete(expiryKey(expiredAtMs, dataKeyOf(of)));
     }
-    if (expiresAtMs > 0) pending.put(expiryKey(expiresAtMs, dataKey(bucketId, ring, key)), indexValue);
-    this.reader.noteMutation(bucketId, ring, key);
+    if (expiresAtMs > 0) pending.put(expiryKey(expiresAtMs, dataKeyOf(of)), indexValue);
+    this.reader.noteMutation(bucketId, key);
     return { code: 0, revision, found: true };
   }
 
-  private remove(shard: ShardState, { bucketId, ring, key }: Place): void {
+  private remove(shard: ShardState, { bucketId, key }: KeyOf): void {
     const { values } = this.pipeline.pendingOf(shard);
-    this.values.delete(values, this.values.find(bucketId, key), bucketId, ring, key);
-    this.reader.noteMutation(bucketId, ring, key);
+    this.values.delete(values, this.values.find(bucketId, key), bucketId, key);
+    this.reader.noteMutation(bucketId, key);
   }
 
   /** A key that is not there counts from 0; what was set to expire still does. */
   private increment(
     shard: ShardState,
     command: Command,
-    place: Place,
     before: StoredValue | undefined,
     current: StoredValue | undefined,
   ): Outcome {
@@ -248,18 +239,18 @@ export class Applier {
       return { code: badRequest, revision: current?.revision ?? 0, found: current !== undefined };
     }
     const expiresAtMs = shard.expiryOf(command.expiresAtMs) || (current?.expiresAtMs ?? 0);
-    return this.storeCounted(shard, place, expiresAtMs, Buffer.from(String(sum)), sum, before);
+    return this.storeCounted(shard, command, expiresAtMs, Buffer.from(String(sum)), sum, before);
   }
 
   private storeCounted(
     shard: ShardState,
-    place: Place,
+    of: KeyOf,
     expiresAtMs: number,
     value: Buffer,
     number: number,
     before: StoredValue | undefined,
   ): Outcome {
-    const { revision } = this.store(shard, place, expiresAtMs, value, before);
+    const { revision } = this.store(shard, of, expiresAtMs, value, before);
     return { code: 0, revision, found: true, number };
   }
 

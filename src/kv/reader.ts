@@ -31,9 +31,9 @@ export class Reader {
   ) {}
 
   /** The state machine mutated this key. */
-  noteMutation(bucketId: BucketId, ring: number, key: Buffer): void {
+  noteMutation(bucketId: BucketId, key: Buffer): void {
     if (this.filling.size === 0) return;
-    const filling = this.filling.get(dataName(bucketId, ring, key));
+    const filling = this.filling.get(dataName(bucketId, ringHash(key), key));
     if (filling !== undefined) filling.valid = false;
   }
 

@@ -19,6 +19,7 @@ import {
 } from '../base/index.js';
 import type { Engine, EngineBatch } from '../engine/index.js';
 import type { Configuration, Entry, SnapshotMetadata } from '../raft/index.js';
+import { ringHash } from '../ring/index.js';
 import type { MapBucket } from '../wire/index.js';
 import { Applier, needsOldValue, needsOldValues, type OldValues, type PreparedEntry, prepare } from './apply.js';
 import { BucketCleaner } from './bucket-cleaner.js';
@@ -81,7 +82,7 @@ export class Store {
     private readonly engine: Engine,
     private readonly options: StoreOptions,
   ) {
-    this.values = new ValueTable(options.cacheBytes);
+    this.values = new ValueTable(options.cacheBytes, ringHash);
     const limits = options.pending ?? pendingLimits(options.cacheBytes);
     this.pipeline = new WritePipeline(engine, this.values, options.clock, limits, options.onFailure);
     this.reader = new Reader(engine, this.values);
@@ -270,11 +271,11 @@ export class Store {
    */
   private unknownKeys(prepared: readonly PreparedEntry[], old: OldValues): ReadonlyMap<string, Buffer> {
     const wanted = new Map<string, Buffer>();
-    for (const { commands, rings } of prepared) {
-      for (const [at, command] of commands.entries()) {
+    for (const { commands } of prepared) {
+      for (const command of commands) {
         if (!needsOldValue(command)) continue;
         const { bucketId, key } = command;
-        const ring = rings[at] as number;
+        const ring = ringHash(key);
         const name = dataName(bucketId, ring, key);
         const known = this.reader.peek(bucketId, key);
         if (known === undefined) wanted.set(name, dataKey(bucketId, ring, key));

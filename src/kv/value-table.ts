@@ -10,7 +10,8 @@
  *    the engine and in none. An entry in the ordered index goes with the value it is of.
  *
  * A gathering is written in the order of the ring, as the engine's keys are: a key next to the one before it is put into the
- * engine's table of recent writes in fewer steps than a key anywhere.
+ * engine's table of recent writes in fewer steps than a key anywhere. It goes into its batch piece by piece, since thousands of
+ * records are milliseconds. What is mutated meanwhile goes there first, so that the batch has all as it was when that began.
  *
  * A reference says where a key's record is; 0: nowhere. It holds until the next call that may add a record.
  */
@@ -39,6 +40,7 @@ import { RecordFlag, recordBytes, type Segment, ValueArena, wordOf } from './val
 /** A place on the ring has 32 bits; with a number below this they are an integer that a double holds exactly. */
 const mostSorted = 2 ** 21;
 const leastSlots = 64;
+const noOrder = new Float64Array(0);
 /** In eighths. */
 const mostFilled = 5;
 
@@ -65,6 +67,17 @@ function hashOf(bucketId: BucketId, key: Buffer, start = 0, end = key.length): n
   return hash ^ (hash >>> 15);
 }
 
+/** A gathering on its way into a batch. */
+type Writing = {
+  readonly batch: EngineBatch;
+  /** By place: it is in the batch. */
+  readonly isWritten: Uint8Array;
+  /** Ring and place, in order, of as many as are sorted together. */
+  order: Float64Array;
+  /** How many were looked at. */
+  next: number;
+};
+
 /** Mutations that wait for the engine together, in memory. Made by `ValueTable.gathering`. */
 export class GatheredValues {
   /** Of records; 0: nothing any more. */
@@ -73,6 +86,8 @@ export class GatheredValues {
   bytes = 0;
   /** Keys that the ordered index may not show. */
   added = 0;
+  /** Once that has begun, nothing more gathers here. */
+  writing: Writing | undefined;
 
   constructor(readonly number: number) {}
 }
@@ -87,7 +102,11 @@ export class ValueTable {
   private readonly gatherings: (GatheredValues | undefined)[] = [undefined];
   private readonly freeNumbers: number[] = [];
 
-  constructor(cacheBytes: number) {
+  /** `ringOf`: where a key lies on the ring; asked of keys that have no record. */
+  constructor(
+    cacheBytes: number,
+    private readonly ringOf: (key: Buffer) => number,
+  ) {
     this.arena = new ValueArena(cacheBytes, {
       onMoved: (from, to) => this.onMoved(from, to),
       onForgotten: (reference) => this.onForgotten(reference),
@@ -201,14 +220,14 @@ export class ValueTable {
     into: GatheredValues,
     reference: number,
     bucketId: BucketId,
-    ring: number,
     key: Buffer,
     revision: number,
     expiresAtMs: number,
     value: Buffer,
     isAdded = false,
   ): void {
-    const to = this.place(reference, bucketId, ring, key, encodedValueBytes(expiresAtMs, value));
+    this.writeBefore(reference);
+    const to = this.place(reference, bucketId, key, encodedValueBytes(expiresAtMs, value));
     const segment = this.arena.segmentOf(to);
     writeValue(segment.bytes, segment.valueAt(wordOf(to)), revision, expiresAtMs, value);
     segment.unset(wordOf(to), RecordFlag.Deleted);
@@ -219,8 +238,9 @@ export class ValueTable {
   }
 
   /** A mutation of the key whose record is there (`find`). */
-  delete(into: GatheredValues, reference: number, bucketId: BucketId, ring: number, key: Buffer): void {
-    const to = reference === 0 ? this.place(0, bucketId, ring, key, 0) : reference;
+  delete(into: GatheredValues, reference: number, bucketId: BucketId, key: Buffer): void {
+    this.writeBefore(reference);
+    const to = reference === 0 ? this.place(0, bucketId, key, 0) : reference;
     this.arena.segmentOf(to).set(wordOf(to), RecordFlag.Deleted);
     this.gather(to, into);
   }
@@ -230,7 +250,7 @@ export class ValueTable {
     const bucketId = bucketOfDataKey(dataKey);
     if (!this.arena.hasRoomFor(bucketId, recordBytes(dataKey.length, encoded.length))) return;
     if (this.findDataKey(dataKey) !== 0) return;
-    const to = this.place(0, bucketId, ringOfDataKey(dataKey), userKeyOfDataKey(dataKey), encoded.length);
+    const to = this.add(bucketId, ringOfDataKey(dataKey), userKeyOfDataKey(dataKey), encoded.length);
     const segment = this.arena.segmentOf(to);
     segment.bytes.set(encoded, segment.valueAt(wordOf(to)));
   }
@@ -242,23 +262,29 @@ export class ValueTable {
   }
 
   /** Where the key's record is to be written: where it was, if it is as long. */
-  private place(reference: number, bucketId: BucketId, ring: number, key: Buffer, encodedBytes: number): number {
-    let isAdded = false;
-    if (reference !== 0) {
-      const segment = this.arena.segmentOf(reference);
-      if (segment.encodedBytes(wordOf(reference)) === encodedBytes) {
-        segment.set(wordOf(reference), RecordFlag.Used);
-        return reference;
-      }
-      // What the index is to be told is of the key, not of the record.
-      isAdded = segment.has(wordOf(reference), RecordFlag.Added);
-      this.drop(reference);
+  private place(reference: number, bucketId: BucketId, key: Buffer, encodedBytes: number): number {
+    if (reference === 0) return this.add(bucketId, this.ringOf(key), key, encodedBytes);
+    const segment = this.arena.segmentOf(reference);
+    const word = wordOf(reference);
+    if (segment.encodedBytes(word) === encodedBytes) {
+      segment.set(word, RecordFlag.Used);
+      return reference;
     }
+    const ring = this.ringOfRecord(reference);
+    // What the index is to be told is of the key, not of the record.
+    const isAdded = segment.has(word, RecordFlag.Added);
+    this.drop(reference);
+    const to = this.add(bucketId, ring, key, encodedBytes);
+    if (isAdded) this.arena.segmentOf(to).set(wordOf(to), RecordFlag.Added);
+    return to;
+  }
+
+  /** A record whose value is to be written. */
+  private add(bucketId: BucketId, ring: number, key: Buffer, encodedBytes: number): number {
     const keyBytes = dataKeyBytes(key);
     const to = this.arena.add(bucketId, recordBytes(keyBytes, encodedBytes));
     const segment = this.arena.segmentOf(to);
     segment.begin(wordOf(to), keyBytes, encodedBytes);
-    if (isAdded) segment.set(wordOf(to), RecordFlag.Added);
     writeDataKey(segment.bytes, segment.keyAt(wordOf(to)), bucketId, ring, key);
     this.insert(hashOf(bucketId, key), to);
     return to;
@@ -268,6 +294,7 @@ export class ValueTable {
     const segment = this.arena.segmentOf(reference);
     const word = wordOf(reference);
     if (segment.gathering(word) === into.number) return;
+    assert(into.writing === undefined, 'nothing gathers where writing has begun');
     this.takeOut(segment, word);
     segment.setGathering(word, into.number, into.references.push(reference) - 1);
     into.bytes += segment.recordBytes(word);
@@ -289,40 +316,69 @@ export class ValueTable {
     return this.arena.segmentOf(reference).gathering(wordOf(reference)) !== 0;
   }
 
-  /** What has gathered goes into the batch. What is mutated from now on belongs into another gathering. */
-  writeTo({ references }: GatheredValues, batch: EngineBatch): void {
-    for (let start = 0; start < references.length; start += mostSorted) {
-      this.writeSorted(references.slice(start, start + mostSorted), batch);
-    }
+  /** What has gathered is going into the batch, as it is now. What is mutated from now on belongs into another gathering. */
+  beginWriting(gathered: GatheredValues, batch: EngineBatch): void {
+    const { references } = gathered;
+    gathered.writing = { batch, isWritten: new Uint8Array(references.length), order: noOrder, next: 0 };
   }
 
-  private writeSorted(references: readonly number[], batch: EngineBatch): void {
-    const order = new Float64Array(references.length);
-    for (let at = 0; at < order.length; at++) order[at] = this.ringOf(references[at] as number) * mostSorted + at;
-    order.sort();
-    for (let next = 0; next < order.length; next++) {
-      const reference = references[(order[next] as number) % mostSorted] as number;
-      if (reference === 0) continue;
-      const segment = this.arena.segmentOf(reference);
-      const word = wordOf(reference);
-      if (segment.has(word, RecordFlag.Deleted)) {
-        batch.delete(segment.dataKey(word));
-        batch.delete(indexKeyOf(segment, word));
-      } else {
-        batch.put(segment.dataKey(word), segment.encoded(word));
-        if (segment.has(word, RecordFlag.Added)) batch.put(indexKeyOf(segment, word), indexValue);
-      }
-      segment.unset(word, RecordFlag.Added);
+  /** Puts at most `count` more records into the batch; how many fewer there were. */
+  write(gathered: GatheredValues, count: number): number {
+    const { references, writing } = gathered;
+    assert(writing !== undefined, 'writing has begun');
+    const begin = writing.next;
+    const end = Math.min(references.length, begin + count);
+    for (; writing.next < end; writing.next++) {
+      const at = writing.next % mostSorted;
+      const start = writing.next - at;
+      if (at === 0) writing.order = this.inOrder(references, start);
+      this.writeRecord(gathered, writing, start + ((writing.order[at] as number) % mostSorted));
     }
+    return count - (end - begin);
   }
 
-  private ringOf(reference: number): number {
+  private inOrder(references: readonly number[], start: number): Float64Array {
+    const order = new Float64Array(Math.min(mostSorted, references.length - start));
+    for (let at = 0; at < order.length; at++) {
+      order[at] = this.ringOfRecord(references[start + at] as number) * mostSorted + at;
+    }
+    return order.sort();
+  }
+
+  private writeRecord({ references }: GatheredValues, { batch, isWritten }: Writing, place: number): void {
+    const reference = references[place] as number;
+    if (reference === 0 || isWritten[place] === 1) return;
+    isWritten[place] = 1;
+    const segment = this.arena.segmentOf(reference);
+    const word = wordOf(reference);
+    if (segment.has(word, RecordFlag.Deleted)) {
+      batch.delete(segment.dataKey(word));
+      batch.delete(indexKeyOf(segment, word));
+    } else {
+      batch.put(segment.dataKey(word), segment.encoded(word));
+      if (segment.has(word, RecordFlag.Added)) batch.put(indexKeyOf(segment, word), indexValue);
+    }
+    segment.unset(word, RecordFlag.Added);
+  }
+
+  /** The record is going to change: if it is on its way into a batch, it goes there as it is. */
+  private writeBefore(reference: number): void {
+    if (reference === 0) return;
+    const segment = this.arena.segmentOf(reference);
+    const word = wordOf(reference);
+    const number = segment.gathering(word);
+    if (number === 0) return;
+    const gathered = this.gathered(number);
+    if (gathered.writing !== undefined) this.writeRecord(gathered, gathered.writing, segment.place(word));
+  }
+
+  private ringOfRecord(reference: number): number {
     if (reference === 0) return 0;
     const segment = this.arena.segmentOf(reference);
     return ringOfDataKey(segment.bytes, segment.keyAt(wordOf(reference)));
   }
 
-  /** The engine shows what `writeTo` gave it of these. */
+  /** The engine shows what `write` gave it of these. */
   onWritten(written: readonly GatheredValues[]): void {
     for (const { references, number } of written) {
       // What was mutated again meanwhile is not in here any more.

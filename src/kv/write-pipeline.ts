@@ -19,7 +19,7 @@ import {
   type ShardId,
   type Timer,
 } from '../base/index.js';
-import type { Engine } from '../engine/index.js';
+import type { Engine, EngineBatch } from '../engine/index.js';
 import { AddedKeys } from './added-keys.js';
 import { SystemKind, systemKey } from './keys.js';
 import { PendingWrites } from './pending-writes.js';
@@ -35,6 +35,8 @@ export type PendingLimits = {
   /** Keys that the ordered index does not show: they are in the way of every scan, and not written over as a rule. */
   readonly added: number;
   readonly ageMs: number;
+  /** Records that are put into a batch before the event loop gets a turn. */
+  readonly recordsATurn: number;
 };
 
 const bytesOfShard = 1024 * 1024;
@@ -48,6 +50,8 @@ export const pendingLimits = (cacheBytes: number): PendingLimits => ({
   bytes: Math.min(mostBytes, Math.max(bytesOfShard, cacheBytes * pendingShare)),
   added: 8192,
   ageMs: 3000,
+  // A fraction of a millisecond.
+  recordsATurn: 256,
 });
 
 const markerKey = systemKey(0 as ShardId, SystemKind.Marker);
@@ -252,6 +256,7 @@ export class WritePipeline {
   private write(): void {
     this.timer?.cancel();
     this.timer = undefined;
+    this.writing = true;
     const batch = this.engine.batch();
     for (const key of this.strays.splice(0)) batch.delete(key);
     const parts: Writing[] = [];
@@ -259,7 +264,7 @@ export class WritePipeline {
       const pending = shard.pending as PendingWrites;
       shard.pending = undefined;
       pending.writeTo(batch);
-      this.values.writeTo(pending.values, batch);
+      this.values.beginWriting(pending.values, batch);
       shard.writeTo(batch);
       parts.push({ shard, position: shard.position, pending });
       for (const { waitsFor } of this.syncs) waitsFor.delete(pending);
@@ -269,7 +274,23 @@ export class WritePipeline {
     const isSynced = syncs.length > 0;
     if (isSynced) batch.put(markerKey, Buffer.from(String(this.batchNumber)));
     this.batchNumber++;
-    this.writing = true;
+    this.fill(parts, 0, () => this.submit(batch, parts, syncs));
+  }
+
+  /** Brings what has gathered in the parts from `next` on into their batch, some records a turn: others wait for this thread. */
+  private fill(parts: readonly Writing[], next: number, done: () => void): void {
+    let left = this.limits.recordsATurn;
+    let at = next;
+    while (at < parts.length && left > 0) {
+      left = this.values.write((parts[at] as Writing).pending.values, left);
+      if (left > 0) at++;
+    }
+    if (at === parts.length) done();
+    else this.clock.defer(() => this.fill(parts, at, done));
+  }
+
+  private submit(batch: EngineBatch, parts: readonly Writing[], syncs: readonly Sync[]): void {
+    const isSynced = syncs.length > 0;
     this.statistics.batches++;
     this.statistics.mutations += batch.size;
     batch.write(isSynced, (cause) => {

@@ -31,7 +31,7 @@ const raft = {
   quiesceAfterMs: 1000,
 };
 /** A quarter of what a workload puts: the rest goes to the engine while it is counted. */
-const pending = { bytesOfShard: 64 * 1024, bytes: 256 * 1024, added: 1024, ageMs: 250 };
+const pending = { bytesOfShard: 64 * 1024, bytes: 256 * 1024, added: 1024, ageMs: 250, recordsATurn: 256 };
 const limits = {
   maxKeyBytes: 4096,
   maxValueBytes: 524_288,

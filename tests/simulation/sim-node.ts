@@ -51,7 +51,7 @@ export type ManagedParts = {
 const incarnationEpochSeconds = 1_577_836_800;
 
 /** So little that shards are written apart from one another, as large ones are, and seldom all that is applied. */
-const pending = { bytesOfShard: 2048, bytes: 6144, added: 30, ageMs: 250 };
+const pending = { bytesOfShard: 2048, bytes: 6144, added: 30, ageMs: 250, recordsATurn: 3 };
 
 /** Whether a node may stop for this: an injected failure of its disk, and nothing else. */
 const isInjected = (error: unknown): boolean => {

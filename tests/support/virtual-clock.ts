@@ -60,6 +60,11 @@ export class VirtualClock implements Clock {
     return promise;
   }
 
+  /** Runs what was deferred by now, and not what that defers. */
+  async turn(): Promise<void> {
+    if (this.deferred.length > 0) await this.step(this.time);
+  }
+
   /** One event; false when none is due by `endMs`. */
   private async step(endMs: number): Promise<boolean> {
     await letPromisesSettle();

@@ -23,9 +23,9 @@ import {
 import { VirtualClock } from '../../support/virtual-clock.js';
 
 /** A shard is enough for a batch as soon as it has anything: no other goes with it, unless it is asked for. */
-const oneShard = { bytesOfShard: 1, bytes: 1e6, added: 1e6, ageMs: 3000 };
+const oneShard = { bytesOfShard: 1, bytes: 1e6, added: 1e6, ageMs: 3000, recordsATurn: 256 };
 /** Little, so that anything may be what makes something go. */
-const limits = { bytesOfShard: 600, bytes: 1200, added: 8, ageMs: 3000 };
+const limits = { bytesOfShard: 600, bytes: 1200, added: 8, ageMs: 3000, recordsATurn: 2 };
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const shards = [1, 2, 3].map(shardId);
 const arcOf = (id: ShardId) => ({ start: ((id - 1) * ringSize) / 4, end: (id * ringSize) / 4 });
@@ -78,7 +78,11 @@ class Shards {
 
   /** Ends writes until none is under way. */
   async settle(): Promise<void> {
-    while (this.held.writes.length > 0) await this.finish();
+    await this.clock.advance(0);
+    while (this.held.writes.length > 0) {
+      await this.finish();
+      await this.clock.advance(0);
+    }
   }
 
   get dump(): readonly string[] {
@@ -128,6 +132,7 @@ const step = fc.oneof(
     }),
   },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('finish' as const) }) },
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant('turn' as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('time' as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('syncWritten' as const, 'syncMarker' as const) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('snapshot' as const), id: fc.constantFrom(...shards) }) },
@@ -151,6 +156,7 @@ async function checkCrash(
       const from = some.applied.get(each.id) ?? 0;
       await some.apply(each.id, logs.get(each.id)?.slice(from, from + each.count) ?? []).catch(() => {});
     } else if (each.kind === 'finish') await some.finish();
+    else if (each.kind === 'turn') await some.clock.turn();
     else if (each.kind === 'time') await some.clock.advance(5000);
     else if (each.kind === 'snapshot') {
       const atLeast = some.applied.get(each.id) ?? 0;
@@ -275,6 +281,7 @@ test('when too many keys are new to the index the oldest shards are written', as
   await some.put(one, ['first'], '1');
   // New to the index: 8,192 keys are enough, however small.
   for (let each = 0; each < 8191; each++) await some.put(two, [`k${each}`], '');
+  await some.clock.advance(0);
   t.is(some.held.writes.length, 1);
   t.is(some.batches, 1);
   await some.settle();
@@ -361,4 +368,31 @@ test('a scan finds a new key until the index shows it, whichever shards are writ
   await some.settle();
   t.deepEqual(await keys(), [...expected].sort());
   t.false(some.knowsAdded, 'the index shows all');
+});
+
+test('thousands of records go into a batch in many turns, and what is mutated meanwhile is in it as it was', async (t) => {
+  const some = await Shards.open(undefined, {
+    cacheBytes: 30_000_000,
+    pending: { ...limits, bytes: 1e9, bytesOfShard: 1e9, added: 1e9 },
+  });
+  const [one] = shards as [ShardId];
+  const keys = Array.from({ length: 99 }, (_, at) => `k${at}`);
+  await some.put(one, keys, 'old');
+  some.store.syncMarker(() => {});
+  let turns = 0;
+  while (some.held.writes.length === 0) {
+    await some.put(one, [`k${turns % 99}`, `k${98 - (turns % 99)}`], turns % 2 === 0 ? 'new' : 'longer than it was');
+    await some.clock.turn();
+    turns++;
+  }
+  t.is(turns, 49);
+  await some.finish();
+  some.held.engine.crash(Number.POSITIVE_INFINITY);
+  const after = await Shards.open({ ...some.held, writes: [] });
+  t.is(after.applied.get(one), 1);
+  const reference = await Shards.open();
+  await reference.put(one, keys, 'old');
+  reference.store.syncMarker(() => {});
+  await reference.settle();
+  t.deepEqual(after.dump, reference.dump);
 });

@@ -2,8 +2,8 @@
  * Goal: memory has of every key the newest mutation, or what the engine has, or does not know it; it forgets nothing that the engine
  * does not show yet, and what is written has exactly what was mutated, and the entries of the ordered index that belong to it.
  * Method: fast-check makes calls at random, with values of few and of very different lengths, in caches from none to one that is
- * never full, for two shards that are written apart or together; maps of the mutations, and of what the engine was given, say what is
- * right. Ring positions are few, so that keys meet in the hash table.
+ * never full, for two shards that are written apart or together, piece by piece between the calls; maps of the mutations, and of what
+ * the engine was given, say what is right. Ring positions are few, so that keys meet in the hash table.
  */
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
@@ -14,6 +14,9 @@ import { type GatheredValues, ValueTable } from '../../../src/kv/value-table.js'
 
 const one = bucketId(1);
 const ringOf = (key: string): number => [0, 1, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff][Number(key) % 5] as number;
+const ringOfNumber = (each: number): number => Math.imul(each, 0x9e37_79b1) >>> 0;
+/** Of `key-<number>`. */
+const spreadOut = (key: Buffer): number => ringOfNumber(Number(key.toString().slice(4)));
 const shardOf = (key: string): number => Number(key) % 2;
 const shards = [0, 1] as const;
 
@@ -53,6 +56,8 @@ class Model {
   private underWay: ReadonlyMap<string, string | null> | undefined;
   private underWayBatch = new KeptBatch();
   private underWayGathered: readonly GatheredValues[] = [];
+  /** Of the gatherings under way, those that are not all in the batch. */
+  private unfilled: GatheredValues[] = [];
   readonly engine = new Map<string, string>();
   private readonly index = new Set<string>();
   readonly table: ValueTable;
@@ -62,7 +67,7 @@ class Model {
     private readonly t: ExecutionContext,
     readonly cacheBytes: number,
   ) {
-    this.table = new ValueTable(cacheBytes);
+    this.table = new ValueTable(cacheBytes, (key) => ringOf(key.toString()));
   }
 
   private find(id: BucketId, key: string): number {
@@ -76,8 +81,8 @@ class Model {
     const into = this.gathered[shard] as GatheredValues;
     const reference = this.find(id, key);
     const isAdded = reference === 0 || this.table.isDeleted(reference);
-    if (value === null) this.table.delete(into, reference, id, ringOf(key), bytes);
-    else this.table.put(into, reference, id, ringOf(key), bytes, ++this.revision, 0, Buffer.from(value), isAdded);
+    if (value === null) this.table.delete(into, reference, id, bytes);
+    else this.table.put(into, reference, id, bytes, ++this.revision, 0, Buffer.from(value), isAdded);
     this.gathering[shard]?.set(`${id} ${key}`, value);
   }
 
@@ -106,7 +111,7 @@ class Model {
 
   begin(which: readonly number[]): void {
     if (this.underWay !== undefined) return;
-    const batch = new KeptBatch();
+    this.underWayBatch = new KeptBatch();
     const expected = new Map<string, string | null>();
     const written: GatheredValues[] = [];
     for (const shard of which) {
@@ -114,25 +119,36 @@ class Model {
       if (gathered === undefined) continue;
       this.gathered[shard] = undefined;
       written.push(gathered);
-      const from = batch.rings.length;
-      this.table.writeTo(gathered, batch);
-      const rings = batch.rings.slice(from);
-      this.t.deepEqual(
-        rings,
-        [...rings].sort((a, b) => a - b),
-      );
+      this.table.beginWriting(gathered, this.underWayBatch);
       for (const [name, value] of this.gathering[shard] ?? []) expected.set(name, value);
       this.gathering[shard]?.clear();
     }
-    this.t.is(batch.data.length, expected.size, 'one mutation of a key');
-    this.t.deepEqual(Object.fromEntries(batch.data), Object.fromEntries(expected));
     this.underWay = expected;
-    this.underWayBatch = batch;
     this.underWayGathered = written;
+    this.unfilled = [...written];
+  }
+
+  /** Brings so many records of what is under way into its batch. */
+  write(count: number): void {
+    const [gathered] = this.unfilled;
+    if (gathered === undefined) return;
+    const { rings } = this.underWayBatch;
+    const from = rings.length;
+    if (this.table.write(gathered, count) > 0) this.unfilled.shift();
+    const order = rings.slice(from);
+    this.t.deepEqual(
+      [...order].sort((a, b) => a - b),
+      order,
+    );
+    this.t.true(order.length <= count);
   }
 
   end(): void {
     if (this.underWay === undefined) return;
+    while (this.unfilled.length > 0) this.write(2);
+    const { data } = this.underWayBatch;
+    this.t.is(data.length, this.underWay.size, 'one mutation of a key');
+    this.t.deepEqual(Object.fromEntries(data), Object.fromEntries(this.underWay), 'as it was when that began');
     for (const [name, value] of this.underWay) {
       if (value === null) this.engine.delete(name);
       else this.engine.set(name, value);
@@ -186,6 +202,7 @@ const step = fc.oneof(
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('fill' as const), id, key }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('forget' as const), id, key }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('begin' as const), which: fc.subarray([...shards]) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('write' as const), count: fc.integer({ min: 1, max: 9 }) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('end' as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('share' as const), share: fc.constantFrom(0, 0.2, 0.7, 1) }) },
 );
@@ -200,6 +217,7 @@ for (const cacheBytes of [0, 700, 4000, 1_000_000]) {
         else if (each.kind === 'fill') model.fill(each.id, each.key);
         else if (each.kind === 'forget') model.forget(each.id, each.key);
         else if (each.kind === 'begin') model.begin(each.which);
+        else if (each.kind === 'write') model.write(each.count);
         else if (each.kind === 'end') model.end();
         else model.table.useShares(new Map(each.share === 0 ? [] : [[bucketId(2), each.share]]));
       }
@@ -214,14 +232,18 @@ for (const cacheBytes of [0, 700, 4000, 1_000_000]) {
   });
 }
 
+function writeAll(table: ValueTable, gathered: GatheredValues, batch: EngineBatch): void {
+  table.beginWriting(gathered, batch);
+  while (table.write(gathered, 1000) === 0);
+}
+
 /** Puts keys one after another, each written at once. */
 function write(table: ValueTable, keys: readonly number[], bytes = 100): void {
   for (const each of keys) {
     const into = table.gathering();
     const name = Buffer.from(`key-${each}`);
-    const ring = Math.imul(each, 0x9e37_79b1) >>> 0;
-    table.put(into, table.find(one, name), one, ring, name, 1, 0, Buffer.alloc(bytes, each));
-    table.writeTo(into, new KeptBatch());
+    table.put(into, table.find(one, name), one, name, 1, 0, Buffer.alloc(bytes, each));
+    writeAll(table, into, new KeptBatch());
     table.onWritten([into]);
   }
 }
@@ -232,7 +254,7 @@ const known = (table: ValueTable, keys: readonly number[]): number =>
   keys.filter((each) => reference(table, each) !== 0).length;
 
 test('many keys stay in order while the oldest make room: as many are known as there is room for, the newest', (t) => {
-  const table = new ValueTable(1_000_000);
+  const table = new ValueTable(1_000_000, spreadOut);
   write(table, range(0, 20_000));
   t.true(table.bytes <= 1_000_000);
   t.true(table.size > 6000 && table.size < 8000, `${table.size}`);
@@ -244,7 +266,7 @@ test('many keys stay in order while the oldest make room: as many are known as t
 });
 
 test('what is read or written over stays when the oldest make room, what was once goes in the end', (t) => {
-  const table = new ValueTable(1_000_000);
+  const table = new ValueTable(1_000_000, spreadOut);
   write(table, range(0, 200));
   for (const each of range(100, 200)) table.use(reference(table, each));
   for (let from = 200; from < 30_000; from += 500) {
@@ -257,10 +279,10 @@ test('what is read or written over stays when the oldest make room, what was onc
 });
 
 test('there is room for what is new although all that is there was read', (t) => {
-  const table = new ValueTable(1_000_000);
+  const table = new ValueTable(1_000_000, spreadOut);
   const encoded = Buffer.alloc(107);
   for (const each of range(0, 30_000)) {
-    table.fill(dataKey(one, Math.imul(each, 0x9e37_79b1) >>> 0, Buffer.from(`key-${each}`)), encoded);
+    table.fill(dataKey(one, ringOfNumber(each), Buffer.from(`key-${each}`)), encoded);
     table.use(reference(table, each));
     t.true(table.bytes <= 1_000_000);
   }
@@ -268,15 +290,15 @@ test('there is room for what is new although all that is there was read', (t) =>
 });
 
 test('however much is unwritten is kept, and what is more than the cache goes once it is written', (t) => {
-  const table = new ValueTable(10_000);
+  const table = new ValueTable(10_000, spreadOut);
   const into = table.gathering();
   for (const each of range(0, 1000)) {
     const name = Buffer.from(`key-${each}`);
-    table.put(into, 0, one, Math.imul(each, 0x9e37_79b1) >>> 0, name, 1, 0, Buffer.alloc(100, each));
+    table.put(into, 0, one, name, 1, 0, Buffer.alloc(100, each));
   }
   t.is(known(table, range(0, 1000)), 1000);
   t.is(table.unwritten, 1000);
-  table.writeTo(into, new KeptBatch());
+  writeAll(table, into, new KeptBatch());
   t.is(known(table, range(0, 1000)), 1000);
   table.onWritten([into]);
   t.true(table.bytes <= 10_000);
@@ -285,53 +307,61 @@ test('however much is unwritten is kept, and what is more than the cache goes on
 });
 
 test('however much gathers while the engine is slow is one batch', (t) => {
-  const table = new ValueTable(200_000_000);
+  const table = new ValueTable(200_000_000, (key) => ringOfNumber(key.readUInt32BE(0)));
   const into = table.gathering();
   const most = 2 ** 21 + 1000;
   const name = Buffer.alloc(4);
   for (let each = 0; each < most; each++) {
     name.writeUInt32BE(each);
-    table.put(into, 0, one, Math.imul(each, 0x9e37_79b1) >>> 0, name, 1, 0, emptyBytes);
+    table.put(into, 0, one, name, 1, 0, emptyBytes);
   }
   const written = new Set<number>();
-  const put = (dataKeyBytes: Buffer): void => void written.add(dataKeyBytes.readUInt32BE(7));
-  table.writeTo(into, { put, delete: () => {}, size: 0, write: () => {} });
+  let begun = 0;
+  let last = Number.POSITIVE_INFINITY;
+  const put = (dataKeyBytes: Buffer): void => {
+    written.add(dataKeyBytes.readUInt32BE(7));
+    const ring = ringOfDataKey(dataKeyBytes);
+    if (ring < last) begun++;
+    last = ring;
+  };
+  writeAll(table, into, { put, delete: () => {}, size: 0, write: () => {} });
   t.is(written.size, most);
+  t.is(begun, 2, 'in order, as far as it is sorted together');
   t.is(table.unwritten, most);
   table.onWritten([into]);
   t.deepEqual([table.unwritten, table.size], [0, most]);
 });
 
 test('with hardly any cache there is room for as much as may wait for the engine', (t) => {
-  const table = new ValueTable(0);
+  const table = new ValueTable(0, spreadOut);
   const into = table.gathering();
   const value = Buffer.alloc(30_000);
-  for (const each of range(0, 3000)) table.put(into, 0, one, 0, Buffer.from(`key-${each}`), 1, 0, value);
+  for (const each of range(0, 3000)) table.put(into, 0, one, Buffer.from(`key-${each}`), 1, 0, value);
   for (const each of range(3000, 40_000))
-    table.put(into, 0, one, 0, Buffer.from(`key-${each}`), 1, 0, value.subarray(0, 60));
+    table.put(into, 0, one, Buffer.from(`key-${each}`), 1, 0, value.subarray(0, 60));
   t.is(known(table, range(0, 40_000)), 40_000);
-  table.writeTo(into, new KeptBatch());
+  writeAll(table, into, new KeptBatch());
   table.onWritten([into]);
   t.is(table.bytes, 0);
 });
 
 test('keys of one place on the ring are found as quickly as others', (t) => {
-  const spread = new ValueTable(10_000_000);
-  const together = new ValueTable(10_000_000);
+  const spread = new ValueTable(10_000_000, spreadOut);
+  const together = new ValueTable(10_000_000, () => 7);
   const first = spread.gathering();
   const second = together.gathering();
   const value = Buffer.alloc(10);
   for (const each of range(0, 30_000)) {
     const name = Buffer.from(`key-${each}`);
-    spread.put(first, 0, one, Math.imul(each, 0x9e37_79b1) >>> 0, name, 1, 0, value);
-    together.put(second, 0, one, 7, name, 1, 0, value);
+    spread.put(first, 0, one, name, 1, 0, value);
+    together.put(second, 0, one, name, 1, 0, value);
   }
   t.deepEqual([together.longestProbe, together.size], [spread.longestProbe, 30_000]);
   t.true(together.longestProbe < 200, `${together.longestProbe}`);
 });
 
 test('large values have memory of their own and are written over in place', (t) => {
-  const table = new ValueTable(1_000_000);
+  const table = new ValueTable(1_000_000, spreadOut);
   write(table, range(0, 40), 100_000);
   t.true(table.bytes <= 1_000_000);
   t.is(table.size, 9);

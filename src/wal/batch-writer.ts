@@ -6,7 +6,14 @@
  */
 import { crc32 } from 'node:zlib';
 import type { ShardId } from '../base/index.js';
-import { batchHeaderBytes, type RecordType, recordHeaderBytes, writeBatchHeader, writeU53 } from './record.js';
+import {
+  batchHeaderBytes,
+  type RecordType,
+  recordHeaderBytes,
+  recordSeed,
+  writeBatchHeader,
+  writeU53,
+} from './record.js';
 
 /** Data from this size on are not copied. */
 const largeBytes = 16 * 1024;
@@ -41,6 +48,12 @@ export class BatchWriter {
   private headerAt = 0;
   private crcFrom = 0;
   private crc = 0;
+  private seed: number;
+
+  /** `number`: of the batch that gathers. */
+  constructor(public number: number) {
+    this.seed = recordSeed(number);
+  }
 
   /** Of the records so far, without the header of the batch. */
   get bytes(): number {
@@ -61,7 +74,7 @@ export class BatchWriter {
     this.header = memory;
     this.headerAt = at;
     lengthBytes.writeUInt32BE(length, 0);
-    this.crc = crc32(lengthBytes);
+    this.crc = crc32(lengthBytes, this.seed);
     this.crcFrom = at + 8;
     this.at = at + recordHeaderBytes;
     this.batchBytes += recordHeaderBytes + length;
@@ -101,9 +114,9 @@ export class BatchWriter {
     this.header.writeUInt32BE(this.crc, this.headerAt + 4);
   }
 
-  /** Everything gathered, as a batch of this number; nothing is left. */
-  take(number: number): TakenBatch {
-    writeBatchHeader(this.first, { number, bytes: this.batchBytes, records: this.batchRecords });
+  /** Everything gathered, as a batch; nothing is left, and what gathers now is the next one. */
+  take(): TakenBatch {
+    writeBatchHeader(this.first, { number: this.number, bytes: this.batchBytes, records: this.batchRecords });
     this.pieces.push(this.memory.subarray(this.pieceStart, this.at));
     const { pieces, memory, batchRecords: records } = this;
     const bytes = batchHeaderBytes + this.batchBytes;
@@ -115,6 +128,7 @@ export class BatchWriter {
     this.at = batchHeaderBytes;
     this.batchBytes = 0;
     this.batchRecords = 0;
+    this.seed = recordSeed(++this.number);
     return { pieces, bytes, records, memory };
   }
 

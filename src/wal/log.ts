@@ -6,7 +6,8 @@
  * 2. At most one write is under way; what is appended meanwhile is the next batch (group commit).
  * 3. A callback runs after its batch is durable, in the order of `commit` calls.
  * 4. After a failed write nothing is written ever again (poison): whether it is on disk is unknowable (RAFT-PITFALLS 34).
- * 5. A segment goes only when no group needs a record in it.
+ * 5. A segment goes only when no group needs a record in it. Its file may become another segment: to make a new one is as much to
+ *    write as what is logged in it, and the disk makes everybody wait for that.
  */
 import { assert, messageOf, type ReplicaId, RingraftError, type ShardId, type Timer } from '../base/index.js';
 import type { Entry, HardState, SnapshotMetadata } from '../raft/index.js';
@@ -23,7 +24,7 @@ import {
   writeHardState,
   writeTombstone,
 } from './record.js';
-import { type Recovered, recover, segmentPath } from './recover.js';
+import { type Recovered, recover, segmentPath, sparePath } from './recover.js';
 import type { RecoveredGroup, Wal, WalOptions, WalStatistics } from './types.js';
 
 type Callback = (error: Error | undefined) => void;
@@ -37,6 +38,8 @@ type Segment = {
 const fullRetryMs = 1000;
 /** The next segment is made once the current one is this full. */
 const prepareAtShare = 0.5;
+/** Files that wait to be segments again. */
+const mostSpares = 2;
 
 class SegmentedWal implements Wal {
   readonly recovered: ReadonlyMap<ShardId, RecoveredGroup>;
@@ -45,7 +48,10 @@ class SegmentedWal implements Wal {
   /** Older segments and the current one, with their sizes. */
   private readonly sizes = new Map<number, number>();
   private readonly damagedSegments = new Set<number>();
-  private readonly gathering = new BatchWriter();
+  /** Segments whose files are as long as they should be and of this life: what stands in them has numbers below those to come. */
+  private readonly reusable = new Set<number>();
+  private readonly spares: string[] = [];
+  private readonly gathering: BatchWriter;
   private callbacks: Callback[] = [];
   private writing = false;
   private position = segmentHeaderBytes;
@@ -57,7 +63,6 @@ class SegmentedWal implements Wal {
   private collectDue = false;
   private collecting = false;
   private nextSequence: number;
-  private nextBatch: number;
   private poison: Error | undefined;
   private full = false;
   private closed = false;
@@ -75,12 +80,12 @@ class SegmentedWal implements Wal {
     this.recovered = found.groups;
     this.damage = found.damage;
     this.nextSequence = current.sequence + 1;
-    this.nextBatch = found.nextBatch;
+    this.gathering = new BatchWriter(found.nextBatch);
     for (const { sequence, bytes, isDamaged } of found.segments) {
       this.sizes.set(sequence, bytes);
       if (isDamaged) this.damagedSegments.add(sequence);
     }
-    this.sizes.set(current.sequence, current.sizeBytes);
+    this.noteSegment(current);
     this.index = new GroupIndex(found.groups, found.oldestNeeded);
   }
 
@@ -169,7 +174,7 @@ class SegmentedWal implements Wal {
       this.finish(callbacks, 0, 0);
       return;
     }
-    const batch = this.gathering.take(this.nextBatch++);
+    const batch = this.gathering.take();
     this.index.flushed(this.current.sequence);
     // What is needed once this batch is durable; later appends, not yet durable, must not let anything go.
     const oldest = this.collectDue ? this.index.oldestOfAll(this.current.sequence) : undefined;
@@ -259,7 +264,7 @@ class SegmentedWal implements Wal {
     this.preparing = true;
     const sequence = this.nextSequence;
     const sizeBytes = Math.max(this.options.segmentBytes, segmentHeaderBytes + bytes);
-    createSegment(this.disk, this.options.directory, sequence, sizeBytes).then(
+    this.makeSegment(sequence, sizeBytes).then(
       (segment) => {
         this.preparing = false;
         if (this.closed) {
@@ -270,7 +275,7 @@ class SegmentedWal implements Wal {
         this.fullSinceMs = undefined;
         this.nextSequence = sequence + 1;
         this.next = segment;
-        this.sizes.set(sequence, sizeBytes);
+        this.noteSegment(segment);
         this.write();
       },
       (error: NodeJS.ErrnoException) => {
@@ -304,13 +309,41 @@ class SegmentedWal implements Wal {
         const path = segmentPath(this.options.directory, sequence);
         // Evidence is not deleted, but it must not stand in the way of the next start either.
         if (this.damagedSegments.has(sequence)) await this.disk.rename(path, `${path}.damaged`);
+        else if (this.reusable.has(sequence) && this.spares.length < mostSpares) await this.keepSpare(sequence, path);
         else await this.disk.remove(path);
         this.sizes.delete(sequence);
+        this.reusable.delete(sequence);
       }
     } catch {
       // What stays behind holds nothing that matters; the next time it is tried again.
     }
     this.collecting = false;
+  }
+
+  private noteSegment({ sequence, sizeBytes }: Segment): void {
+    this.sizes.set(sequence, sizeBytes);
+    if (sizeBytes === this.options.segmentBytes) this.reusable.add(sequence);
+  }
+
+  private async keepSpare(sequence: number, path: string): Promise<void> {
+    const spare = sparePath(this.options.directory, sequence);
+    await this.disk.rename(path, spare);
+    this.spares.push(spare);
+  }
+
+  private async makeSegment(sequence: number, sizeBytes: number): Promise<Segment> {
+    const { disk } = this;
+    const { directory, segmentBytes } = this.options;
+    const spare = sizeBytes === segmentBytes ? this.spares.pop() : undefined;
+    if (spare !== undefined) {
+      try {
+        return await reuseSegment(disk, directory, spare, { sequence, sizeBytes, from: this.gathering.number });
+      } catch {
+        // It holds nothing that matters.
+        await disk.remove(spare);
+      }
+    }
+    return createSegment(disk, directory, sequence, sizeBytes);
   }
 
   async close(): Promise<void> {
@@ -333,10 +366,32 @@ async function createSegment(disk: Disk, directory: string, sequence: number, si
   // What a failed attempt left behind.
   await disk.remove(path);
   const file = await disk.create(path, sizeBytes);
-  await new Promise<void>((resolve, reject) => {
-    file.writeDurably([encodeSegmentHeader(sequence)], 0, (error) => (error === undefined ? resolve() : reject(error)));
-  });
+  await writeHeader(file, encodeSegmentHeader(sequence));
   return { sequence, path, file, sizeBytes };
+}
+
+/** Batches from number `from` on are going to be in it. It has its header before it has its name: it is never damage. */
+async function reuseSegment(
+  disk: Disk,
+  directory: string,
+  spare: string,
+  { sequence, sizeBytes, from }: { readonly sequence: number; readonly sizeBytes: number; readonly from: number },
+): Promise<Segment> {
+  const old = await disk.open(spare);
+  try {
+    await writeHeader(old, encodeSegmentHeader(sequence, from));
+  } finally {
+    await old.close();
+  }
+  const path = segmentPath(directory, sequence);
+  await disk.rename(spare, path);
+  return { sequence, path, file: await disk.open(path), sizeBytes };
+}
+
+function writeHeader(file: DiskFile, header: Buffer): Promise<void> {
+  return new Promise((resolve, reject) => {
+    file.writeDurably([header], 0, (error) => (error === undefined ? resolve() : reject(error)));
+  });
 }
 
 /** Opens the log of a directory, or begins one. Appends go to a fresh segment. */

@@ -1,9 +1,13 @@
 /**
  * The byte format of the log (docs/wal-format.md). All numbers are big-endian.
  *
- *   segment = header batch*            header = "RRWAL\0\0\1" sequence:u64 crc:u32 zero:u32
+ *   segment = header batch*            header = "RRWAL\0\0\2" sequence:u64 from:u64 crc:u32 zero:u32
  *   batch   = "BTCH" crc:u32 number:u64 bytes:u32 records:u32 record*     crc is over number, bytes and records
- *   record  = length:u32 crc:u32 shard:u32 type:u8 payload                length is of payload; crc is over the rest
+ *   record  = length:u32 crc:u32 shard:u32 type:u8 payload                length is of payload; crc is over the batch's number
+ *                                                                         and the rest
+ *
+ * A segment may be a file that was one before: what stands in it behind its batches has numbers below `from`, and no record of it
+ * passes for one of a later batch, wherever a write was torn. Version 1 has no `from`, and no number in the checksum of a record.
  *
  * These constants are on disk: changing one loses data.
  */
@@ -19,10 +23,12 @@ import {
 } from '../raft/index.js';
 import type { BatchWriter } from './batch-writer.js';
 
-export const segmentHeaderBytes = 24;
+export const segmentHeaderBytes = 32;
+const oldHeaderBytes = 24;
 export const batchHeaderBytes = 24;
 export const recordHeaderBytes = 13;
-const segmentMagic = Buffer.from('RRWAL\0\0\x01', 'latin1');
+const segmentMagic = Buffer.from('RRWAL\0\0\x02', 'latin1');
+const oldMagic = Buffer.from('RRWAL\0\0\x01', 'latin1');
 const batchMagic = 0x42544348;
 const entryHeaderBytes = 13;
 const entriesHeadBytes = 20;
@@ -42,19 +48,43 @@ export function writeU53(bytes: Buffer, value: number, at: number): number {
 const readU53 = (bytes: Buffer, at: number): number =>
   bytes.readUInt32BE(at) * 0x1_0000_0000 + bytes.readUInt32BE(at + 4);
 
-export function encodeSegmentHeader(sequence: number): Buffer {
+export type SegmentHeader = {
+  readonly sequence: number;
+  /** Batches with lower numbers are of an earlier use of the file; 0: it is its first. */
+  readonly from: number;
+  /** Where the first batch begins. */
+  readonly bytes: number;
+  /** The checksum of a record begins with the number of its batch. */
+  readonly isNumbered: boolean;
+};
+
+export function encodeSegmentHeader(sequence: number, from = 0): Buffer {
   const bytes = Buffer.alloc(segmentHeaderBytes);
   segmentMagic.copy(bytes, 0);
   writeU53(bytes, sequence, 8);
-  bytes.writeUInt32BE(crc32(bytes.subarray(0, 16)), 16);
+  writeU53(bytes, from, 16);
+  bytes.writeUInt32BE(crc32(bytes.subarray(0, 24)), 24);
   return bytes;
 }
 
-/** The sequence of a segment; undefined when these bytes do not begin one. */
-export function decodeSegmentHeader(bytes: Buffer): number | undefined {
-  if (bytes.length < segmentHeaderBytes || !bytes.subarray(0, 8).equals(segmentMagic)) return undefined;
-  if (crc32(bytes.subarray(0, 16)) !== bytes.readUInt32BE(16)) return undefined;
-  return readU53(bytes, 8);
+/** undefined when these bytes do not begin a segment. */
+export function decodeSegmentHeader(bytes: Buffer): SegmentHeader | undefined {
+  if (bytes.length < segmentHeaderBytes) return undefined;
+  const magic = bytes.subarray(0, 8);
+  if (magic.equals(oldMagic)) {
+    if (crc32(bytes.subarray(0, 16)) !== bytes.readUInt32BE(16)) return undefined;
+    return { sequence: readU53(bytes, 8), from: 0, bytes: oldHeaderBytes, isNumbered: false };
+  }
+  if (!magic.equals(segmentMagic) || crc32(bytes.subarray(0, 24)) !== bytes.readUInt32BE(24)) return undefined;
+  return { sequence: readU53(bytes, 8), from: readU53(bytes, 16), bytes: segmentHeaderBytes, isNumbered: true };
+}
+
+const numberBytes = Buffer.alloc(8);
+
+/** What the checksum of a record goes on from. */
+export function recordSeed(batchNumber: number): number {
+  writeU53(numberBytes, batchNumber, 0);
+  return crc32(numberBytes);
 }
 
 export type BatchHeader = { readonly number: number; readonly bytes: number; readonly records: number };
@@ -143,16 +173,17 @@ export type DecodedRecord =
   | { readonly type: 'HardState'; readonly shardId: ShardId; readonly hardState: HardState }
   | { readonly type: 'Tombstone'; readonly shardId: ShardId };
 
-/** The record at `at` and where the next one begins; undefined when there is no whole, valid record. */
+/** The record at `at` and where the next one begins; undefined when there is no whole, valid record. `seed`: see `recordSeed`. */
 export function decodeRecord(
   bytes: Buffer,
   at: number,
   end: number,
+  seed: number,
 ): { readonly record: DecodedRecord; readonly next: number } | undefined {
   if (at + recordHeaderBytes > end) return undefined;
   const next = at + recordHeaderBytes + bytes.readUInt32BE(at);
   if (next > end) return undefined;
-  const crc = crc32(bytes.subarray(at + 8, next), crc32(bytes.subarray(at, at + 4)));
+  const crc = crc32(bytes.subarray(at + 8, next), crc32(bytes.subarray(at, at + 4), seed));
   if (crc !== bytes.readUInt32BE(at + 4)) return undefined;
   const shardId = bytes.readUInt32BE(at + 8) as ShardId;
   const record = decodePayload(shardId, bytes.readUInt8(at + 12), bytes.subarray(at + recordHeaderBytes, next));

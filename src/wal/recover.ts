@@ -7,9 +7,15 @@ import { type SegmentScan, scanSegment } from './scan.js';
 import type { RecoveredGroup } from './types.js';
 
 const segmentName = /^wal-([0-9a-f]{16})\.log$/;
+const spareName = /^spare-[0-9a-f]{16}\.log$/;
+const hexadecimal = (sequence: number): string => sequence.toString(16).padStart(16, '0');
 
 export const segmentPath = (directory: string, sequence: number): string =>
-  join(directory, `wal-${sequence.toString(16).padStart(16, '0')}.log`);
+  join(directory, `wal-${hexadecimal(sequence)}.log`);
+
+/** What a segment is called that nobody needs, until it is another one. */
+export const sparePath = (directory: string, sequence: number): string =>
+  join(directory, `spare-${hexadecimal(sequence)}.log`);
 
 export type RecoveredSegment = {
   readonly sequence: number;
@@ -37,7 +43,9 @@ type Scanned = { readonly sequence: number; readonly path: string; readonly scan
 
 export async function recover(disk: Disk, directory: string): Promise<Recovered> {
   await disk.makeDirectory(directory);
-  const names = (await disk.list(directory)).filter((name) => segmentName.test(name));
+  const files = await disk.list(directory);
+  for (const name of files.filter((each) => spareName.test(each))) await disk.remove(join(directory, name));
+  const names = files.filter((name) => segmentName.test(name));
   const sequences = names.map((name) => Number.parseInt(segmentName.exec(name)?.[1] ?? '', 16)).sort((a, b) => a - b);
   const replay = new Replay();
   const notes: string[] = [];

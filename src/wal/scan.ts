@@ -10,6 +10,8 @@ import {
   decodeBatchHeader,
   decodeRecord,
   decodeSegmentHeader,
+  recordSeed,
+  type SegmentHeader,
   segmentHeaderBytes,
 } from './record.js';
 
@@ -25,15 +27,18 @@ export type SegmentScan = {
   readonly headerReadable: boolean;
 };
 
-function readBatch(bytes: Buffer, at: number): { number: number; records: DecodedRecord[]; next: number } | undefined {
+type Batch = { readonly number: number; readonly records: DecodedRecord[]; readonly next: number };
+
+function readBatch(bytes: Buffer, at: number, { from: leastNumber, isNumbered }: SegmentHeader): Batch | undefined {
   const header = decodeBatchHeader(bytes, at);
-  if (header === undefined) return undefined;
+  if (header === undefined || header.number < leastNumber) return undefined;
+  const seed = isNumbered ? recordSeed(header.number) : 0;
   const next = at + batchHeaderBytes + header.bytes;
   if (next > bytes.length) return undefined;
   const records: DecodedRecord[] = [];
   let from = at + batchHeaderBytes;
   while (from < next) {
-    const decoded = decodeRecord(bytes, from, next);
+    const decoded = decodeRecord(bytes, from, next, seed);
     if (decoded === undefined) return undefined;
     records.push(decoded.record);
     from = decoded.next;
@@ -41,14 +46,22 @@ function readBatch(bytes: Buffer, at: number): { number: number; records: Decode
   return records.length === header.records ? { number: header.number, records, next } : undefined;
 }
 
-/** Whether any batch header with a number above `number` stands after `from`. */
-function hasLaterBatch(bytes: Buffer, from: number, number: number): boolean {
+/** The highest number in a batch header that stands after `from`; 0: there is none. */
+function newestBatch(bytes: Buffer, from: number): number {
+  let newest = 0;
   const magic = Buffer.from('BTCH', 'latin1');
   for (let at = bytes.indexOf(magic, from); at >= 0; at = bytes.indexOf(magic, at + 1)) {
     const header = decodeBatchHeader(bytes, at);
-    if (header !== undefined && header.number > number) return true;
+    if (header !== undefined) newest = Math.max(newest, header.number);
   }
-  return false;
+  return newest;
+}
+
+/** What stands behind the last batch that reads, and is not zeros, where the one that follows would be number `torn`. */
+function judgeTail(newest: number, torn: number, { from }: SegmentHeader): SegmentScan['tail'] {
+  if (newest > torn) return 'damaged';
+  // Where the file was in use before there is something behind the end, whatever happened to the last write.
+  return from > 0 && newest < torn ? 'clean' : 'torn';
 }
 
 const zeros = Buffer.alloc(64 * 1024);
@@ -67,16 +80,17 @@ function isZero(bytes: Buffer): boolean {
  * follows damage is read on: only that tells which replicas were begun anew since.
  */
 export function scanSegment(bytes: Buffer, sequence: number, previousNumber: number | undefined): SegmentScan {
-  const headerReadable = decodeSegmentHeader(bytes) === sequence;
-  if (!headerReadable) {
+  const header = decodeSegmentHeader(bytes);
+  const headerReadable = header?.sequence === sequence;
+  if (header === undefined || !headerReadable) {
     // No batch was ever written: the segment was being made.
     const isEmpty = isZero(bytes.subarray(segmentHeaderBytes));
     return { batches: [], validEnd: 0, tail: isEmpty ? 'torn' : 'damaged', followsGap: false, headerReadable };
   }
   const batches: { number: number; records: DecodedRecord[] }[] = [];
-  let at = segmentHeaderBytes;
+  let at = header.bytes;
   let last = previousNumber;
-  let batch = readBatch(bytes, at);
+  let batch = readBatch(bytes, at, header);
   const followsGap = batch !== undefined && last !== undefined && batch.number > last + 1;
   while (batch !== undefined) {
     const isNext = last === undefined || batch.number === last + 1 || (batches.length === 0 && followsGap);
@@ -85,11 +99,10 @@ export function scanSegment(bytes: Buffer, sequence: number, previousNumber: num
     batches.push(batch);
     last = batch.number;
     at = batch.next;
-    batch = readBatch(bytes, at);
+    batch = readBatch(bytes, at, header);
   }
   if (isZero(bytes.subarray(at))) return { batches, validEnd: at, tail: 'clean', followsGap, headerReadable };
   // The batch that does not read would have the next number; one after that proves that it was complete once.
-  const torn = last === undefined ? (decodeBatchHeader(bytes, at)?.number ?? 0) : last + 1;
-  const tail = hasLaterBatch(bytes, at, torn) ? 'damaged' : 'torn';
-  return { batches, validEnd: at, tail, followsGap, headerReadable };
+  const torn = last === undefined ? Math.max(header.from, decodeBatchHeader(bytes, at)?.number ?? 0) : last + 1;
+  return { batches, validEnd: at, tail: judgeTail(newestBatch(bytes, at), torn, header), followsGap, headerReadable };
 }

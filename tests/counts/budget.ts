@@ -32,12 +32,12 @@ const measured: Readonly<Record<string, Row<[put: 0, get: 0, scan: 0, putAlone: 
   'timers, client': [0.0007324, 0.0002441, 1, 0.09375, 0.04688],
   'timers, nodes': [0.01099, 0, 0, 0.3281, 0.1406],
   'virtual microseconds from first to last': [5.078, 1.563, 43.75, 900, 400],
-  'copies of bytes': [12.29, 5, 310.8, 19.32, 5],
+  'copies of bytes': [9.417, 5, 310.8, 16.57, 5],
   'bytes copied per byte of value': [13.38, 2.141, 218.5, 13.95, 2.141],
   'buffers made': [0.2749, 1.07, 109.9, 7.578, 7.094],
   'bytes of buffers made': [1364, 560, 28_600, 1613, 703],
   'bytes to and from strings': [3.06, 0.1875, 26.25, 60.06, 16.19],
-  'bytes of heap': [7460, 4000, 212_300, 46_800, 29_000],
+  'bytes of heap': [7000, 4100, 212_300, 46_000, 29_000],
 };
 const columns: readonly WorkloadName[] = ['put', 'get', 'scan', 'put alone', 'get alone'];
 

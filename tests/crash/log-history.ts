@@ -27,17 +27,22 @@ export type BatchPlace = {
   readonly number: number;
 };
 
-export const segmentHeaderBytes = 24;
+export const segmentHeaderBytes = 32;
 export const batchHeaderBytes = 24;
 export const recordHeaderBytes = 13;
 
+/** What stands behind them is of an earlier use of the file. */
 export function batchesIn(image: Image): readonly BatchPlace[] {
   const found: BatchPlace[] = [];
   for (const [name, bytes] of [...image].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    if (!name.startsWith('wal-')) continue;
+    const from = bytes.length < segmentHeaderBytes ? 0 : Number(bytes.readBigUInt64BE(16));
     let start = segmentHeaderBytes;
     while (start + batchHeaderBytes <= bytes.length && bytes.toString('latin1', start, start + 4) === 'BTCH') {
+      const number = Number(bytes.readBigUInt64BE(start + 8));
+      if (number < from) break;
       const end = start + batchHeaderBytes + bytes.readUInt32BE(start + 16);
-      found.push({ name, start, end, number: Number(bytes.readBigUInt64BE(start + 8)) });
+      found.push({ name, start, end, number });
       start = end;
     }
   }
@@ -117,6 +122,7 @@ function watchedDisk(): { readonly disk: Disk; readonly quiet: () => Promise<voi
       ...real,
       create: (path, sizeBytes) => watched(real.create(path, sizeBytes)),
       remove: (path) => watched(real.remove(path)),
+      rename: (from, to) => watched(real.rename(from, to)),
     },
     async quiet() {
       do {

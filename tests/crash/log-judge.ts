@@ -2,8 +2,8 @@
  * Judges what recovery makes of a cut or damaged log.
  *
  * Rules:
- * 1. A log cut anywhere reads back as what was acknowledged up to there, or with the batch that was cut if only zeros of
- *    it are missing; no damage is reported.
+ * 1. A log cut anywhere reads back as what was acknowledged up to there, or with the batch that was cut if what is
+ *    missing of it stood there before; no damage is reported.
  * 2. After one flipped bit every group reads back as acknowledged, or damage is reported: by the group, or by the log
  *    when the group is not there.
  * 3. The exception: the last batch of the log, which nothing follows, cannot be told from a torn write ("Protocol-Aware
@@ -45,15 +45,20 @@ export function lastBatch(image: Image): BatchPlace {
 
 /** The files as they were when the machine stopped with `cut` bytes of the milestone's last segment written. */
 export function cutAt(before: Milestone | undefined, milestone: Milestone, cut: number): Image {
-  const { name } = lastBatch(milestone.image);
+  const { name, end } = lastBatch(milestone.image);
   const whole = milestone.image.get(name) as Buffer;
+  const file = Buffer.from(whole);
+  // A file that was a segment before still has what stood there.
+  const earlier = before?.image.get(name);
+  if (earlier === undefined || earlier.length < end) file.fill(0, cut, end);
+  else earlier.copy(file, cut, cut);
   // What the batch let go is still there until it is written.
   const files = new Map(before?.image);
   for (const later of [...files.keys()]) if (later > name) files.delete(later);
   // Segments passed over were complete before the one after them was used.
   const lastUsed = before === undefined ? '' : lastBatch(before.image).name;
   for (const [between, bytes] of milestone.image) if (between > lastUsed && between < name) files.set(between, bytes);
-  files.set(name, Buffer.from(whole).fill(0, cut));
+  files.set(name, file);
   return files;
 }
 
@@ -64,12 +69,19 @@ export async function judgeCut(
   cut: number,
 ): Promise<string | undefined> {
   const { name, end } = lastBatch(milestone.image);
-  const bytes = milestone.image.get(name) as Buffer;
-  const isWhole = bytes.subarray(cut, end).every((byte) => byte === 0);
+  const files = cutAt(before, milestone, cut);
+  const isWhole = isSame(files, milestone.image, name, end);
   const expected = isWhole ? milestone.state : (before?.state ?? new Map());
-  const found = difference(await recoverFrom(cutAt(before, milestone, cut)), expected);
+  const found = difference(await recoverFrom(files), expected);
   return found === undefined ? undefined : `${name} cut at ${cut}: ${found}`;
 }
+
+/** Whether the first bytes of the file are the same in both. */
+export const isSame = (one: Image, other: Image, name: string, end: number): boolean =>
+  one
+    .get(name)
+    ?.subarray(0, end)
+    .equals(other.get(name)?.subarray(0, end) ?? Buffer.alloc(0)) ?? false;
 
 export type Verdict =
   /** Everything is as acknowledged and nothing is reported. */

@@ -24,7 +24,7 @@ export class MemoryDisk implements Disk {
   freeBytes = Number.POSITIVE_INFINITY;
   /** The nth durable write from now on fails with EIO (1: the next); 0: none. Those after it go through. */
   failWrite = 0;
-  /** Fails the removal of a path that is there. */
+  /** Fails the removal, or the renaming, of a path that is there. */
   failRemove: ((path: string) => boolean) | undefined;
   /** How many turns until an operation is durable: a disk may take independent ones in any order. */
   turns: () => number = () => 1;
@@ -146,6 +146,7 @@ export class MemoryDisk implements Disk {
   rename(from: string, to: string): Promise<void> {
     const inode = this.names.get(from);
     if (inode === undefined) return Promise.reject(failure('ENOENT', from));
+    if (this.failRemove?.(from) === true) return Promise.reject(failure('EIO', from));
     this.names.delete(from);
     this.names.set(to, inode);
     return this.durably(() => {

@@ -28,7 +28,9 @@ export const textsOf = (group: RecoveredGroup | undefined): readonly string[] =>
   (group?.entries ?? []).map(({ index, data }) => `${index}:${data}`);
 
 export const segmentNames = async (disk: Disk): Promise<readonly number[]> =>
-  (await disk.list(walDirectory)).map((name) => Number.parseInt(name.slice(4, 20), 16));
+  (await disk.list(walDirectory))
+    .filter((name) => name.startsWith('wal-'))
+    .map((name) => Number.parseInt(name.slice(4, 20), 16));
 
 /** Lets everything under way on a simulated disk finish. */
 export async function settled(turns = 20): Promise<void> {

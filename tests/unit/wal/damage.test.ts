@@ -61,7 +61,7 @@ test('every prefix of the last segment recovers all batches acknowledged before 
   const inLast = acknowledged.filter((batch) => batch.segment === segment);
   t.true(inLast.length >= 2);
   const before = acknowledged.filter((batch) => batch.segment !== segment).pop() as Acknowledged;
-  for (let cut = 24; cut <= end; cut++) {
+  for (let cut = 32; cut <= end; cut++) {
     const disk = changed(image, segment, (bytes) => bytes.fill(0, cut));
     const wal = await openLog(disk, { segmentBytes });
     const expected = inLast.filter((batch) => batch.end <= cut).pop() ?? before;
@@ -79,7 +79,7 @@ test('pitfall 35: after any single flipped bit all acknowledged data are there o
   const { image, texts, acknowledged } = await writtenLog(30);
   const last = acknowledged[acknowledged.length - 1] as Acknowledged;
   const beforeLast = acknowledged[acknowledged.length - 2] as Acknowledged;
-  const lastStart = beforeLast.segment === last.segment ? beforeLast.end : 24;
+  const lastStart = beforeLast.segment === last.segment ? beforeLast.end : 32;
   const paths = [...image.keys()];
   let [whole, reported, cutLast] = [0, 0, 0];
   for (let flip = 0; flip < 400; flip++) {

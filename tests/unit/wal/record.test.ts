@@ -10,6 +10,7 @@ import {
   decodeSegmentHeader,
   encodeSegmentHeader,
   RecordType,
+  recordSeed,
   writeBase,
   writeBatchHeader,
   writeEntries,
@@ -18,20 +19,22 @@ import {
 } from '../../../src/wal/record.js';
 import { configuration, entriesOf } from '../../support/wal-calls.js';
 
+const number = 5;
+const seed = recordSeed(number);
 const u48 = fc.integer({ min: 0, max: 2 ** 48 });
 const u32 = fc.integer({ min: 0, max: 0xffff_ffff });
 const shard = fc.integer({ min: 0, max: 0xffff }).map(shardId);
 
 /** The bytes of the one record that `write` writes. */
 function written(write: (batch: BatchWriter) => void): Buffer {
-  const batch = new BatchWriter();
+  const batch = new BatchWriter(number);
   write(batch);
-  return Buffer.concat(batch.take(1).pieces).subarray(batchHeaderBytes);
+  return Buffer.concat(batch.take().pieces).subarray(batchHeaderBytes);
 }
 
 function readBack(write: (batch: BatchWriter) => void) {
   const encoded = written(write);
-  const decoded = decodeRecord(encoded, 0, encoded.length);
+  const decoded = decodeRecord(encoded, 0, encoded.length, seed);
   return decoded?.next === encoded.length ? decoded.record : undefined;
 }
 
@@ -92,24 +95,32 @@ test('a record with any one bit flipped, or cut short, does not read', (t) => {
   for (let bit = 0; bit < encoded.length * 8; bit++) {
     const flipped = Buffer.from(encoded);
     flipped[bit >>> 3] = (flipped[bit >>> 3] as number) ^ (1 << (bit & 7));
-    t.is(decodeRecord(flipped, 0, flipped.length), undefined, `bit ${bit}`);
+    t.is(decodeRecord(flipped, 0, flipped.length, seed), undefined, `bit ${bit}`);
   }
-  for (let end = 0; end < encoded.length; end++) t.is(decodeRecord(encoded, 0, end), undefined, `cut at ${end}`);
+  for (let end = 0; end < encoded.length; end++) t.is(decodeRecord(encoded, 0, end, seed), undefined, `cut at ${end}`);
+});
+
+test('a record of another batch does not read, however much it is where it should be', (t) => {
+  const encoded = written((batch) => writeEntries(batch, shardId(1), entriesOf(5, ['ab', '', 'cdef']), 4));
+  for (let other = 0; other < 5000; other++) {
+    t.is(decodeRecord(encoded, 0, encoded.length, recordSeed(other)) !== undefined, other === number);
+  }
 });
 
 test('headers read back, and with any one bit flipped they do not', (t) => {
-  const segment = encodeSegmentHeader(2 ** 40 + 3);
+  const segment = encodeSegmentHeader(2 ** 40 + 3, 2 ** 35 + 9);
   const header = { number: 2 ** 33 + 1, bytes: 77, records: 3 };
   const batch = Buffer.alloc(batchHeaderBytes);
   writeBatchHeader(batch, header);
-  t.is(decodeSegmentHeader(segment), 2 ** 40 + 3);
+  const read = { sequence: 2 ** 40 + 3, from: 2 ** 35 + 9, bytes: 32, isNumbered: true };
+  t.deepEqual(decodeSegmentHeader(segment), read);
   t.deepEqual(decodeBatchHeader(batch, 0), header);
   for (let bit = 0; bit < batch.length * 8; bit++) {
     const flipped = Buffer.from(batch);
     flipped[bit >>> 3] = (flipped[bit >>> 3] as number) ^ (1 << (bit & 7));
     t.is(decodeBatchHeader(flipped, 0), undefined, `batch bit ${bit}`);
   }
-  for (let bit = 0; bit < 20 * 8; bit++) {
+  for (let bit = 0; bit < 28 * 8; bit++) {
     const flipped = Buffer.from(segment);
     flipped[bit >>> 3] = (flipped[bit >>> 3] as number) ^ (1 << (bit & 7));
     t.is(decodeSegmentHeader(flipped), undefined, `segment bit ${bit}`);

@@ -39,7 +39,7 @@ const fullRetryMs = 1000;
 /** The next segment is made once the current one is this full. */
 const prepareAtShare = 0.5;
 /** Files that wait to be segments again. */
-const mostSpares = 2;
+const mostSpares = 4;
 
 class SegmentedWal implements Wal {
   readonly recovered: ReadonlyMap<ShardId, RecoveredGroup>;

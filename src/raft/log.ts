@@ -33,6 +33,8 @@ type ConfigurationAt = { readonly index: number; readonly configuration: Configu
 export class RaftLog {
   readonly packed = new PackedEntries();
   private entries: Entry[];
+  /** Of all entries that are here. */
+  private heldBytes: number;
   private snapshot: SnapshotMetadata;
   private configurations: ConfigurationAt[];
   /** The configuration in force: that of the newest configuration entry, committed or not (thesis §4.1). */
@@ -53,6 +55,7 @@ export class RaftLog {
   constructor(initial: RaftInitialState) {
     this.snapshot = initial.snapshot;
     this.entries = [...initial.entries];
+    this.heldBytes = this.dataBytes(this.firstIndex, this.lastIndex);
     this.configurations = [{ index: initial.snapshot.index, configuration: initial.snapshot.configuration }];
     this.configuration = initial.snapshot.configuration;
     for (const entry of this.entries) this.noteConfiguration(entry);
@@ -141,12 +144,14 @@ export class RaftLog {
   append(entry: Entry): void {
     assert(entry.index === this.lastIndex + 1, 'the log has no gaps');
     this.entries.push(entry);
+    this.heldBytes += entry.data.length;
     this.noteConfiguration(entry);
   }
 
   /** Forgets the entries from `index` on: they conflict with the leader's (Raft §5.3). */
   truncateFrom(index: number): void {
     assert(index > this.committed, 'a committed entry is never replaced');
+    this.heldBytes -= this.dataBytes(index, this.lastIndex);
     this.entries.length = index - this.packedTo - 1;
     this.persisted = Math.min(this.persisted, index - 1);
     this.handedOut = Math.min(this.handedOut, index - 1);
@@ -186,6 +191,7 @@ export class RaftLog {
     this.snapshot = snapshot;
     this.packed.clear();
     this.entries = [];
+    this.heldBytes = 0;
     this.configurations = [{ index: snapshot.index, configuration: snapshot.configuration }];
     this.configuration = snapshot.configuration;
     this.committed = snapshot.index;
@@ -283,6 +289,7 @@ export class RaftLog {
     if (index <= this.snapshot.index) return;
     assert(index <= this.applied && index <= this.persisted, 'only what is applied and durable is forgotten');
     const snapshot = this.snapshotAt(index);
+    this.heldBytes -= this.dataBytes(this.firstIndex, index);
     const packed = Math.min(index - this.snapshot.index, this.packed.count);
     if (index > this.packedTo) this.entries = this.entries.slice(index - this.packedTo);
     this.packed.dropFirst(packed);
@@ -293,14 +300,12 @@ export class RaftLog {
     this.snapshot = snapshot;
   }
 
-  /** The first index such that the entries from it on hold at most `maxBytes` of data. */
+  /** The first index such that the entries from it on hold at most `maxBytes`, with what they cost beside their data. */
   indexForTrailingBytes(maxBytes: number): number {
-    let bytes = 0;
-    for (let index = this.lastIndex; index >= this.firstIndex; index--) {
-      bytes += this.dataBytesAt(index) + entryOverheadBytes;
-      if (bytes > maxBytes) return index + 1;
-    }
-    return this.firstIndex;
+    let index = this.firstIndex;
+    let bytes = this.heldBytes + entryOverheadBytes * (this.lastIndex - index + 1);
+    for (; bytes > maxBytes; index++) bytes -= this.dataBytesAt(index) + entryOverheadBytes;
+    return index;
   }
 
   private noteConfiguration(entry: Entry): void {

@@ -78,6 +78,18 @@ function checkedSlice(log: RaftLog, from: number, maxBytes: number): readonly En
   return slice;
 }
 
+/** By what each entry counts for: 96 bytes and its data. */
+function checkedTrailing(log: RaftLog, maxBytes: number): number {
+  const found = log.indexForTrailingBytes(maxBytes);
+  let right = log.lastIndex + 1;
+  for (let bytes = 0; right > log.firstIndex; right--) {
+    bytes += log.dataBytes(right - 1, right - 1) + 96;
+    if (bytes > maxBytes) break;
+  }
+  if (found !== right) throw new Error(`${maxBytes} bytes are held from ${found} on, not from ${right}`);
+  return found;
+}
+
 class TwoLogs {
   readonly plain = newLog();
   readonly packing = newLog();
@@ -162,7 +174,7 @@ class TwoLogs {
         .filter((from) => from <= lastIndex)
         .map((from) => checkedSlice(log, from, bytes)),
     );
-    const trailing = [0, 100, 1000, 10_000].map((bytes) => log.indexForTrailingBytes(bytes));
+    const trailing = [0, 100, 1000, 10_000, 1_000_000].map((bytes) => checkedTrailing(log, bytes));
     const sums = [0, 0.3, 0.8].map((along) => log.dataBytes(between(firstIndex, lastIndex, along), lastIndex));
     const snapshots = applied < firstIndex - 1 ? [] : [log.snapshotAt(applied), log.snapshotAt(firstIndex - 1)];
     const marks = { firstIndex, lastIndex, lastTerm, committed, applied, persisted, snapshotMetadata };
@@ -195,6 +207,20 @@ test('a log that packs is the same log: terms, slices, sums, what is let go of a
     { numRuns: 400 },
   );
   t.true(packed > 1000, `${packed} were packed`);
+});
+
+test('a log that is opened with entries counts them for what is let go of', (t) => {
+  const entries = [10, 20, 30].map((bytes, at) => ({
+    index: at + 4,
+    term: 1,
+    type: EntryType.Normal,
+    data: dataOf(bytes, at),
+  }));
+  const hardState = { currentTerm: 1, votedFor: noReplica, commitIndex: 3 };
+  const log = new RaftLog({ hardState, snapshot: { index: 3, term: 1, configuration }, entries, appliedIndex: 3 });
+  for (const bytes of [0, 125, 126, 241, 242, 347, 348]) checkedTrailing(log, bytes);
+  t.is(log.indexForTrailingBytes(348), 4);
+  t.is(log.indexForTrailingBytes(347), 5);
 });
 
 test('a large entry is not packed, nor what follows it, until it is let go of', (t) => {

@@ -2,8 +2,9 @@
 import t from 'tap';
 import { brokenEnvironment, brokenNames } from '../chaos/broken-builds.js';
 import { kvdPath, runProgram, TestCluster } from '../support/cluster.js';
+import { hangGuardMs } from '../support/hang-guard.js';
 
-t.setTimeout(120_000);
+t.setTimeout(hangGuardMs);
 
 t.test('a kvd whose bug nobody knows refuses to start', async (t) => {
   const { code, stderr } = await runProgram(kvdPath, ['--version'], { env: brokenEnvironment('read-with-quorum') });

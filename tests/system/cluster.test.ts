@@ -10,6 +10,7 @@ import t from 'tap';
 import type { RingraftClient } from '../../src/client/index.js';
 import type { ClusterView, ManagerRequest, NodeView, ShardStatus } from '../../src/wire/index.js';
 import { kvdPath, runProgram, TestCluster } from '../support/cluster.js';
+import { hangGuardMs } from '../support/hang-guard.js';
 
 const shards = 8;
 const buckets = ['default', 'other'];
@@ -97,7 +98,7 @@ async function untilView(
   throw new Error(`not in time: ${what}\n${JSON.stringify(view, null, 1)}\n${logs}`);
 }
 
-t.setTimeout(120_000);
+t.setTimeout(hangGuardMs);
 
 t.test(
   'pitfall 40: a node joins, another is drained and stopped while clients write, and nothing is lost',

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { Comparison } from '../../src/compare/index.js';
 import { runProgram } from '../support/cluster.js';
+import { hangGuardMs } from '../support/hang-guard.js';
 
 const programPath = join(import.meta.dirname, '..', '..', 'src', 'compare', 'main.js');
 const options = [
@@ -33,7 +34,7 @@ const processesWith = (word: string): readonly string[] =>
     });
 
 /** Elections of three systems, one after the other, on a machine that may be busy. */
-t.setTimeout(120_000);
+t.setTimeout(hangGuardMs);
 
 t.test('every system that is installed answers, and nothing stays behind', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'ringraft-compare-test-'));

@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { kvdPath, runProgram, TestCluster } from '../support/cluster.js';
+import { hangGuardMs } from '../support/hang-guard.js';
 
-t.setTimeout(180_000);
+t.setTimeout(hangGuardMs);
 
 t.test('a configuration with mistakes is refused with every mistake named', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'ringraft-'));

@@ -12,8 +12,9 @@ import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { isRunning, type LocalNode, readState } from '../../src/cli/local/state.js';
 import { kvctlPath, type RunResult, runProgram } from '../support/cluster.js';
+import { hangGuardMs } from '../support/hang-guard.js';
 
-t.setTimeout(120_000);
+t.setTimeout(hangGuardMs);
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..');
 const directory = mkdtempSync(join(tmpdir(), 'ringraft faults '));

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { type Bus, connectNats } from '../../src/transport/index.js';
 import { TestCluster } from '../support/cluster.js';
+import { hangGuardMs } from '../support/hang-guard.js';
 import { residentBytes } from '../support/node-memory.js';
 
 const requests = 10_000;
@@ -56,7 +57,7 @@ function busyAfter(outcomes: readonly Outcome[]): string {
   return `${times[Math.floor(times.length / 2)]} ms, ${times.at(-1)} ms`;
 }
 
-t.setTimeout(120_000);
+t.setTimeout(hangGuardMs);
 
 t.test('10,000 requests at once: answered or BUSY, and the cluster is as well as before', async (t) => {
   const cluster = await TestCluster.start();

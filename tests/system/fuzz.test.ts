@@ -11,6 +11,7 @@ import { endpoints } from '../../src/service/endpoints.js';
 import { requestHeaders } from '../../src/service/raw-request.js';
 import { connectNats } from '../../src/transport/index.js';
 import { TestCluster } from '../support/cluster.js';
+import { hangGuardMs } from '../support/hang-guard.js';
 import { residentBytes } from '../support/node-memory.js';
 import { RawNats } from '../support/raw-nats.js';
 
@@ -169,7 +170,7 @@ function complaint({ payload, headers }: Answer): string | undefined {
   return /^[45]\d\d$/.test(status) ? undefined : `status ${status}`;
 }
 
-t.setTimeout(180_000);
+t.setTimeout(hangGuardMs);
 
 t.test(`what strangers publish stops no node, seed ${seed}`, async (t) => {
   t.comment(`FUZZ_SEED=${seed}`);

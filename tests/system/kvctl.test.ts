@@ -4,8 +4,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { kvctlPath, runProgram, TestCluster } from '../support/cluster.js';
+import { hangGuardMs } from '../support/hang-guard.js';
 
-t.setTimeout(180_000);
+t.setTimeout(hangGuardMs);
 
 t.test('every exit code means what is documented', async (t) => {
   const cluster = await TestCluster.start({ shards: 4 });

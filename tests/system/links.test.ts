@@ -9,8 +9,9 @@ import t from 'tap';
 import { bridge, oneWay, slowConsumer, split } from '../../src/faults/index.js';
 import { connectNats } from '../../src/transport/index.js';
 import { BrokerCluster, nodes, planned, timed, unheard, until } from '../support/broker-cluster.js';
+import { hangGuardMs } from '../support/hang-guard.js';
 
-t.setTimeout(60_000);
+t.setTimeout(hangGuardMs);
 
 const cluster = await BrokerCluster.proxied();
 const { control, config } = cluster;

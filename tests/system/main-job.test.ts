@@ -7,6 +7,7 @@ import t from 'tap';
 import { isRingraftError } from '../../src/base/index.js';
 import type { RingraftClient } from '../../src/client/index.js';
 import { allLed, TestCluster } from '../support/cluster.js';
+import { hangGuardMs } from '../support/hang-guard.js';
 import { missingKeys } from '../support/missing-keys.js';
 
 type Journal = { readonly acknowledged: Map<string, string>; failed: number; running: boolean };
@@ -32,7 +33,7 @@ function keepWriting(client: RingraftClient, prefix: string, width = 16): { jour
   return { journal, done };
 }
 
-t.setTimeout(180_000);
+t.setTimeout(hangGuardMs);
 
 t.test('operations answer as documented', async (t) => {
   const cluster = await TestCluster.start();

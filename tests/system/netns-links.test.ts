@@ -18,8 +18,9 @@ import {
 } from '../../src/faults/index.js';
 import { connectNats } from '../../src/transport/index.js';
 import { BrokerCluster, nodes, planned, timed, unheard, until } from '../support/broker-cluster.js';
+import { hangGuardMs } from '../support/hang-guard.js';
 
-t.setTimeout(90_000);
+t.setTimeout(hangGuardMs);
 
 /** Makes the namespaces; a text: why this machine cannot. */
 async function make(): Promise<NetnsPlan | string> {

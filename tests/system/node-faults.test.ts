@@ -8,8 +8,9 @@ import t from 'tap';
 import type { RingraftClient } from '../../src/client/index.js';
 import { type NodeFaults, type NodeFaultsSeen, readNodeFaultsSeen, writeNodeFaults } from '../../src/faults/index.js';
 import { TestCluster } from '../support/cluster.js';
+import { hangGuardMs } from '../support/hang-guard.js';
 
-t.setTimeout(120_000);
+t.setTimeout(hangGuardMs);
 
 const hourMs = 3_600_000;
 const bucket = 'default';

@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import t from 'tap';
 import { TestCluster } from '../support/cluster.js';
+import { hangGuardMs } from '../support/hang-guard.js';
 
 const script = join(process.cwd(), 'tests', 'system', 'other-language-client.pl');
 
@@ -47,7 +48,7 @@ no such operation: nobody listens (503)
 service: ringraft
 `;
 
-t.setTimeout(90_000);
+t.setTimeout(hangGuardMs);
 
 t.test('a client in another language, from the documentation alone', async (t) => {
   const cluster = await TestCluster.start();

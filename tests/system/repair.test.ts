@@ -11,6 +11,7 @@ import { isRingraftError } from '../../src/base/index.js';
 import type { RingraftClient } from '../../src/client/index.js';
 import type { NodeStatus, ShardStatus } from '../../src/wire/index.js';
 import { TestCluster } from '../support/cluster.js';
+import { hangGuardMs } from '../support/hang-guard.js';
 import { missingKeys } from '../support/missing-keys.js';
 
 const shards = 4;
@@ -102,7 +103,7 @@ function damageTheMiddle(directory: string): string {
   return middle.name;
 }
 
-t.setTimeout(180_000);
+t.setTimeout(hangGuardMs);
 
 t.test('a node with a bit flipped in the middle of its log is rebuilt while writes go on', async (t) => {
   const cluster = await TestCluster.start({ shards, settings });

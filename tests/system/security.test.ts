@@ -13,9 +13,10 @@ import { readState } from '../../src/cli/local/state.js';
 import { loadConfig } from '../../src/config/index.js';
 import { connectNats } from '../../src/transport/index.js';
 import { kvctlPath, type RunResult, runProgram } from '../support/cluster.js';
+import { hangGuardMs } from '../support/hang-guard.js';
 import { freePort } from '../support/nats-server.js';
 
-t.setTimeout(180_000);
+t.setTimeout(hangGuardMs);
 
 const root = mkdtempSync(join(tmpdir(), 'ringraft secure '));
 const directory = join(root, 'keys and all');

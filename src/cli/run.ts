@@ -6,19 +6,8 @@
  */
 import { isRingraftError, messageOf } from '../base/index.js';
 import { consistencies } from '../client/index.js';
-import { append, incr } from './commands/additions.js';
-import { bench } from './commands/bench.js';
-import { type Command, nameOf } from './commands/command.js';
-import { groups } from './commands/groups.js';
-import { init } from './commands/init.js';
-import { cas, del, get, mget, put } from './commands/keys.js';
-import { exists, touch, ttl } from './commands/lifetimes.js';
-import { type ConnectLocal, down, status, up } from './commands/local.js';
-import { metrics } from './commands/operate.js';
-import { ring } from './commands/ring.js';
-import { ringPlan } from './commands/ring-plan.js';
-import { count, scan } from './commands/scan.js';
-import { exportCommand, importCommand } from './commands/transfer.js';
+import { type CommandDependencies, loadCommands } from './commands/catalogue.js';
+import { type Command, type Group, nameOf } from './commands/command.js';
 import { Context, type Dependencies, type GlobalArguments } from './context.js';
 import { exitCodeOf, exitCodes } from './exit-codes.js';
 import type { Io } from './io.js';
@@ -125,7 +114,7 @@ function globalOptions(parser: Argv): Argv {
     });
 }
 
-export type RunDependencies = Dependencies & { readonly connectLocal: ConnectLocal; readonly version: string };
+export type RunDependencies = Dependencies & CommandDependencies;
 
 /** Runs one command line; resolves with the exit code. Never throws for what a user can do wrong. */
 export async function run(argv: readonly string[], io: Io, dependencies: RunDependencies): Promise<number> {
@@ -146,48 +135,22 @@ export async function run(argv: readonly string[], io: Io, dependencies: RunDepe
     parser.command({
       command: command.command as string,
       describe: command.describe,
-      builder: (inner: Argv) => command.builder?.(inner) ?? inner,
+      builder: (inner: Argv) => (command.below ?? []).reduce(add, command.builder?.(inner) ?? inner),
       handler: execute(command),
     });
-  const commands = [
-    get,
-    put,
-    del,
-    cas,
-    incr,
-    append,
-    exists,
-    touch,
-    ttl,
-    mget,
-    scan,
-    count,
-    importCommand,
-    exportCommand,
-    init,
-    up(dependencies.connectLocal),
-    down,
-    status,
-    bench(dependencies.version),
-    metrics,
-  ];
+  const addGroup = (parser: Argv, { name, describe, commands }: Group): Argv => {
+    const needed = `${name} needs a command: ${commands.map(nameOf).join(', ')}`;
+    return parser.command(name, describe, (inner) => commands.reduce(add, inner).demandCommand(1, needed));
+  };
   let parser = globalOptions(yargs(visible))
     .scriptName('kvctl')
     .usage('kvctl - talk to a Ringraft cluster\n\nUsage: $0 <command> [options]')
     .parserConfiguration(parserRules)
     .env('KVCTL');
-  for (const command of commands) parser = add(parser, command);
-  for (const { name, describe, commands: members } of groups) {
-    const needed = `${name} needs a command: ${members.map(nameOf).join(', ')}`;
-    parser = parser.command(name, describe, (inner) => members.reduce(add, inner).demandCommand(1, needed));
+  for (const loaded of await loadCommands(visible[0], dependencies)) {
+    parser = 'commands' in loaded ? addGroup(parser, loaded) : add(parser, loaded);
   }
   parser = parser
-    .command({
-      command: ring.command as string,
-      describe: ring.describe,
-      builder: (inner: Argv) => add(ring.builder?.(inner) ?? inner, ringPlan),
-      handler: execute(ring),
-    })
     .completion('completion', 'Print a completion script for bash or zsh')
     .demandCommand(1, 'kvctl needs a command; see kvctl --help')
     .recommendCommands()

@@ -1,6 +1,7 @@
 /** A client over a map in memory, and one run of kvctl against it: no cluster, no process. */
 import { PassThrough, Readable } from 'node:stream';
 import { type Clock, RingraftError } from '../../src/base/index.js';
+import { loadCommands } from '../../src/cli/commands/catalogue.js';
 import { type Io, type LocalProcesses, type RunDependencies, run } from '../../src/cli/index.js';
 import type { Key, PutResult, RingraftClient, ScanItem, ScanOptions, WriteOptions } from '../../src/client/index.js';
 import type { ClusterMapAnswer, ManagerAnswer, ManagerRequest, NodeStatus } from '../../src/wire/index.js';
@@ -213,6 +214,9 @@ function sink(isTTY: boolean): { stream: PassThrough & { isTTY: boolean }; read:
   stream.on('data', (chunk: Buffer) => chunks.push(chunk));
   return { stream, read: () => Buffer.concat(chunks) };
 }
+
+// Loading a command takes real time, which a virtual clock does not wait for: here all are loaded before any runs.
+await loadCommands(undefined, { version: '9.9.9', connectLocal: async () => new FakeClient() });
 
 /** Runs kvctl in this process, on the cluster `test` unless the arguments say otherwise. */
 export async function kvctl(argv: readonly string[], options: RunOptions = {}): Promise<Ran> {

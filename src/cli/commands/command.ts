@@ -10,7 +10,12 @@ export type Command = {
   readonly builder?: (parser: Argv) => Argv;
   /** Its exit code; nothing: 0. */
   readonly run: (context: Context, args: Arguments) => Promise<number | undefined>;
+  /** Called by a further word. */
+  readonly below?: readonly Command[];
 };
+
+/** Commands below a word that is none by itself: `kvctl cluster status`. */
+export type Group = { readonly name: string; readonly describe: string; readonly commands: readonly Command[] };
 
 /** The word it is called by. */
 export const nameOf = ({ command }: Command): string => [command].flat()[0]?.split(' ')[0] ?? '';

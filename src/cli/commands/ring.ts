@@ -8,6 +8,7 @@ import { drawRing } from '../ring/draw.js';
 import { describe, type Layout, percent, readLayout } from '../ring/layout.js';
 import { counted } from '../values.js';
 import { type Command, flag } from './command.js';
+import { ringPlan } from './ring-plan.js';
 
 const usualColumns = 80;
 
@@ -99,4 +100,5 @@ export const ring: Command = {
     await print(context, layout, { shards: flag(args, 'shards'), draw: flag(args, 'draw') });
     return exitCodes.ok;
   },
+  below: [ringPlan],
 };

@@ -2,11 +2,12 @@
 declare module 'level-rocksdb' {
   type Callback<T> = (error: (Error & { code?: string; cause?: Error }) | null | undefined, result: T) => void;
 
+  /** What the layer above calls, which allows one write a batch; the binding under it does not mind. */
   export type RocksChainedBatch = {
-    put(key: Buffer, value: Buffer): RocksChainedBatch;
-    del(key: Buffer): RocksChainedBatch;
-    readonly length: number;
-    write(options: { sync: boolean }, callback: (error?: Error | null) => void): void;
+    _put(key: Buffer, value: Buffer): void;
+    _del(key: Buffer): void;
+    _clear(): void;
+    _write(options: { sync: boolean }, callback: (error?: Error | null) => void): void;
   };
 
   export type RocksIterator = {

@@ -9,29 +9,72 @@ import levelRocksdb, {
   type RocksIterator,
   type RocksLevel,
 } from 'level-rocksdb';
-import { emptyBytes, messageOf, RingraftError } from '../base/index.js';
+import { assert, emptyBytes, messageOf, RingraftError } from '../base/index.js';
 import type { Engine, EngineBatch, EngineCallback, EngineIterator, EnginePair, EngineRange } from './engine.js';
 
 const blockCacheBytes = 8 * 1024 * 1024;
 const writeBufferBytes = 16 * 1024 * 1024;
 
+/** A batch that took more gives its memory back when it is collected. */
+const mostKeptBytes = 2 * 1024 * 1024;
+const mostSpares = 2;
+
+/**
+ * What batches are written in. The binding frees one when V8 collects it, and V8 knows nothing of its size: hundreds of megabytes
+ * would wait for that. So they are used again, with the memory that they have.
+ */
+class BatchMemory {
+  private readonly spares: RocksChainedBatch[] = [];
+
+  constructor(private readonly db: RocksBinding) {}
+
+  take(): RocksChainedBatch {
+    return this.spares.pop() ?? this.db.batch();
+  }
+
+  giveBack(batch: RocksChainedBatch, bytes: number): void {
+    if (bytes > mostKeptBytes || this.spares.length === mostSpares) return;
+    batch._clear();
+    this.spares.push(batch);
+  }
+}
+
 class RocksBatch implements EngineBatch {
   size = 0;
+  private bytes = 0;
+  private batch: RocksChainedBatch | undefined;
 
-  constructor(private readonly batch: RocksChainedBatch) {}
+  constructor(private readonly memory: BatchMemory) {
+    this.batch = memory.take();
+  }
+
+  /** It may be another's once it is written. */
+  private get open(): RocksChainedBatch {
+    assert(this.batch !== undefined, 'a batch is not used after it was written');
+    return this.batch;
+  }
 
   put(key: Buffer, value: Buffer): void {
-    this.batch.put(key, value);
+    assert(key.length > 0, 'a key is not empty');
+    this.open._put(key, value);
     this.size++;
+    this.bytes += key.length + value.length;
   }
 
   delete(key: Buffer): void {
-    this.batch.del(key);
+    assert(key.length > 0, 'a key is not empty');
+    this.open._del(key);
     this.size++;
+    this.bytes += key.length;
   }
 
   write(sync: boolean, callback: (error: Error | undefined) => void): void {
-    this.batch.write({ sync }, (error) => callback(error ?? undefined));
+    const batch = this.open;
+    this.batch = undefined;
+    batch._write({ sync }, (error) => {
+      this.memory.giveBack(batch, this.bytes);
+      callback(error ?? undefined);
+    });
   }
 }
 
@@ -78,11 +121,12 @@ class RocksRangeIterator implements EngineIterator {
 class RocksEngine implements Engine {
   readonly name = 'rocksdb';
   private level: RocksLevel | undefined;
+  private batches: BatchMemory | undefined;
 
   constructor(private readonly path: string) {}
 
   private get db(): RocksBinding {
-    if (this.level === undefined) throw new RingraftError('CLOSED', 'the engine is not open');
+    if (this.level === undefined) throw notOpen();
     return this.level.db.db;
   }
 
@@ -104,11 +148,13 @@ class RocksEngine implements Engine {
         },
       );
     });
+    this.batches = new BatchMemory(this.db);
   }
 
   async close(): Promise<void> {
     const { level } = this;
     this.level = undefined;
+    this.batches = undefined;
     if (level === undefined) return;
     await new Promise<void>((resolve, reject) => level.close((error) => (error ? reject(error) : resolve())));
   }
@@ -118,7 +164,8 @@ class RocksEngine implements Engine {
   }
 
   batch(): EngineBatch {
-    return new RocksBatch(this.db.batch());
+    if (this.batches === undefined) throw notOpen();
+    return new RocksBatch(this.batches);
   }
 
   iterate({ gte, lt, reverse = false, keysOnly = false, readAheadBytes }: EngineRange): EngineIterator {
@@ -146,6 +193,8 @@ class RocksEngine implements Engine {
     });
   }
 }
+
+const notOpen = (): RingraftError => new RingraftError('CLOSED', 'the engine is not open');
 
 function openError(path: string, error: (Error & { cause?: Error }) | null | undefined): RingraftError {
   const text = `${messageOf(error)} ${messageOf(error?.cause)}`;

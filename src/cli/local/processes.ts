@@ -14,15 +14,16 @@ export type LocalProcesses = {
 };
 
 /**
- * For the C library of nodes; here and below a user's own settings come first. Buffers of 64 KiB from sockets
- * and small ones that stay share its heap: with few arenas, and large pieces always given back, fewer holes are left in it. What
- * is larger than a huge page the system may give in huge pages: a node looks for keys all over its memory.
+ * For the C library of nodes; here and below a user's own settings come first. Buffers of 64 KiB from sockets, messages
+ * and small ones that stay share its heap: with few arenas, and pieces from 256 KiB on always given back, few holes are left in it;
+ * pieces of 64 KiB come and go too often for that. What is larger than a huge page the system may give in huge pages: a node looks
+ * for keys all over its memory.
  */
 const allocatorSettings: Readonly<Record<string, string>> = {
   MALLOC_ARENA_MAX: '2',
-  MALLOC_MMAP_THRESHOLD_: '65536',
-  MALLOC_TRIM_THRESHOLD_: '131072',
-  MALLOC_TOP_PAD_: '65536',
+  MALLOC_MMAP_THRESHOLD_: '262144',
+  MALLOC_TRIM_THRESHOLD_: '1048576',
+  MALLOC_TOP_PAD_: '262144',
   GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1',
 };
 

@@ -26,7 +26,7 @@ test.serial('what is started has settings for memory and threads; those of the e
       else process.env.GOMAXPROCS = before;
     }
     const usual = before ?? String(Math.max(1, Math.floor(availableParallelism() / 4)));
-    const memory = '2 65536 glibc.malloc.hugetlb=1';
+    const memory = '2 262144 glibc.malloc.hugetlb=1';
     t.deepEqual(readFileSync(log, 'utf8').trim().split('\n'), [`${usual} ${memory}`, `7 ${memory}`]);
   }),
 );

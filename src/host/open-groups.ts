@@ -137,8 +137,14 @@ function buildGroup(
   restored: Restored,
   appliedIndex: number,
 ): Group {
-  const raft = new Raft({ ...options.raft, replicaId }, random, { ...restored, appliedIndex }, clock.nowMs());
   const preferred = shard.replicas[0]?.nodeId ?? options.nodeId;
+  // Where all nodes start at once, whoever should lead is elected at once: nobody stands against it. In a new group nobody
+  // waits yet.
+  const yieldedMs =
+    restored.hardState.currentTerm === 0 ? options.raft.electionTimeoutMs : options.raft.electionTimeoutMs / 2;
+  const yieldMs = preferred === options.nodeId ? 0 : yieldedMs;
+  const initial = { ...restored, appliedIndex, yieldMs };
+  const raft = new Raft({ ...options.raft, replicaId }, random, initial, clock.nowMs());
   return new Group(shard.id, replicaId, arcOf(shard), preferred, raft, options.raft.maxAppendBytes);
 }
 

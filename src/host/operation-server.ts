@@ -294,7 +294,7 @@ export class OperationServer {
     if (group.newLeaseReads.length > 0) {
       const reads = group.newLeaseReads;
       group.newLeaseReads = [];
-      if (raft.leaseValid(nowMs)) {
+      if (raft.askLease(nowMs)) {
         const index = raft.leaseReadIndex;
         group.addWaiting({ index, level: ConsistencyLevel.Lease, reads, confirmations: [] });
         this.serveWaitingReads(group);

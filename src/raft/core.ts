@@ -31,8 +31,8 @@ import {
 const never = Number.POSITIVE_INFINITY;
 /** How much later than we another replica may have heard the leader, as a rule. */
 const holdMarginMs = 15;
-/** How long a follower that was asked how old its data are expects to be asked again. */
-const ageInterestMs = 1000;
+/** How long a replica that was asked how old its data are, or to answer under its lease, expects to be asked again. */
+const interestMs = 1000;
 
 export class Core {
   readonly id: ReplicaId;
@@ -68,6 +68,10 @@ export class Core {
   transferDueMs = never;
   /** The leader is known to be gone: elections follow quickly until one is heard again. */
   isEarly = true;
+  /** For how long others go first, before that has begun. */
+  private yieldMs: number;
+  /** Until then others go first, unless a leader is heard. */
+  private yieldUntilMs = Number.NEGATIVE_INFINITY;
   /** How often this replica stood in vain since it last heard a leader. */
   private candidacies = 0;
 
@@ -75,8 +79,15 @@ export class Core {
   isQuiescent = false;
   /** Leader: when it was last asked for anything. */
   activeAtMs: number;
-  /** Leader: heartbeats left out one after another, because appends did their work. */
+  /** Leader: heartbeats left out one after another. */
   beatsLeftOut = 0;
+  /** The same since every member took entries between two of them. */
+  silentBeatsLeftOut = 0;
+  /** Leader: share of the last intervals between heartbeats in which entries were made, a moving average. */
+  writtenShare = 0;
+  lastIndexAtBeat = 0;
+  /** Leader: when it was last asked to answer under its lease. */
+  private leaseAskedMs = Number.NEGATIVE_INFINITY;
   /** Follower: when it was last asked how old its data are. */
   private ageAskedMs = Number.NEGATIVE_INFINITY;
 
@@ -112,6 +123,7 @@ export class Core {
     this.nowMs = nowMs;
     this.hostNowMs = nowMs;
     this.activeAtMs = nowMs;
+    this.yieldMs = initial.yieldMs ?? 0;
     // Before a restart this replica may have promised a leader its silence, even one of a term that did not reach the
     // disk (heartbeats are answered at once). Only a sole voter that never had another leader promised nothing.
     const isNew = this.currentTerm === 0 && this.log.lastIndex === 0;
@@ -167,7 +179,16 @@ export class Core {
   }
 
   get isAskedAge(): boolean {
-    return this.nowMs < this.ageAskedMs + ageInterestMs;
+    return this.nowMs < this.ageAskedMs + interestMs;
+  }
+
+  /** A read is to be answered under the lease, if it holds: it is kept alive for those that follow. */
+  noteLeaseAsked(hostNowMs: number): void {
+    this.leaseAskedMs = hostNowMs + this.clockOffsetMs;
+  }
+
+  get isAskedLease(): boolean {
+    return this.nowMs < this.leaseAskedMs + interestMs;
   }
 
   /** The earliest of the timers, on the host's clock. */
@@ -190,13 +211,22 @@ export class Core {
     // A candidacy takes writes on several disks: on slow ones it must not be overtaken by the next one for ever.
     const grownMs = Math.min((voteHoldMs / 4) * 2 ** this.candidacies, electionTimeoutMs);
     const patienceMs = this.candidacies === 0 ? 0 : grownMs;
-    this.electionDueMs = this.earliestElectionMs(Math.floor(voteHoldMs / 2)) + patienceMs;
+    const dueMs = this.earliestElectionMs(Math.floor(voteHoldMs / 2)) + patienceMs;
+    this.electionDueMs = Math.max(dueMs, this.yieldUntilMs);
   }
 
   /** This replica has given its vote: whoever got it needs time to win and to say so before another one asks. */
   waitForWinner(): void {
     this.candidacies = Math.max(this.candidacies, 1);
     this.resetElectionTimer();
+  }
+
+  /** Time begins to pass: it may have taken long from when the first of a node's replicas was read to when all take part. */
+  begin(): void {
+    if (this.yieldMs === 0 || this.isSoleVoter) return;
+    this.yieldUntilMs = this.nowMs + this.yieldMs;
+    this.electionDueMs = Math.max(this.electionDueMs, this.yieldUntilMs);
+    this.yieldMs = 0;
   }
 
   /**
@@ -219,6 +249,8 @@ export class Core {
     this.leader = from;
     this.isEarly = false;
     this.candidacies = 0;
+    this.yieldMs = 0;
+    this.yieldUntilMs = Number.NEGATIVE_INFINITY;
     this.holdUntilMs = this.nowMs + this.options.voteHoldMs;
     this.resetElectionTimer();
   }
@@ -269,6 +301,9 @@ export class Core {
     this.candidacies = 0;
     this.uncommittedBytes = 0;
     this.beatsLeftOut = 0;
+    this.silentBeatsLeftOut = 0;
+    this.writtenShare = 0;
+    this.lastIndexAtBeat = this.log.lastIndex;
     this.reads.reset(this.droppedReads);
     this.progress = new Map();
     this.syncProgress();

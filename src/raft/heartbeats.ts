@@ -5,7 +5,13 @@ import { quorumReached } from './quorum.js';
 import type { HeartbeatRequest, HeartbeatResponse } from './types.js';
 
 /** One after another, however much is written. */
-const mostBeatsLeftOut = 3;
+const mostBeatsLeftOut = 7;
+/** One after another without word from every member that it took entries: three intervals are as long as a promise. */
+const mostSilentBeatsLeftOut = 1;
+/** What the newest interval counts for in the share of those in which entries were made. */
+const newestWeight = 1 / 8;
+/** In a group with entries in so many of the intervals the next one will follow soon. */
+const oftenShare = 1 / 4;
 
 export function handleHeartbeatRequest(core: Core, message: HeartbeatRequest): void {
   core.heardLeader(message.from);
@@ -56,20 +62,34 @@ function setNextBeat(core: Core): void {
 }
 
 /**
- * Whether the appends since the last beat did what this one would: every member took entries and said so, which keeps its
- * promise alive, proves this leadership and tells of commits. How old their data are they learn from heartbeats alone; so
- * whoever is asked for that gets them all.
+ * Whether this beat can be spared. Appends that every member took since the last one did its work: they keep the members'
+ * promises alive, prove this leadership and tell of commits. In a group that is written to often the next append comes
+ * soon enough to do it as well, unless somebody waits: reads, whoever relies on the lease, and replicas that are asked
+ * how old their data are, which they learn from heartbeats alone.
  */
 function isBeatNeedless(core: Core): boolean {
-  if (core.beatsLeftOut >= mostBeatsLeftOut || core.reads.isWaiting || core.transferTarget !== noReplica) return false;
+  if (core.beatsLeftOut >= mostBeatsLeftOut || !core.hasCommittedInTerm || core.progress.size === 0) return false;
+  if (core.reads.isWaiting || core.transferTarget !== noReplica) return false;
+  let haveAllAccepted = true;
   for (const { state, hasAccepted, asksAge } of core.progress.values()) {
-    if (state !== 'replicate' || !hasAccepted || asksAge) return false;
+    if (state !== 'replicate' || asksAge) return false;
+    haveAllAccepted &&= hasAccepted;
   }
-  return core.progress.size > 0 && core.hasCommittedInTerm;
+  if (haveAllAccepted) {
+    core.silentBeatsLeftOut = 0;
+    return true;
+  }
+  if (core.silentBeatsLeftOut >= mostSilentBeatsLeftOut || core.writtenShare < oftenShare || core.isAskedLease)
+    return false;
+  core.silentBeatsLeftOut++;
+  return true;
 }
 
 /** A heartbeat is due: begins a round with the next output, or leaves it out. */
 export function beat(core: Core): void {
+  const isWritten = core.log.lastIndex > core.lastIndexAtBeat;
+  core.lastIndexAtBeat = core.log.lastIndex;
+  core.writtenShare += ((isWritten ? 1 : 0) - core.writtenShare) * newestWeight;
   if (isBeatNeedless(core)) {
     core.beatsLeftOut++;
     setNextBeat(core);
@@ -82,6 +102,7 @@ export function beat(core: Core): void {
 export function broadcastHeartbeat(core: Core): void {
   core.heartbeatWanted = false;
   core.beatsLeftOut = 0;
+  core.silentBeatsLeftOut = 0;
   setNextBeat(core);
   const interval = core.options.heartbeatIntervalMs;
   const quiesce = core.mayQuiesce;

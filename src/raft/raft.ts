@@ -127,6 +127,7 @@ export class Raft {
   tick(nowMs: number): void {
     const { core } = this;
     core.advanceClock(nowMs);
+    core.begin();
     if (core.role === 'leader') {
       if (core.nowMs >= core.transferDueMs) {
         core.transferDueMs = Number.POSITIVE_INFINITY;
@@ -263,16 +264,20 @@ export class Raft {
 
   /** Takes back every read that was not answered: the replica is given up. */
   takeReads(): readonly unknown[] {
-    const dropped: unknown[] = [
-      ...this.core.readStates.splice(0).map(({ context }) => context),
-      ...this.core.droppedReads.splice(0),
-    ];
+    const { readStates, droppedReads } = this.core;
+    const dropped: unknown[] = [...readStates.splice(0).map(({ context }) => context), ...droppedReads.splice(0)];
     this.core.reads.reset(dropped);
     return dropped;
   }
 
   /** Whether this leader may serve reads at `leaseReadIndex` without asking anyone (thesis §6.4.1). */
   leaseValid(nowMs: number): boolean {
+    return this.core.leaseValid(nowMs);
+  }
+
+  /** The same for a read that is there to be served; the lease is kept alive for those that follow it. */
+  askLease(nowMs: number): boolean {
+    this.core.noteLeaseAsked(nowMs);
     return this.core.leaseValid(nowMs);
   }
 
@@ -295,14 +300,13 @@ export class Raft {
 
   /** A snapshot was accepted that is not installed yet: what is applied ends before the log begins. */
   get isRestoring(): boolean {
-    const { log } = this.core;
-    return log.applied + 1 < log.firstIndex;
+    return this.core.log.applied + 1 < this.core.log.firstIndex;
   }
 
   /** Entries that are not applied yet, committed or not. Not while `isRestoring`. */
   get unapplied(): readonly Entry[] {
-    const { log } = this.core;
-    return log.applied < log.lastIndex ? log.slice(log.applied + 1, log.lastIndex, Number.POSITIVE_INFINITY) : [];
+    const { applied, lastIndex } = this.core.log;
+    return applied < lastIndex ? this.entries(applied + 1, lastIndex) : [];
   }
 
   get isQuiescent(): boolean {

@@ -220,4 +220,6 @@ export type RaftInitialState = {
   readonly entries: readonly Entry[];
   /** Already in the state machine; at least `snapshot.index`, at most `hardState.commitIndex`. */
   readonly appliedIndex: number;
+  /** So long after its first tick it leaves elections to others: whoever should lead goes first. Not at all when absent. */
+  readonly yieldMs?: number;
 };

@@ -23,7 +23,7 @@ const bugs: readonly (readonly [mutant: MutantName, kinds: readonly FaultKind[],
   ['quorum-read-ignores-the-log', ['delay', 'partition', 'loss']],
   ['scan-not-waited-for', ['partition', 'link', 'one-way', 'delay']],
   ['move-not-waited-for', ['join', 'drain', 'move']],
-  ['map-not-read-again', ['join', 'drain', 'kill', 'transfer'], 120],
+  ['map-not-read-again', ['join', 'drain', 'kill', 'transfer']],
   ['founded-without-asking', ['lose-disk', 'kill']],
 ];
 const mostSeeds = 60;

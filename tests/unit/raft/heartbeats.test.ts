@@ -45,10 +45,11 @@ function beatsAfterWrite(raft: Raft, atMs: number, takers = [two, three]): boole
   return tickTo(raft, atMs).some(isBeat);
 }
 
-test('a heartbeat is left out where every member took entries since the last one, and never more than three in a row', (t) => {
+test('a heartbeat is left out where every member took entries since the last one, and never more than seven in a row', (t) => {
   const raft = leader();
-  const heard = Array.from({ length: 9 }, (_, at) => beatsAfterWrite(raft, 5100 + (at + 1) * beatMs));
-  t.deepEqual(heard, [false, false, false, true, false, false, false, true, false]);
+  const heard = Array.from({ length: 17 }, (_, at) => beatsAfterWrite(raft, 5100 + (at + 1) * beatMs));
+  const sevenLeftOut = Array(7).fill(false);
+  t.deepEqual(heard, [...sevenLeftOut, true, ...sevenLeftOut, true, false]);
 });
 
 test('a heartbeat is heard where nothing was written since the last one', (t) => {
@@ -57,9 +58,91 @@ test('a heartbeat is heard where nothing was written since the last one', (t) =>
   t.true(tickTo(raft, 5200).some(isBeat));
 });
 
-test('a heartbeat is heard where one member took nothing', (t) => {
+/** A leader of a group that was written to in every interval, as the last that every member took, up to the one that ends at `atMs`. */
+function leaderWrittenToUntil(atMs: number): Raft {
   const raft = leader();
-  t.true(beatsAfterWrite(raft, 5150, [two]));
+  for (let ms = 5150; ms <= atMs; ms += beatMs) beatsAfterWrite(raft, ms);
+  return raft;
+}
+
+/** Of the beats after this time, which are heard when nothing more happens. */
+const silentBeats = (raft: Raft, afterMs: number, count: number): boolean[] =>
+  Array.from({ length: count }, (_, at) => tickTo(raft, afterMs + (at + 1) * beatMs).some(isBeat));
+
+test('where writes are frequent, every second heartbeat is left out without one', (t) => {
+  const raft = leaderWrittenToUntil(5300);
+  t.deepEqual(silentBeats(raft, 5300, 4), [false, true, false, true]);
+  const nearly = leaderWrittenToUntil(5450);
+  t.deepEqual(silentBeats(nearly, 5450, 1), [true], 'the eighth is heard in any case');
+});
+
+test('where writes are frequent and come in every second interval, no heartbeat is heard between them', (t) => {
+  const raft = leaderWrittenToUntil(5250);
+  const heard = [5300, 5350, 5400, 5450].map((ms, at) =>
+    at % 2 === 1 ? beatsAfterWrite(raft, ms) : tickTo(raft, ms).some(isBeat),
+  );
+  t.deepEqual(heard, [false, false, false, false]);
+});
+
+test('where writes are frequent, a write that nobody answers does not put the second heartbeat off', (t) => {
+  const raft = leaderWrittenToUntil(5300);
+  const heard = [5350, 5400].map((ms) => beatsAfterWrite(raft, ms, []));
+  t.deepEqual(heard, [false, true]);
+});
+
+test('where writes are frequent no longer, every heartbeat is heard again', (t) => {
+  const raft = leaderWrittenToUntil(5300);
+  // The share of intervals with writes: 1/8 of each new one, and the threshold is a quarter.
+  const heard = silentBeats(raft, 5300, 20);
+  t.deepEqual(heard.slice(0, 2), [false, true]);
+  t.deepEqual(heard.slice(-10), Array(10).fill(true));
+});
+
+test('where writes are rare, a heartbeat is heard in every interval without one', (t) => {
+  const raft = leader();
+  write(raft, 5140);
+  t.deepEqual(silentBeats(raft, 5100, 3), [false, true, true]);
+});
+
+test('where writes are frequent and reads rely on the lease, no heartbeat is left out without a write', (t) => {
+  const raft = leaderWrittenToUntil(5300);
+  t.true(raft.askLease(5310));
+  t.deepEqual(silentBeats(raft, 5300, 4), [true, true, true, true]);
+});
+
+test('a lease that was asked for is kept alive for a second', (t) => {
+  const raft = leaderWrittenToUntil(5300);
+  raft.askLease(5310);
+  for (let ms = 5350; ms <= 6300; ms += beatMs) t.true(beatsAfterWrite(raft, ms, [two]), `at ${ms}`);
+  t.false(beatsAfterWrite(raft, 6350, [two]));
+});
+
+test('where writes are frequent, a follower that was unreachable or is asked how old its data are gets every heartbeat', (t) => {
+  const raft = leaderWrittenToUntil(5300);
+  raft.reportUnreachable(three, 5310);
+  t.deepEqual(silentBeats(raft, 5300, 2), [true, true]);
+  const asked = leaderWrittenToUntil(5300);
+  beatAnswer(asked, two, 3, 5310, true);
+  t.deepEqual(silentBeats(asked, 5300, 2), [true, true]);
+});
+
+test('a new leader does not count on writes that came under another one', (t) => {
+  const raft = leaderWrittenToUntil(5300);
+  raft.step({ type: 'HeartbeatRequest', from: two, to: one, term: 7, commitIndex: 0, round: 1 }, 5310);
+  flush(raft);
+  lead(raft, 3000);
+  const round = roundOf(flush(raft));
+  for (const from of [two, three]) {
+    accept(raft, from, raft.lastIndex, 8310);
+    beatAnswer(raft, from, round, 8310);
+  }
+  flush(raft);
+  const firstMs = Math.ceil((raft.nextDeadlineMs + 1) / beatMs) * beatMs;
+  t.deepEqual(silentBeats(raft, firstMs - beatMs, 4).slice(1), [true, true, true]);
+});
+
+test('a heartbeat is heard where one member took nothing', (t) => {
+  for (const taker of [two, three]) t.true(beatsAfterWrite(leader(), 5150, [taker]));
 });
 
 test('a heartbeat is heard while reads wait for one', (t) => {

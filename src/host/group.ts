@@ -27,6 +27,8 @@ export class Group {
   /** The log on disk was let go up to here, at least. */
   releasedIndex = 0;
   dirty = false;
+  /** No timer of its core runs out before this; looked at again after every turn, message and tick. */
+  dueMs = Number.NEGATIVE_INFINITY;
   installing = false;
   /** Of snapshots, begun. */
   installations = 0;

@@ -83,6 +83,7 @@ export class Host {
   private readonly startedMs: number;
   private ticker: Timer | undefined;
   private nextBalanceMs = 0;
+  private tickedMs = Number.NEGATIVE_INFINITY;
   private stopping = false;
   private failed = false;
   /** Told, about every second, of the shards led here that are not as the map wants them; not when there are none. */
@@ -322,6 +323,8 @@ export class Host {
       raft.step(message, nowMs, raft.isQuiescent ? this.leaderHeardMs(group) : undefined);
       // Most answers to heartbeats, and the second follower's to an append, leave nothing for a turn to do.
       if (raft.hasReady()) this.turns.mark(group);
+      // What leaves nothing to do may have woken it, or shown that the clock jumped back.
+      group.dueMs = Math.min(group.dueMs, raft.nextDeadlineMs);
     } catch (error) {
       this.fail(error);
     }
@@ -369,15 +372,23 @@ export class Host {
     let isQuiet = true;
     this.guard(() => {
       const nowMs = this.parts.clock.nowMs();
+      const hasJumpedBack = nowMs < this.tickedMs;
+      this.tickedMs = nowMs;
       for (const group of this.held.all()) {
+        // Of most groups no more than this is looked at; none of a quiet one is ever due.
+        if (group.dueMs > nowMs && !hasJumpedBack) {
+          if (group.dueMs < Number.POSITIVE_INFINITY) isQuiet = false;
+          continue;
+        }
         const { raft } = group;
-        if (raft.isQuiescent) continue;
-        isQuiet = false;
-        if (raft.nextDeadlineMs > nowMs) continue;
-        const wasLeader = raft.isLeader;
-        raft.tick(nowMs);
-        // Who leads no longer has nothing to say of it, but answers for what it has proposed.
-        if (raft.hasReady() || raft.isLeader !== wasLeader) this.turns.mark(group);
+        if (!raft.isQuiescent) {
+          isQuiet = false;
+          const wasLeader = raft.isLeader;
+          raft.tick(nowMs);
+          // Who leads no longer has nothing to say of it, but answers for what it has proposed.
+          if (raft.hasReady() || raft.isLeader !== wasLeader) this.turns.mark(group);
+        }
+        group.dueMs = raft.nextDeadlineMs;
       }
       this.trimmer.tick();
       this.disk.check(nowMs);

@@ -156,6 +156,7 @@ export class TurnLoop {
       if (ready.committedEntries.length > 0) this.apply(group, ready.committedEntries);
     }
     this.parts.operations.onRoleMayHaveChanged(group);
+    group.dueMs = group.raft.nextDeadlineMs;
   }
 
   private route(group: Group, messages: readonly Message[]): void {

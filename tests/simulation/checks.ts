@@ -80,6 +80,12 @@ export class Checks {
     if (raft.appliedIndex > raft.commitIndex) {
       throw new Violation('commit', `${node} shard ${shardId}: ${raft.appliedIndex} is applied, not committed`);
     }
+    if (group.dueMs > raft.nextDeadlineMs && !group.dirty && !group.installing) {
+      throw new Violation(
+        'timers',
+        `${node} shard ${shardId}: due at ${raft.nextDeadlineMs}, looked at ${group.dueMs}`,
+      );
+    }
     const lastTerm = raft.term(raft.lastIndex) ?? 0;
     if (raft.lastIndex !== seen.lastIndex || lastTerm !== seen.lastTerm) this.checkMatching(node, group);
     if (raft.isLeader && (!seen.wasLeader || term !== seen.term)) this.checkElection(node, group);

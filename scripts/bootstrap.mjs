@@ -104,7 +104,9 @@ function* sources(directory) {
 function build() {
   const stamp = join(root, 'dist', '.stamp');
   const paths = [...sources(join(root, 'src')), ...sources(join(root, 'tests'))].sort();
-  const fixed = ['tsconfig.json', 'package-lock.json', 'scripts/build-proto.mjs'].map((name) => join(root, name));
+  const fixed = ['tsconfig.json', 'package-lock.json', 'scripts/build-proto.mjs', 'scripts/bundle.mjs'].map((name) =>
+    join(root, name),
+  );
   const hash = createHash('sha256');
   for (const path of [...paths, ...fixed]) {
     const { mtimeMs, size } = statSync(path);
@@ -116,6 +118,7 @@ function build() {
   rmSync(join(root, 'dist'), { recursive: true, force: true });
   runQuietly('Compiling messages', process.execPath, [join(root, 'scripts', 'build-proto.mjs')]);
   runQuietly('Compiling', process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', root]);
+  runQuietly('Bundling', process.execPath, [join(root, 'scripts', 'bundle.mjs')]);
   writeFileSync(stamp, wanted);
 }
 

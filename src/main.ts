@@ -12,6 +12,7 @@ import {
   isRingraftError,
   messageOf,
   type NodeId,
+  packageRoot,
   pause,
   RingraftError,
   systemClock,
@@ -45,7 +46,7 @@ const connectPauseMs = 100;
 const defaultConfig = 'cluster.config.json';
 
 const packageVersion = (): string => {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  const text = readFileSync(join(packageRoot(), 'package.json'), 'utf8');
   return (JSON.parse(text) as { version: string }).version;
 };
 

@@ -6,7 +6,7 @@ import { bootstrap } from '../bootstrap.mjs';
 
 await bootstrap({ natsServer: true });
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
-const kvctl = join(root, 'dist', 'src', 'cli', 'main.js');
+const kvctl = join(root, 'dist', 'bin', 'kvctl.js');
 // Ctrl-C goes to both; kvctl heals, and this one waits for it.
 process.on('SIGINT', () => {});
 const { status } = spawnSync(process.execPath, [kvctl, 'fault', ...process.argv.slice(2)], { stdio: 'inherit' });

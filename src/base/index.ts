@@ -7,4 +7,5 @@ export * from './errors.js';
 export * from './ids.js';
 export * from './logger.js';
 export * from './lower-bound.js';
+export * from './package-root.js';
 export * from './random.js';

@@ -5,9 +5,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import {
   isRingraftError,
   messageOf,
+  packageRoot,
   pause,
   RingraftError,
   seededRandom,
@@ -216,9 +218,11 @@ async function untilAllAnswer(
 
 /** From here on every kvd that is started is broken so. */
 function breakBuild(name: string): void {
-  const loaded = new URL('../../tests/chaos/broken.js', import.meta.url).href;
+  const loaded = pathToFileURL(join(packageRoot(), 'dist', 'tests', 'chaos', 'broken.js')).href;
   process.env.NODE_OPTIONS = `${process.env.NODE_OPTIONS ?? ''} --import=${loaded}`.trim();
   process.env.KV_BROKEN = name;
+  // The bundled program has the classes that are to be broken within itself.
+  process.env.RINGRAFT_KVD = join(packageRoot(), 'dist', 'src', 'main.js');
 }
 
 async function main(): Promise<number> {

@@ -1,14 +1,15 @@
 #!/usr/bin/env node
 /** kvctl: the composition root. Builds the NATS adapter, hands the outside to `run`. */
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { packageRoot } from '../base/index.js';
 import { connect } from './connect.js';
 import { exitCodes } from './exit-codes.js';
 import { localConfig } from './local/access.js';
 import { serversOf } from './local/state.js';
 import { run } from './run.js';
 
-const packagePath = new URL('../../../package.json', import.meta.url);
-const { version } = JSON.parse(readFileSync(packagePath, 'utf8')) as { version: string };
+const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as { version: string };
 
 async function main(): Promise<void> {
   const interrupt = new AbortController();

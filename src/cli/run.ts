@@ -143,6 +143,8 @@ export async function run(argv: readonly string[], io: Io, dependencies: RunDepe
     return parser.command(name, describe, (inner) => commands.reduce(add, inner).demandCommand(1, needed));
   };
   let parser = globalOptions(yargs(visible))
+    // What we say ourselves is English: half of the help in another language would help nobody.
+    .locale('en')
     .scriptName('kvctl')
     .usage('kvctl - talk to a Ringraft cluster\n\nUsage: $0 <command> [options]')
     .parserConfiguration(parserRules)

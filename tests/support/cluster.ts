@@ -15,8 +15,8 @@ import type { ClusterMapAnswer } from '../../src/wire/index.js';
 import { type NatsServer, startNatsServer } from './nats-server.js';
 
 const distribution = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
-export const kvdPath = join(distribution, 'src', 'main.js');
-export const kvctlPath = join(distribution, 'src', 'cli', 'main.js');
+export const kvdPath = join(distribution, 'bin', 'kvd.js');
+export const kvctlPath = join(distribution, 'bin', 'kvctl.js');
 
 export type RunResult = { readonly code: number | null; readonly stdout: Buffer; readonly stderr: string };
 
@@ -131,8 +131,8 @@ export class TestCluster {
   }
 
   private startProcess(id: string, args: readonly string[]): NodeProcess {
-    const all = ['--enable-source-maps', kvdPath, ...args, '--log-format', 'json'];
     const env = { ...process.env, ...this.options.environment };
+    const all = [env.RINGRAFT_KVD ?? kvdPath, ...args, '--log-format', 'json'];
     const child = spawn(process.execPath, all, { stdio: ['ignore', 'pipe', 'pipe'], env });
     const log: string[] = [];
     child.stdout.on('data', (bytes: Buffer) => log.push(bytes.toString()));

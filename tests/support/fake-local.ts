@@ -72,7 +72,7 @@ export class FakeLocal {
   readonly processes: LocalProcesses = {
     start: (_command, args) => {
       const id = args[args.indexOf('--node') + 1] as string;
-      this.started.push(args.slice(2).map((arg) => arg.replace(this.directory, 'DIR')));
+      this.started.push(args.slice(1).map((arg) => arg.replace(this.directory, 'DIR')));
       mkdirSync(join(this.directory, 'data', id), { recursive: true });
       const target = this.spawn(id);
       if (!this.staysUp(id)) this.running.delete(target.pid);

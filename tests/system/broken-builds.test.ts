@@ -1,15 +1,22 @@
 /** Goal: a kvd that is broken on purpose still runs as one, and one that is to be broken in an unknown way does not. */
 import t from 'tap';
-import { brokenEnvironment, brokenNames } from '../chaos/broken-builds.js';
+import { breakableKvdPath, brokenEnvironment, brokenNames } from '../chaos/broken-builds.js';
 import { kvdPath, runProgram, TestCluster } from '../support/cluster.js';
 import { hangGuardMs } from '../support/hang-guard.js';
 
 t.setTimeout(hangGuardMs);
 
 t.test('a kvd whose bug nobody knows refuses to start', async (t) => {
-  const { code, stderr } = await runProgram(kvdPath, ['--version'], { env: brokenEnvironment('read-with-quorum') });
+  const env = brokenEnvironment('read-with-quorum');
+  const { code, stderr } = await runProgram(breakableKvdPath, ['--version'], { env });
   t.equal(code, 2);
   t.match(stderr, /KV_BROKEN is read-with-quorum; there are read-without-quorum/);
+});
+
+t.test('the bundled kvd, which would run as if nothing were broken, refuses to start', async (t) => {
+  const { code, stderr } = await runProgram(kvdPath, ['--version'], { env: brokenEnvironment('no-dedupe') });
+  t.equal(code, 2);
+  t.match(stderr, /cannot be broken/);
 });
 
 for (const name of brokenNames) {

@@ -1,13 +1,14 @@
 /** Single nodes of a local cluster: with which flags they start, which of them should run. */
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { packageRoot } from '../../base/index.js';
 import { loadConfig } from '../../config/index.js';
 import { readMembership } from './membership.js';
 import { type LocalProcesses, startCommand, systemProcesses } from './processes.js';
 import { type LocalNode, type LocalState, readState, serverText, writeState } from './state.js';
 
-const kvdPath = fileURLToPath(new URL('../../main.js', import.meta.url));
+/** RINGRAFT_KVD names another kvd, as NATS_SERVER names another nats-server. */
+const kvdPath = (): string => process.env.RINGRAFT_KVD ?? join(packageRoot(), 'dist', 'bin', 'kvd.js');
 
 export const logPathOf = (stateDirectory: string, name: string): string => join(stateDirectory, 'logs', `${name}.log`);
 
@@ -47,7 +48,7 @@ export function startNode(
 ): LocalState {
   mkdirSync(join(stateDirectory, 'logs'), { recursive: true });
   mkdirSync(dirname(faultFileOf(stateDirectory, id)), { recursive: true });
-  const args = ['--enable-source-maps', kvdPath, ...flagsOf(stateDirectory, state, id)];
+  const args = [kvdPath(), ...flagsOf(stateDirectory, state, id)];
   const prefix = state.topology?.prefixes[id] ?? [];
   const started = startCommand(processes, [...prefix, process.execPath, ...args], logPathOf(stateDirectory, id));
   const node: LocalNode = { id, ...started };

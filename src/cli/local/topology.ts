@@ -4,8 +4,7 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { isRingraftError, pause, RingraftError, systemRandom } from '../../base/index.js';
+import { isRingraftError, packageRoot, pause, RingraftError, systemRandom } from '../../base/index.js';
 import {
   addressOf,
   brokerConfig,
@@ -36,7 +35,7 @@ const maxPendingBytes = 2 * 1024 * 1024;
 /** In namespaces of their own all hosts use the same. */
 const netnsPorts = { clientPort: 4222, routePort: 6222 } as const;
 
-const faultServerPath = fileURLToPath(new URL('../../faults/main.js', import.meta.url));
+const faultServerPath = join(packageRoot(), 'dist', 'src', 'faults', 'main.js');
 
 export type BrokerPlan = Omit<LocalBroker, 'pid' | 'startTime'>;
 

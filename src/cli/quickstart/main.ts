@@ -3,9 +3,8 @@
  * Ctrl-C, or stops it with `--exit`. Exit codes: 0 all checks held, 1 one did not, 130 interrupted.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { isRingraftError, messageOf } from '../../base/index.js';
+import { join } from 'node:path';
+import { isRingraftError, messageOf, packageRoot } from '../../base/index.js';
 import type { RingraftClient } from '../../client/index.js';
 import { connect } from '../connect.js';
 import { exitCodes } from '../exit-codes.js';
@@ -26,7 +25,7 @@ import {
   verify,
 } from './steps.js';
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..', '..');
+const root = packageRoot();
 const configPath = join(root, 'cluster.config.json');
 const stateDirectory = join(root, '.ringraft');
 const samples = ['FR/11/Paris', 'JP/40/Tokyo', 'IS/39/Reykjavík'];
@@ -158,7 +157,7 @@ async function main(): Promise<number> {
 // `npx kvctl` of this checkout: npm links the binaries of dependencies, not the package's own.
 function linkBinary(): void {
   const path = join(root, 'node_modules', '.bin', 'kvctl');
-  const script = `#!/bin/sh\nexec "${process.execPath}" "${join(root, 'dist', 'src', 'cli', 'main.js')}" "$@"\n`;
+  const script = `#!/bin/sh\nexec "${process.execPath}" "${join(root, 'dist', 'bin', 'kvctl.js')}" "$@"\n`;
   if (existsSync(path) && readFileSync(path, 'utf8') === script) return;
   writeFileSync(path, script, { mode: 0o755 });
 }

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { packageRoot } from '../../base/index.js';
 import {
   connect,
   type LocalState,
@@ -15,7 +15,7 @@ import type { Peer, StartRequest, Target } from '../peer.js';
 import type { ServerProcess } from '../server-processes.js';
 import { bucketName, clusterName } from './deployment.js';
 
-const root = fileURLToPath(new URL('../../../..', import.meta.url));
+const root = packageRoot();
 const nodes = ['n1', 'n2', 'n3'] as const;
 
 function commit(): string {

@@ -190,3 +190,16 @@ test('shell completion knows the commands below cluster, shard and node', async 
     t.is(err, `kvctl: ${group} needs a command: ${commands.join(', ')}\n`);
   }
 });
+
+test.serial('help and errors are in one language, whatever the environment asks for', async (t) => {
+  const english = await kvctl(['get', '--help']);
+  const { LC_ALL } = process.env;
+  process.env.LC_ALL = 'de_DE.UTF-8';
+  t.teardown(() => {
+    if (LC_ALL === undefined) delete process.env.LC_ALL;
+    else process.env.LC_ALL = LC_ALL;
+  });
+  t.is((await kvctl(['get', '--help'])).out.toString(), english.out.toString());
+  t.regex((await kvctl(['get', 'k', '--output', 'xml'])).err, /Invalid values/);
+  t.regex((await kvctl(['get', 'k', '--nonsense'])).err, /Unknown argument: nonsense/);
+});

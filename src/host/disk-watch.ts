@@ -60,6 +60,8 @@ export class DiskWatch {
   }
 
   private handOver(groups: readonly Group[], nowMs: number): void {
-    if (handOverAll(groups, nowMs) > 0) for (const group of groups) this.parts.mark(group);
+    handOverAll(groups, nowMs);
+    // Also those of which none was started: a leader that is asked to hand over wakes.
+    for (const group of groups) this.parts.mark(group);
   }
 }

@@ -30,7 +30,7 @@ import {
 
 const never = Number.POSITIVE_INFINITY;
 /** How much later than we another replica may have heard the leader, as a rule. */
-const holdMarginMs = 15;
+export const holdMarginMs = 15;
 /** How long a replica that was asked how old its data are, or to answer under its lease, expects to be asked again. */
 const interestMs = 1000;
 
@@ -173,7 +173,11 @@ export class Core {
   /** See `Raft.dataAgeMs`. */
   dataAgeMs(hostNowMs: number): number | undefined {
     const { applied, committed } = this.log;
-    if (this.role === 'leader') return this.leaseValid(hostNowMs) && applied >= committed ? 0 : undefined;
+    if (this.role === 'leader') {
+      // Such an answer rests on the lease as much as a read under it.
+      this.noteLeaseAsked(hostNowMs);
+      return this.leaseValid(hostNowMs) && applied >= committed ? 0 : undefined;
+    }
     this.ageAskedMs = hostNowMs + this.clockOffsetMs;
     return this.freshness.ageMs(applied, this.ageAskedMs);
   }

@@ -1,12 +1,12 @@
 /** Heartbeats, and what their answers vouch for: reads, leases, the age of data (Raft §5.2; thesis §6.4). */
 import { noReplica } from '../base/index.js';
-import type { Core } from './core.js';
+import { type Core, holdMarginMs } from './core.js';
 import { quorumReached } from './quorum.js';
 import type { HeartbeatRequest, HeartbeatResponse } from './types.js';
 
 /** One after another, however much is written. */
 const mostBeatsLeftOut = 7;
-/** One after another without word from every member that it took entries: three intervals are as long as a promise. */
+/** One after another without word from every member that it took entries. */
 const mostSilentBeatsLeftOut = 1;
 /** What the newest interval counts for in the share of those in which entries were made. */
 const newestWeight = 1 / 8;
@@ -55,9 +55,13 @@ export function confirmRounds(core: Core): void {
 }
 
 /** All groups of a node beat at the same moments, so that their heartbeats share envelopes. */
-function setNextBeat(core: Core): void {
+function nextBeatMs(core: Core): number {
   const interval = core.options.heartbeatIntervalMs;
-  core.heartbeatDueMs = (Math.floor(core.nowMs / interval) + 1) * interval;
+  return (Math.floor(core.nowMs / interval) + 1) * interval;
+}
+
+function setNextBeat(core: Core): void {
+  core.heartbeatDueMs = nextBeatMs(core);
   for (const progress of core.progress.values()) progress.hasAccepted = false;
 }
 
@@ -65,14 +69,16 @@ function setNextBeat(core: Core): void {
  * Whether this beat can be spared. Appends that every member took since the last one did its work: they keep the members'
  * promises alive, prove this leadership and tell of commits. In a group that is written to often the next append comes
  * soon enough to do it as well, unless somebody waits: reads, whoever relies on the lease, and replicas that are asked
- * how old their data are, which they learn from heartbeats alone.
+ * how old their data are, which they learn from heartbeats alone. And no member is left without a word for as long as its
+ * promise lasts: what it took may have been sent long before it said so.
  */
 function isBeatNeedless(core: Core): boolean {
   if (core.beatsLeftOut >= mostBeatsLeftOut || !core.hasCommittedInTerm || core.progress.size === 0) return false;
   if (core.reads.isWaiting || core.transferTarget !== noReplica) return false;
+  const sentAfterMs = nextBeatMs(core) + holdMarginMs - core.options.voteHoldMs;
   let haveAllAccepted = true;
-  for (const { state, hasAccepted, asksAge } of core.progress.values()) {
-    if (state !== 'replicate' || asksAge) return false;
+  for (const { state, hasAccepted, asksAge, sentMs } of core.progress.values()) {
+    if (state !== 'replicate' || asksAge || sentMs < sentAfterMs) return false;
     haveAllAccepted &&= hasAccepted;
   }
   if (haveAllAccepted) {
@@ -114,6 +120,7 @@ export function broadcastHeartbeat(core: Core): void {
   const confirmedRound = tellsFacts ? quorumReached(core.configuration, core.roundAckedBy) : 0;
   const leaderCommitIndex = tellsFacts ? core.log.committed : 0;
   for (const [to, progress] of core.progress) {
+    progress.sentMs = core.nowMs;
     const message: HeartbeatRequest = {
       type: 'HeartbeatRequest',
       from: core.id,

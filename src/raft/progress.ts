@@ -21,6 +21,8 @@ export class Progress {
   recentlyActive = false;
   /** It had answered when the quorum was last checked. */
   private wasActive = false;
+  /** When it was last sent an append or a heartbeat, by which it hears that there is a leader. */
+  sentMs = Number.NEGATIVE_INFINITY;
   /** It took entries, and said so, since the last heartbeat was due. */
   hasAccepted = false;
   /** It is asked how old its data are. */

@@ -121,6 +121,7 @@ function sendAppend(core: Core, to: ReplicaId, progress: Progress): boolean {
     entries,
     commitIndex: log.committed,
   });
+  progress.sentMs = core.nowMs;
   if (hasEntries || progress.state === 'probe') progress.sent(prevIndex + entries.length);
   return hasEntries;
 }

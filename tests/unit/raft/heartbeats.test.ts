@@ -110,6 +110,12 @@ test('where writes are frequent and reads rely on the lease, no heartbeat is lef
   t.deepEqual(silentBeats(raft, 5300, 4), [true, true, true, true]);
 });
 
+test('where writes are frequent and the leader says how old its data are, which rests on the lease, none is left out either', (t) => {
+  const raft = leaderWrittenToUntil(5300);
+  t.is(raft.dataAgeMs(5310), 0);
+  t.deepEqual(silentBeats(raft, 5300, 4), [true, true, true, true]);
+});
+
 test('a lease that was asked for is kept alive for a second', (t) => {
   const raft = leaderWrittenToUntil(5300);
   raft.askLease(5310);

@@ -8,6 +8,7 @@ import {
   type Message,
   Raft,
   type RaftInitialState,
+  type RaftOptions,
 } from '../../../src/raft/index.js';
 import { testOptions } from './harness.js';
 
@@ -31,10 +32,15 @@ export const changeEntry = (index: number, term: number, to: Configuration): Ent
   data: encodeConfiguration(to),
 });
 
-export function core(id: ReplicaId, state: Partial<RaftInitialState> & { term?: number } = {}, ids = voters): Raft {
+export function core(
+  id: ReplicaId,
+  state: Partial<RaftInitialState> & { term?: number } = {},
+  ids = voters,
+  times: Partial<RaftOptions> = {},
+): Raft {
   const { term = 0, ...rest } = state;
   return new Raft(
-    { ...testOptions, replicaId: id },
+    { ...testOptions, ...times, replicaId: id },
     seededRandom(id),
     {
       hardState: { currentTerm: term, votedFor: noReplica, commitIndex: 0 },
